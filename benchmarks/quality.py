@@ -1,0 +1,163 @@
+"""Are minigan's digits as good as the same recipe's in PyTorch? An oracle decides: a classifier that PyTorch trains.
+
+    python benchmarks/quality.py            train what is missing, score it, print the table (needs torch and MNIST)
+    python benchmarks/quality.py --table    print the table from results/quality.json
+
+The MNIST score is exp(mean over samples of KL(p(y|x) ‖ p(y))): 1 for samples that all look alike or like nothing, 10
+for ten clear digits in equal shares. 10,000 samples each. Interrupted, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from minigan import plot
+from minigan.backend import RandomStream
+from minigan.data.batches import Batches
+from minigan.data.mnist import load_mnist
+from minigan.recipes import RECIPES
+from minigan.train import Callback, Trainer, generate
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "quality.json"
+SAMPLES = 10_000
+SEEDS = {"flux-mlp": (0, 1, 2), "pytorch-mlp": (0,)}
+EPOCHS = (20, 40)  # seed 0 is scored at both, the others at the first
+
+
+class Collect(Callback):
+    """Draw samples at the wanted epochs."""
+
+    def __init__(self, epochs, save):
+        self.wanted, self.save = epochs, save
+
+    def epoch_end(self, trainer, row):
+        if trainer.epoch in self.wanted:
+            z = trainer.latents(SAMPLES, RandomStream(trainer.seed, "preview", trainer.step))
+            self.save(trainer.epoch, generate(trainer.G, z))
+
+
+def train_minigan(recipe, seed, images, epochs, save):
+    Trainer(recipe, images, seed=seed).fit([Collect(epochs, save)])
+
+
+def train_torch(recipe, seed, images, epochs, save):
+    import torch
+    from torch_mlp import Peer
+
+    peer = Peer(recipe, seed)
+    batches = Batches(images, recipe.batch_size, shape=(784,), seed=seed)
+    for epoch in range(1, max(epochs) + 1):
+        for x in batches.epoch(epoch):
+            peer.step(torch.from_numpy(x))
+        if epoch in epochs:
+            with torch.no_grad():
+                save(epoch, peer.G(torch.randn(SAMPLES, recipe.latent_dim)).numpy())
+
+
+def classifier(work):
+    """A small convolutional classifier, trained once with PyTorch, and its accuracy on the test images."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    weights = work / "classifier.npz"
+    if weights.exists():
+        with np.load(weights) as file:
+            net.load_state_dict({k: torch.from_numpy(file[k]) for k in file.files})
+    else:
+        images, labels = (torch.from_numpy(a) for a in load_mnist("train"))
+        optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+        for _ in range(5):
+            for index in torch.randperm(len(images)).split(128):
+                x = images[index, None].float() / 127.5 - 1
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(net(x), labels[index].long()).backward()
+                optimizer.step()
+        np.savez(weights, **{k: v.numpy() for k, v in net.state_dict().items()})
+    net.eval()
+
+    def predict(images):
+        with torch.no_grad():
+            parts = torch.from_numpy(images.astype(np.float32)).reshape(-1, 1, 28, 28).split(1000)
+            return torch.cat([net(p).softmax(1) for p in parts]).double().numpy()
+
+    test_images, test_labels = load_mnist("test")
+    accuracy = (predict(test_images / 127.5 - 1).argmax(1) == test_labels).mean()
+    return predict, float(accuracy)
+
+
+def score(p):
+    """MNIST score, share of each digit, and mean confidence, from class probabilities (N, 10)."""
+    mean = p.mean(axis=0)
+    kl = np.sum(p * (np.log(np.maximum(p, 1e-300)) - np.log(np.maximum(mean, 1e-300))), axis=1)
+    shares = np.bincount(p.argmax(1), minlength=10) / len(p)
+    return {
+        "mnist_score": round(float(np.exp(kl.mean())), 3),
+        "shares": [round(float(s), 4) for s in shares],
+        "confidence": round(float(p.max(axis=1).mean()), 4),
+    }
+
+
+def run(work):
+    work.mkdir(parents=True, exist_ok=True)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    predict, accuracy = classifier(work)
+    results["classifier accuracy"] = round(accuracy, 4)
+    images, _ = load_mnist("train")
+    noise = np.random.default_rng(0).uniform(-1, 1, (SAMPLES, 784))
+    results["real test images"] = score(predict(load_mnist("test")[0] / 127.5 - 1))
+    results["uniform noise"] = score(predict(noise))
+
+    jobs = [
+        (f"{library} {name} seed {seed}", train, RECIPES[name], seed, EPOCHS if seed == 0 else EPOCHS[:1])
+        for name, seeds in SEEDS.items()
+        for seed in seeds
+        for library, train in (("minigan", train_minigan), ("pytorch", train_torch))
+    ]
+    for label, train, recipe, seed, epochs in jobs:
+        if all(f"{label} epochs {e}" in results for e in epochs):
+            continue
+
+        def save(epoch, samples, label=label):
+            key = f"{label} epochs {epoch}"
+            results[key] = score(predict(samples))
+            pixels = plot.to_uint8(samples[:100].reshape(-1, 28, 28), (-1, 1))
+            plot.save_png(plot.image_grid(pixels), work / f"{key.replace(' ', '-')}.png")
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            print(key, results[key], flush=True)
+
+        began = time.perf_counter()
+        train(replace(recipe, epochs=max(epochs)), seed, images, epochs, save)
+        print(f"{label}: {time.perf_counter() - began:.0f} s", flush=True)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def table():
+    results = json.loads(RESULTS.read_text())
+    print(f"Classifier: {results.pop('classifier accuracy'):.2%} of the test images right\n")
+    print("| samples | MNIST score | rarest digit | commonest digit | confidence |\n|---|---|---|---|---|")
+    for key, r in results.items():
+        low, high = min(r["shares"]), max(r["shares"])
+        print(f"| {key} | {r['mnist_score']:.2f} | {low:.1%} | {high:.1%} | {r['confidence']:.2f} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", action="store_true", help="only print the table of the stored results")
+    parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="where sheets and the classifier go")
+    arguments = parser.parse_args()
+    if not arguments.table:
+        run(arguments.work)
+    table()

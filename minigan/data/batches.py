@@ -1,0 +1,103 @@
+"""Batches: images as a network takes them, reshuffled on every pass.
+
+The images are held once, as uint8 where they come so; each batch is gathered, scaled to the network's range and given
+its shape on the way out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from minigan.backend import Array, RandomStream, array_module, to_device
+from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
+
+
+class Batches:
+    """Batches of `images` (N, …), each (batch_size, *shape) and of dtype `dtype`, in `value_range`.
+
+    uint8 images are scaled from 0…255 to `value_range`; float images must lie in it already. The order of pass k is a
+    permutation drawn from (seed, k), so that any pass can be had again. The last batch of a pass holds what is left
+    over, unless `drop_last`. `device="gpu"` keeps the whole set there.
+
+    Raises DTypeError for other integers, DataError for NaN, Inf or values out of range, ShapeError if an image does not
+    have as many values as `shape`, ArgumentError for an impossible batch size or an empty set.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        *,
+        shape: tuple[int, ...],
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        seed: int = 0,
+        drop_last: bool = False,
+        dtype: type = np.float32,
+        device: str = "cpu",
+    ):
+        check_images(images, value_range)
+        if batch_size < 1:
+            raise ArgumentError(f"batch_size must be at least 1, got {batch_size}")
+        if drop_last and batch_size > len(images):
+            raise ArgumentError(f"batch_size {batch_size} is more than the {len(images)} images, and drop_last is on")
+        if math.prod(images.shape[1:]) != math.prod(shape):
+            raise ShapeError(f"an image of shape {images.shape[1:]} cannot become a network's input of shape {shape}")
+        self.images = to_device(images, device)
+        self.batch_size, self.shape, self.value_range = batch_size, tuple(shape), value_range
+        self.seed, self.drop_last, self.dtype = seed, drop_last, dtype
+
+    def __len__(self) -> int:
+        """The number of batches in a pass."""
+        full, rest = divmod(len(self.images), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def epoch(self, number: int) -> Iterator[Array]:
+        """Pass `number` over the set, in its own order."""
+        order = RandomStream(self.seed, "shuffle", number).host.permutation(len(self.images))
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            yield self.take(order[start : start + self.batch_size])
+
+    def forever(self) -> Iterator[Array]:
+        """Pass after pass without end."""
+        number = 0
+        while True:
+            yield from self.epoch(number)
+            number += 1
+
+    def take(self, indices: np.ndarray) -> Array:
+        """The images at `indices` (host integers), as a batch."""
+        if len(indices) and not (0 <= indices.min() and indices.max() < len(self.images)):  # CuPy would wrap around
+            raise ArgumentError(f"an index is outside 0…{len(self.images) - 1}")
+        xp = array_module(self.images)
+        chosen = self.images[xp.asarray(indices)].reshape(len(indices), *self.shape)
+        if chosen.dtype != np.uint8:
+            return chosen.astype(self.dtype, copy=False)
+        low, high = self.value_range
+        x = xp.divide(chosen, 255, dtype=self.dtype)  # 255/255 is exactly 1, so both ends of the range are exact
+        x *= high - low
+        x += low
+        return x
+
+
+def check_images(images: np.ndarray, value_range: tuple[float, float]) -> None:
+    """Raise unless `images` is a non-empty set of uint8 images, or of finite floats in `value_range`."""
+    if images.ndim < 2 or len(images) == 0:
+        raise ArgumentError(f"images must be (N, …) with N at least 1, got shape {images.shape}")
+    if images.dtype == np.uint8:
+        return
+    if images.dtype.kind != "f":
+        raise DTypeError(
+            f"images are {images.dtype}; give uint8 (0…255), or floats scaled to {value_range}: images.astype('uint8')"
+        )
+    if not np.isfinite(images).all():
+        bad = int(len(images) - np.isfinite(images.reshape(len(images), -1)).all(axis=1).sum())
+        raise DataError(f"{bad} of {len(images)} images hold NaN or Inf; remove or repair them")
+    low, high = float(images.min()), float(images.max())
+    if low < value_range[0] or high > value_range[1]:
+        raise DataError(
+            f"the images' values go from {low:g} to {high:g}, outside {value_range}; scale them to it "
+            "(uint8 images are scaled for you)"
+        )

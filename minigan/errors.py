@@ -1,0 +1,53 @@
+"""Every error that minigan raises on purpose.
+
+They share the base `MiniganError`, so that the command line can turn a user's mistake into one line, and each is also
+the built-in exception that Python programmers expect in its place (a bad shape is a `ValueError`, and so on).
+"""
+
+
+class MiniganError(Exception):
+    """Base of all errors that name something the caller can put right."""
+
+
+class ShapeError(MiniganError, ValueError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(MiniganError, TypeError):
+    """An array of the wrong element type."""
+
+
+class DeviceError(MiniganError, TypeError):
+    """Arrays of two libraries (NumPy and CuPy) in one call."""
+
+
+class DeviceUnavailableError(MiniganError, RuntimeError):
+    """A GPU was asked for and none works; the message says why."""
+
+
+class ArgumentError(MiniganError, ValueError):
+    """A hyper-parameter or an option out of its range."""
+
+
+class StaleCacheError(MiniganError, RuntimeError):
+    """A backward pass through weights that have changed since its forward pass."""
+
+
+class DataError(MiniganError, ValueError):
+    """A data set that is damaged, or that does not suit the network."""
+
+
+class DataMissingError(MiniganError, FileNotFoundError):
+    """A data set that is not on this machine."""
+
+
+class CheckpointError(MiniganError, ValueError):
+    """A weights file that is damaged or belongs to another network."""
+
+
+class RunExistsError(MiniganError, FileExistsError):
+    """An output folder that already holds a run."""
+
+
+class RunMissingError(MiniganError, FileNotFoundError):
+    """A folder that was named as a run and holds none."""

@@ -1,0 +1,209 @@
+"""The adversarial game: how a discriminator and a generator learn from each other. The page to read.
+
+G turns latents z into fakes x = G(z); D tells how real x looks. D learns to tell real from fake; G learns to make D
+say "real". The three steps below are the whole of it: alternate the first two, or take both at once with the third.
+
+Source: Goodfellow et al., "Generative adversarial nets", 2014. N is the number of images in a batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from minigan.backend import Array, RandomStream, array_module
+from minigan.errors import ArgumentError
+from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits
+from minigan.nn.activations import sigmoid
+from minigan.nn.network import NetworkCache, Sequential
+from minigan.optim import Optimizer
+
+Fakes = tuple[Array, NetworkCache]
+
+
+class DiscriminatorResult(NamedTuple):
+    """What a discriminator step saw, before its update. The losses are 0-d arrays, the probabilities (N, 1)."""
+
+    loss: Array
+    loss_real: Array
+    loss_fake: Array
+    prob_real: Array  # D's probability that the real images are real
+    prob_fake: Array  # … and that the fakes are
+
+
+class GeneratorResult(NamedTuple):
+    """What a generator step saw, before its update."""
+
+    loss: Array
+    fakes: Array
+
+
+@dataclass(frozen=True)
+class GANLoss:
+    """What the two players compare. BCE below is the mean over a batch; (real, fake) are the `labels`.
+
+    D minimises BCE(D(x), real) + BCE(D(G(z)), fake), the sum of two means; with `batching="concat"` both go through D
+    as one batch with the mean over 2N, which is half of it.
+    G minimises BCE(D(G(z)), real) ("non_saturating"), or -BCE(D(G(z)), fake) ("minimax": the exact opposite of what D
+    minimises, whose gradient vanishes as D becomes sure).
+
+    `output`: whether D ends in a "probability" (a sigmoid) or a "logit".
+    Raises ArgumentError for labels outside [0, 1] or equal, or an unknown word.
+    """
+
+    generator: Literal["non_saturating", "minimax"] = "non_saturating"
+    output: Literal["probability", "logit"] = "probability"
+    batching: Literal["separate", "concat"] = "separate"
+    labels: tuple[float, float] = (1.0, 0.0)
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "generator": ("non_saturating", "minimax"),
+            "output": ("probability", "logit"),
+            "batching": ("separate", "concat"),
+        }
+        for field, words in allowed.items():
+            if getattr(self, field) not in words:
+                raise ArgumentError(f"GANLoss {field} is {getattr(self, field)!r}; it must be {' or '.join(words)}")
+        real, fake = self.labels
+        if not (0 <= real <= 1 and 0 <= fake <= 1) or real == fake:
+            raise ArgumentError(f"the labels (real, fake) must be two different numbers in [0, 1], got {self.labels}")
+
+    def bce(self, out: Array, label: float) -> tuple[Array, Array]:
+        """The cross-entropy of D's outputs, of whichever kind, against one label: (value, gradient)."""
+        return (binary_cross_entropy if self.output == "probability" else binary_cross_entropy_with_logits)(out, label)
+
+    def for_discriminator(self, out_real: Array, out_fake: Array) -> tuple[tuple[Array, Array, Array], Array, Array]:
+        """(loss, its real part, its fake part), and the gradients with respect to D's outputs on real and on fake."""
+        loss_real, d_real = self.bce(out_real, self.labels[0])
+        loss_fake, d_fake = self.bce(out_fake, self.labels[1])
+        w_real, w_fake = 1.0, 1.0
+        if self.batching == "concat":
+            n = len(out_real) + len(out_fake)
+            w_real, w_fake = len(out_real) / n, len(out_fake) / n
+        loss = w_real * loss_real + w_fake * loss_fake
+        return (loss, loss_real, loss_fake), w_real * d_real, w_fake * d_fake
+
+    def for_generator(self, out_fake: Array) -> tuple[Array, Array]:
+        """G's loss and its gradient with respect to D's output on the fakes."""
+        if self.generator == "non_saturating":
+            return self.bce(out_fake, self.labels[0])
+        loss, d_fake = self.bce(out_fake, self.labels[1])
+        return -loss, -d_fake
+
+    def probability(self, out: Array) -> Array:
+        """D's probability of *real*, whatever its output and the label convention."""
+        p = out if self.output == "probability" else sigmoid(out)
+        return p if self.labels[0] > self.labels[1] else 1 - p
+
+
+def discriminator_step(
+    G: Sequential,
+    D: Sequential,
+    d_optimizer: Optimizer,
+    loss: GANLoss,
+    x_real: Array,
+    z: Array | None = None,
+    *,
+    fakes: Fakes | None = None,
+    rng: RandomStream | None = None,
+) -> DiscriminatorResult:
+    """One update of D on a batch of real images and a batch of fakes. G does not change.
+
+    The fakes are made from z, without keeping a cache: D's gradient stops at its input, so nobody goes back into G
+    (this is what "detach" does elsewhere). A recipe that shares its fakes with G's step hands them in as
+    `fakes=G.forward(z, train=True)`.
+    """
+    if fakes is not None:
+        x_fake = fakes[0]
+    elif z is not None:
+        x_fake, _ = G.forward(z, train=True, rng=rng, keep=False)
+    else:
+        raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
+
+    if loss.batching == "concat":
+        x = array_module(x_real=x_real, fakes=x_fake).concatenate([x_real, x_fake])
+        out, cache = D.forward(x, train=True, rng=rng)
+        out_real, out_fake = out[: len(x_real)], out[len(x_real) :]
+        losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
+        D.backward(array_module(out).concatenate([d_real, d_fake]), cache, need_input_grad=False)
+        D.update_buffers(cache)
+    else:
+        out_real, cache_real = D.forward(x_real, train=True, rng=rng)
+        out_fake, cache_fake = D.forward(x_fake, train=True, rng=rng)
+        losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
+        D.backward(d_real, cache_real, need_input_grad=False)
+        D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
+        D.update_buffers(cache_real)
+        D.update_buffers(cache_fake)
+
+    d_optimizer.step()
+    return DiscriminatorResult(*losses, loss.probability(out_real), loss.probability(out_fake))
+
+
+def generator_step(
+    G: Sequential,
+    D: Sequential,
+    g_optimizer: Optimizer,
+    loss: GANLoss,
+    z: Array | None = None,
+    *,
+    fakes: Fakes | None = None,
+    rng: RandomStream | None = None,
+) -> GeneratorResult:
+    """One update of G through D, which has learned since and does not change now.
+
+    D is part of G's loss: the gradient runs back through D to its input, the fakes, and from there through G.
+    """
+    if fakes is None:
+        if z is None:
+            raise ArgumentError("generator_step needs latents z to make fakes from, or fakes=(x, cache)")
+        fakes = G.forward(z, train=True, rng=rng)
+    x_fake, cache_G = fakes
+    out, cache_D = D.forward(x_fake, train=True, rng=rng)
+    value, d_out = loss.for_generator(out)
+
+    dx_fake = D.backward(d_out, cache_D, need_param_grads=False)
+    assert dx_fake is not None  # it was asked for
+    G.backward(dx_fake, cache_G, need_input_grad=False)
+    G.update_buffers(cache_G)
+    g_optimizer.step()
+    return GeneratorResult(value, x_fake)
+
+
+def simultaneous_step(
+    G: Sequential,
+    D: Sequential,
+    g_optimizer: Optimizer,
+    d_optimizer: Optimizer,
+    loss: GANLoss,
+    x_real: Array,
+    z: Array,
+    *,
+    rng: RandomStream | None = None,
+) -> tuple[DiscriminatorResult, GeneratorResult]:
+    """Both gradients at the same weights, from the same passes; then both updates.
+
+    Raises ArgumentError for `batching="concat"`: G's gradient is that of D's pass over the fakes alone.
+    """
+    if loss.batching == "concat":
+        raise ArgumentError("simultaneous_step takes real and fake as two batches; use GANLoss(batching='separate')")
+    x_fake, cache_G = G.forward(z, train=True, rng=rng)
+    out_real, cache_real = D.forward(x_real, train=True, rng=rng)
+    out_fake, cache_fake = D.forward(x_fake, train=True, rng=rng)
+    losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
+    value, d_out = loss.for_generator(out_fake)
+
+    D.backward(d_real, cache_real, need_input_grad=False)
+    D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
+    dx_fake = D.backward(d_out, cache_fake, need_param_grads=False)
+    assert dx_fake is not None  # it was asked for
+    G.backward(dx_fake, cache_G, need_input_grad=False)
+
+    D.update_buffers(cache_real)
+    D.update_buffers(cache_fake)
+    G.update_buffers(cache_G)
+    d_optimizer.step()
+    g_optimizer.step()
+    probabilities = loss.probability(out_real), loss.probability(out_fake)
+    return DiscriminatorResult(*losses, *probabilities), GeneratorResult(value, x_fake)

@@ -1,0 +1,55 @@
+"""Dense: every output feature is a weighted sum of all input features."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from minigan import backend
+from minigan.backend import Array
+from minigan.errors import ArgumentError, ShapeError
+from minigan.nn.init import Initialiser, glorot_uniform, zeros
+from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
+
+
+class Dense(Layer):
+    """y = x W + b, along the last axis.
+
+    Shapes: x (N, …, C), W (C, K), b (K,), y (N, …, K). Below, every axis but the last counts as batch.
+    Gradient: dx = dy Wᵀ, dW = xᵀ dy, db = Σ dy over the batch.
+    Raises ArgumentError for a size below 1, ShapeError for an input without features.
+    Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986.
+    """
+
+    def __init__(
+        self, features: int, *, bias: bool = True, init_W: Initialiser = glorot_uniform, init_b: Initialiser = zeros
+    ):
+        if features < 1:
+            raise ArgumentError(f"Dense needs at least 1 output feature, got {features}")
+        self.features, self.bias, self.init_W, self.init_b = features, bias, init_W, init_b
+        self.W: Array
+        self.b: Array
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        if not in_shape:
+            raise ShapeError("Dense needs an input with a last axis of features, got single numbers; in_shape=(1,)?")
+        return (*in_shape[:-1], self.features)
+
+    def params(self, in_shape: Shape) -> Specs:
+        C, K = in_shape[-1], self.features
+        W = {"W": ((C, K), partial(self.init_W, fan_in=C, fan_out=K))}
+        return {**W, "b": ((K,), partial(self.init_b, fan_in=C, fan_out=K))} if self.bias else W
+
+    def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
+        y = backend.matmul(rows(x), self.W)
+        if self.bias:
+            y += self.b
+        return y.reshape(*x.shape[:-1], -1), x  # dW needs x; dx needs only W
+
+    def input_grad(self, dy: Array, cache: Array) -> Array:
+        return backend.matmul(rows(dy), self.W.T).reshape(cache.shape)
+
+    def param_grads(self, dy: Array, cache: Array, grads: Grads) -> None:
+        backend.matmul(rows(cache).T, rows(dy), out=grads["W"])
+        if self.bias:
+            rows(dy).sum(axis=0, out=grads["b"])

@@ -1,0 +1,34 @@
+"""Dropout: random features are silenced in training, so that no unit can rely on one other unit."""
+
+from __future__ import annotations
+
+from minigan.backend import Array, RandomStream
+from minigan.errors import ArgumentError
+from minigan.nn.layer import Layer
+
+
+class Dropout(Layer):
+    """y = x·m / (1 - drop) in training, y = x otherwise; m is 0 with probability `drop`, else 1.
+
+    The division keeps the mean of y at x, so that nothing needs rescaling at inference ("inverted" dropout).
+    Gradient: dx = dy·m / (1 - drop); dx = dy at inference.
+    Raises ArgumentError unless 0 <= drop < 1, and in training if no `rng` is given.
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014.
+    """
+
+    def __init__(self, *, drop: float):
+        if not 0 <= drop < 1:
+            raise ArgumentError(f"Dropout needs 0 <= drop < 1 (the probability of silencing a feature), got {drop}")
+        self.drop = drop
+
+    def forward(self, x: Array, *, train: bool, rng: RandomStream | None = None) -> tuple[Array, Array | None]:
+        if not train or self.drop == 0:
+            return x, None
+        if rng is None:
+            raise ArgumentError("Dropout in training needs rng; pass forward(..., rng=RandomStream(seed, 'dropout'))")
+        kept = rng.uniform(x.shape, x.dtype) >= self.drop
+        scaled_mask = kept * x.dtype.type(1 / (1 - self.drop))
+        return x * scaled_mask, scaled_mask  # backward must silence the same features
+
+    def input_grad(self, dy: Array, cache: Array | None) -> Array:
+        return dy if cache is None else dy * cache

@@ -1,0 +1,58 @@
+"""Initial weights. An initialiser is a function `(rng, shape, *, fan_in, fan_out) -> float64 array`.
+
+`fan_in` and `fan_out` count the connections into and out of one unit (Dense: C and K); the layer supplies them. Drawn
+on the host and in float64 whatever the network's dtype, so that CPU and GPU, float32 and float64 start alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+Initialiser = Callable[..., np.ndarray]
+
+
+def zeros(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, fan_out: int = 0) -> np.ndarray:
+    """All 0."""
+    return np.zeros(shape)
+
+
+def ones(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, fan_out: int = 0) -> np.ndarray:
+    """All 1."""
+    return np.ones(shape)
+
+
+def normal(std: float) -> Initialiser:
+    """N(0, std²). DCGAN (Radford et al. 2015) uses std 0.02."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, fan_out: int = 0) -> np.ndarray:
+        return std * rng.standard_normal(shape)
+
+    return draw
+
+
+def uniform(limit: float) -> Initialiser:
+    """U(-limit, limit)."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, fan_out: int = 0) -> np.ndarray:
+        return rng.uniform(-limit, limit, shape)
+
+    return draw
+
+
+def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int, fan_out: int) -> np.ndarray:
+    """U(-a, a) with a = √(6 / (fan_in + fan_out)): the default of Flux and Keras.
+
+    It keeps the variance of activations and of gradients about equal from layer to layer.
+    Source: Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+    """
+    limit = math.sqrt(6 / (fan_in + fan_out))
+    return rng.uniform(-limit, limit, shape)
+
+
+def torch_linear(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int, fan_out: int = 0) -> np.ndarray:
+    """U(-a, a) with a = 1/√fan_in: what PyTorch's Linear uses for its weights and for its bias."""
+    limit = 1 / math.sqrt(fan_in)
+    return rng.uniform(-limit, limit, shape)

@@ -1,0 +1,101 @@
+"""The contract of a layer: two questions and their answers.
+
+Backpropagation asks a layer how the loss changes with its input (`input_grad`) and with its parameters
+(`param_grads`). A layer is those two answers beside its `forward`; everything else here is shared.
+
+Letters, the same in every file: x input, y output, dy and dx the loss's gradient with respect to them; W b dW db;
+N batch, H W height and width, C input features (the last axis, always), K output features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from minigan import backend
+from minigan.backend import Array, RandomStream
+from minigan.nn.init import Initialiser
+
+Shape = tuple[int, ...]
+Specs = dict[str, tuple[Shape, Initialiser]]
+Grads = dict[str, Array]
+
+
+class Layer:
+    """One differentiable piece of a network.
+
+    A pass changes nothing on the layer: what backward needs is returned as the cache. So several passes can be in
+    flight, a cache can be printed, and backward may run twice on one cache. `Sequential` owns the parameters and
+    binds them here: each by its name (`layer.W`), and their gradients in `layer.grads`.
+
+    Shapes: x is (N, *in_shape), y is (N, *out_shape). An operation returns the dtype it was given.
+    """
+
+    #: Views of the network's gradient vector, by parameter name; each instance gets its own when a network takes it.
+    grads: Grads = {}  # noqa: RUF012
+    #: The interval that the outputs fill, if the layer squashes; the data must be scaled to the same one.
+    out_range: ClassVar[tuple[float, float] | None] = None
+    #: Input values at which the layer has no derivative; a gradient check keeps away from them.
+    kinks: ClassVar[tuple[float, ...]] = ()
+
+    # What a layer must or may define ---------------------------------------------------------------------------------
+
+    def forward(self, x: Array, *, train: bool, rng: RandomStream | None = None) -> tuple[Array, Any]:
+        """The output y and the cache that backward needs. `train` selects the training-time behaviour."""
+        raise NotImplementedError
+
+    def input_grad(self, dy: Array, cache: Any) -> Array:
+        """dx, the loss's gradient with respect to x, from dy, its gradient with respect to y."""
+        raise NotImplementedError
+
+    def param_grads(self, dy: Array, cache: Any, grads: Grads) -> None:
+        """Write (never add) the loss's gradient with respect to each parameter into `grads[name]`."""
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        """The output's shape without the batch axis; raises ShapeError if the input does not fit."""
+        return in_shape
+
+    def params(self, in_shape: Shape) -> Specs:
+        """{name: (shape, initialiser)} of the trainable parameters for this input shape."""
+        return {}
+
+    def buffers(self, in_shape: Shape) -> Specs:
+        """{name: (shape, initialiser)} of what is kept and saved but not trained."""
+        return {}
+
+    def update_buffers(self, cache: Any) -> None:
+        """Fold the statistics of one training pass into the buffers."""
+
+    # What is written once --------------------------------------------------------------------------------------------
+
+    def backward(
+        self,
+        dy: Array,
+        cache: Any,
+        *,
+        need_param_grads: bool = True,
+        need_input_grad: bool = True,
+        accumulate: bool = False,
+    ) -> Array | None:
+        """Ask the two questions, but only those whose answer is wanted; returns dx, or None if not needed."""
+        if need_param_grads and self.grads:
+            self.write_grads(lambda grads: self.param_grads(dy, cache, grads), accumulate=accumulate)
+        return self.input_grad(dy, cache) if need_input_grad else None
+
+    def write_grads(self, write: Callable[[Grads], None], *, accumulate: bool) -> None:
+        """Let `write` fill the gradients in place or, to accumulate, fill scratch arrays that are then added."""
+        if not accumulate:
+            return write(self.grads)
+        scratch = {name: backend.array_module(grad).empty_like(grad) for name, grad in self.grads.items()}
+        write(scratch)
+        for name, grad in self.grads.items():
+            grad += scratch[name]
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if isinstance(v, (int, float, tuple)))
+        return f"{type(self).__name__}({options})"
+
+
+def rows(x: Array) -> Array:
+    """(N, …, C) as (N·…, C): every axis but the last counts as batch, and a product over it is one call."""
+    return x.reshape(-1, x.shape[-1])

@@ -1,0 +1,106 @@
+"""BatchNorm: each feature is brought to mean 0 and variance 1 over the batch, then scaled and shifted as learned."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from minigan.backend import Array, array_module
+from minigan.errors import ArgumentError, ShapeError
+from minigan.nn.init import ones, zeros
+from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
+
+
+class BatchNormCache(NamedTuple):
+    x_hat: Array  # (N, …, C), the normalised input
+    inv_std: Array  # (C,)
+    batch: tuple[Array, Array] | None  # the batch's mean and variance for update_buffers; None at inference
+
+
+class BatchNorm(Layer):
+    """y = gamma·x_hat + beta with x_hat = (x - mean) / √(var + eps), per feature (the last axis).
+
+    In training, mean and var (divided by n) are those of the batch, over every axis but the last, n values each. At
+    inference they are the buffers, which `update_buffers` moves: running = decay·running + (1 - decay)·batch, with the
+    unbiased variance (divided by n - 1).
+    Shapes: x and y (N, …, C); gamma, beta and the running statistics (C,).
+    Gradient: dbeta = Σ dy, dgamma = Σ dy·x_hat, and since mean and var move with x,
+    dx = gamma/√(var + eps) · (dy - dbeta/n - x_hat·dgamma/n); at inference dx = gamma/√(var + eps) · dy.
+    Raises ArgumentError unless 0 <= decay <= 1 and eps > 0; ShapeError in training with fewer than 2 values a feature.
+    Source: Ioffe & Szegedy, "Batch normalization", 2015. `decay` is 1 - momentum in PyTorch and momentum in Keras.
+    """
+
+    def __init__(self, *, decay: float = 0.9, eps: float = 1e-5):
+        if not 0 <= decay <= 1 or not eps > 0:
+            raise ArgumentError(f"BatchNorm needs 0 <= decay <= 1 and eps > 0, got decay {decay} and eps {eps}")
+        self.decay, self.eps = decay, eps
+        self.gamma: Array
+        self.beta: Array
+        self.running_mean: Array
+        self.running_var: Array
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        if not in_shape:
+            raise ShapeError("BatchNorm needs an input with a last axis of features, got single numbers")
+        return in_shape
+
+    def params(self, in_shape: Shape) -> Specs:
+        return {"gamma": (in_shape[-1:], ones), "beta": (in_shape[-1:], zeros)}
+
+    def buffers(self, in_shape: Shape) -> Specs:
+        return {"running_mean": (in_shape[-1:], zeros), "running_var": (in_shape[-1:], ones)}
+
+    def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, BatchNormCache]:
+        xp, over = array_module(x=x, gamma=self.gamma), tuple(range(x.ndim - 1))
+        if train and x.size < 2 * x.shape[-1]:
+            raise ShapeError(f"BatchNorm in training needs at least 2 values per feature, got input shape {x.shape}")
+        mean = x.mean(axis=over) if train else self.running_mean
+        x_hat = x - mean
+        var = (x_hat * x_hat).mean(axis=over) if train else self.running_var
+        inv_std = 1 / xp.sqrt(var + self.eps)
+        x_hat *= inv_std
+        return x_hat * self.gamma + self.beta, BatchNormCache(x_hat, inv_std, (mean, var) if train else None)
+
+    def update_buffers(self, cache: BatchNormCache) -> None:
+        if cache.batch is None:
+            raise ArgumentError("update_buffers needs the cache of a training pass (train=True)")
+        mean, var = cache.batch
+        n = cache.x_hat.size // cache.x_hat.shape[-1]
+        self.running_mean[...] = self.decay * self.running_mean + (1 - self.decay) * mean
+        self.running_var[...] = self.decay * self.running_var + (1 - self.decay) * var * (n / (n - 1))
+
+    def backward(
+        self,
+        dy: Array,
+        cache: BatchNormCache,
+        *,
+        need_param_grads: bool = True,
+        need_input_grad: bool = True,
+        accumulate: bool = False,
+    ) -> Array | None:
+        sums = self.sums(dy, cache)  # both answers are made of the same two sums, so they are taken once
+        if need_param_grads:
+            self.write_grads(lambda grads: store(sums, grads), accumulate=accumulate)
+        return self.spread(dy, cache, sums) if need_input_grad else None
+
+    def input_grad(self, dy: Array, cache: BatchNormCache) -> Array:
+        return self.spread(dy, cache, self.sums(dy, cache))
+
+    def param_grads(self, dy: Array, cache: BatchNormCache, grads: Grads) -> None:
+        store(self.sums(dy, cache), grads)
+
+    def sums(self, dy: Array, cache: BatchNormCache) -> tuple[Array, Array]:
+        """(dgamma, dbeta): Σ dy·x_hat and Σ dy over the batch."""
+        return (rows(dy) * rows(cache.x_hat)).sum(axis=0), rows(dy).sum(axis=0)
+
+    def spread(self, dy: Array, cache: BatchNormCache, sums: tuple[Array, Array]) -> Array:
+        """dx: what reaches x directly and, in training, by way of the batch's mean and variance."""
+        scale = self.gamma * cache.inv_std
+        if cache.batch is None:
+            return dy * scale
+        dgamma, dbeta = sums
+        n = dy.size // dy.shape[-1]
+        return scale * (dy - dbeta / n - cache.x_hat * (dgamma / n))
+
+
+def store(sums: tuple[Array, Array], grads: Grads) -> None:
+    grads["gamma"][...], grads["beta"][...] = sums

@@ -1,0 +1,87 @@
+"""Optimisers: how gradients move weights. Each holds a network and works on its flat vectors, with no loop over layers."""
+
+from __future__ import annotations
+
+import math
+
+from minigan.backend import array_module, blocks
+from minigan.errors import ArgumentError, DeviceError
+from minigan.nn.network import Sequential
+
+
+class Optimizer:
+    """Holds the network and its learning rate; a subclass keeps its own flat vectors beside the parameters."""
+
+    def __init__(self, network: Sequential, *, lr: float):
+        if not lr > 0:
+            raise ArgumentError(f"{type(self).__name__} needs a learning rate above 0, got {lr}")
+        self.network, self.lr = network, lr
+        self.steps = 0
+        self._xp = array_module(network.params)
+
+    def step(self) -> None:
+        """Move the parameters by one step along `network.grads`; earlier caches become stale.
+
+        Raises DeviceError if the network has moved to another device since this optimiser was made.
+        """
+        if array_module(self.network.params) is not self._xp:
+            raise DeviceError("the network has moved to another device; make the optimiser after network.to(device)")
+        self.steps += 1
+        # Block by block, so that each formula's intermediate results stay in cache.
+        for block in blocks(self.network.params.size, self._xp):
+            self._update(block)
+        self.network.version += 1
+
+    def _update(self, block: slice) -> None:
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """v ← momentum·v + g;  θ ← θ - lr·v.
+
+    Raises ArgumentError unless lr > 0 and 0 <= momentum < 1.
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013 (PyTorch's form).
+    """
+
+    def __init__(self, network: Sequential, *, lr: float, momentum: float = 0.0):
+        super().__init__(network, lr=lr)
+        if not 0 <= momentum < 1:
+            raise ArgumentError(f"SGD needs 0 <= momentum < 1, got {momentum}")
+        self.momentum = momentum
+        self.v = self._xp.zeros_like(network.params)
+
+    def _update(self, block: slice) -> None:
+        theta, g, v = self.network.params[block], self.network.grads[block], self.v[block]
+        v[...] = self.momentum * v + g
+        theta -= self.lr * v
+
+
+class Adam(Optimizer):
+    """m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  θ ← θ - lr·m̂ / (√v̂ + eps), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
+
+    m and v start at 0, so early averages are too small; dividing by 1-βᵗ (t counts the steps from 1) mends that.
+    Raises ArgumentError unless lr > 0, 0 <= β < 1 and eps > 0.
+    Source: Kingma & Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1.
+    """
+
+    def __init__(
+        self, network: Sequential, *, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    ):
+        super().__init__(network, lr=lr)
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps > 0):
+            raise ArgumentError(f"Adam needs 0 <= beta1, beta2 < 1 and eps > 0, got {beta1}, {beta2} and {eps}")
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.m = self._xp.zeros_like(network.params)
+        self.v = self._xp.zeros_like(network.params)
+
+    def _update(self, block: slice) -> None:
+        theta, g, m, v = self.network.params[block], self.network.grads[block], self.m[block], self.v[block]
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * (g * g)
+        # m̂/(√v̂ + eps), with the two corrections pulled out of the array arithmetic
+        root = self._xp.sqrt(v)
+        root *= 1 / math.sqrt(1 - self.beta2**self.steps)
+        root += self.eps
+        theta -= self.lr / (1 - self.beta1**self.steps) * (m / root)

@@ -1,0 +1,153 @@
+"""Recipes: published GANs, written down as data. Every field is a flag of `minigan train NAME`.
+
+S0 and S1 below are the first two of the systems that minigan reproduces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from minigan.errors import ArgumentError
+from minigan.gan import GANLoss
+from minigan.nn import Dense, Dropout, Layer, LeakyReLU, ReLU, Sequential, Sigmoid, Tanh
+from minigan.nn.init import torch_linear
+
+PIXELS = 28 * 28
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every system states. A subclass says what its two networks are; an instance of it gives the numbers."""
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)  # of the pixels, matched by G's last activation
+
+    epochs: int  # passes over the training images
+    batch_size: int
+    latent_dim: int  # size of G's input
+    g_hidden: tuple[int, ...]  # widths of G's hidden layers
+    d_hidden: tuple[int, ...]  # widths of D's hidden layers
+    lr_g: float = 2e-4  # Adam's learning rate for G
+    lr_d: float = 2e-4  # … and for D
+    beta1: float = 0.9  # Adam's decay of the mean gradient, both networks
+    beta2: float = 0.999  # … and of the mean squared gradient
+    dropout: float = 0.0  # probability of silencing a feature after each hidden layer of D
+    latents: Literal["normal", "uniform"] = "normal"  # N(0, 1) or U[0, 1)
+    g_loss: Literal["non_saturating", "minimax"] = "non_saturating"
+    d_output: Literal["probability", "logit"] = "probability"  # whether D ends in a sigmoid
+    d_batching: Literal["separate", "concat"] = "separate"  # D's loss: sum of two means, or one mean over both
+    labels: tuple[float, float] = (1.0, 0.0)  # what D should say of (real, fake)
+    update: Literal["alternating", "simultaneous"] = "alternating"
+    d_steps: int = 1  # D updates for each G update
+    d_warmup: int = 0  # D updates before G's first
+    shared_fakes: bool = False  # G learns from the fakes that D has just seen
+    drop_last: bool = False  # leave out the last, partial batch of an epoch
+    images: int = 60_000  # how many training images are used: the first ones
+    log_every: int = 0  # steps between two rows of metrics; 0: one row an epoch
+
+    def __post_init__(self) -> None:
+        for field in ("epochs", "batch_size", "latent_dim", "d_steps", "images"):
+            if getattr(self, field) < 1:
+                raise ArgumentError(f"{field} must be at least 1, got {getattr(self, field)}")
+        for field in ("d_warmup", "log_every"):
+            if getattr(self, field) < 0:
+                raise ArgumentError(f"{field} must not be negative, got {getattr(self, field)}")
+        if self.update == "simultaneous" and (self.d_steps, self.d_warmup, self.shared_fakes) != (1, 0, False):
+            raise ArgumentError("update 'simultaneous' moves G and D together: leave d_steps, d_warmup, shared_fakes")
+        self.loss  # noqa: B018 (its own checks, now rather than at the first step)
+
+    @property
+    def loss(self) -> GANLoss:
+        """What the two players compare."""
+        return GANLoss(self.g_loss, self.d_output, self.d_batching, self.labels)
+
+    def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
+        """(G, D) with fresh weights drawn from `rng`, G's first."""
+        raise NotImplementedError
+
+    def smoke(self) -> Self:
+        """The same system so small that an epoch takes a moment: for tests, not for pictures."""
+        return replace(
+            self,
+            epochs=1,
+            images=200,
+            batch_size=32,
+            latent_dim=8,
+            g_hidden=tuple(16 for _ in self.g_hidden),
+            d_hidden=tuple(16 for _ in self.d_hidden),
+        )
+
+    def d_head(self, **init: Any) -> list[Layer]:
+        """D's last layers: one logit, and its sigmoid where D answers with a probability."""
+        return [Dense(1, **init), Sigmoid()] if self.d_output == "probability" else [Dense(1, **init)]
+
+
+@dataclass(frozen=True)
+class FluxMLP(Recipe):
+    """S0: the vanilla GAN of the Flux tutorial.
+
+    Its dropout, lost from the tutorial's extracted text, is needed: without it D wins completely within two epochs.
+    """
+
+    name = "flux-mlp"
+    source = "R. Kube, “Generative Adversarial Networks”, Flux.jl tutorial, 2021"
+
+    def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
+        g_layers: list[Layer] = []
+        for width in self.g_hidden:
+            g_layers += [Dense(width), LeakyReLU(slope=0.2)]
+        d_layers: list[Layer] = []
+        for width in self.d_hidden:
+            d_layers += [Dense(width), LeakyReLU(slope=0.2), Dropout(drop=self.dropout)]
+        G = Sequential([*g_layers, Dense(PIXELS), Tanh()], (self.latent_dim,), rng=rng, dtype=dtype)
+        D = Sequential([*d_layers, *self.d_head()], (PIXELS,), rng=rng, dtype=dtype)
+        return G, D
+
+
+FLUX_MLP = FluxMLP(
+    epochs=1000,
+    batch_size=128,
+    latent_dim=100,
+    g_hidden=(256, 512, 1024),
+    d_hidden=(1024, 512, 256),
+    dropout=0.3,
+    d_batching="concat",
+)
+
+
+@dataclass(frozen=True)
+class PyTorchMLP(Recipe):
+    """S1: the small MLP GAN of a PyTorch tutorial. D sees real and fake separately; weights start as PyTorch's do."""
+
+    name = "pytorch-mlp"
+    source = "“Generative Adversarial Networks”, PyTorch MNIST tutorial after A. N S, Jovian, 2020"
+
+    def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
+        init: dict[str, Any] = {"init_W": torch_linear, "init_b": torch_linear}
+        g_layers: list[Layer] = []
+        for width in self.g_hidden:
+            g_layers += [Dense(width, **init), ReLU()]
+        d_layers: list[Layer] = []
+        for width in self.d_hidden:
+            d_layers += [Dense(width, **init), LeakyReLU(slope=0.2)]
+            if self.dropout:
+                d_layers.append(Dropout(drop=self.dropout))
+        G = Sequential([*g_layers, Dense(PIXELS, **init), Tanh()], (self.latent_dim,), rng=rng, dtype=dtype)
+        D = Sequential([*d_layers, *self.d_head(**init)], (PIXELS,), rng=rng, dtype=dtype)
+        return G, D
+
+
+PYTORCH_MLP = PyTorchMLP(
+    epochs=20,
+    batch_size=100,
+    latent_dim=64,
+    g_hidden=(256, 256),
+    d_hidden=(256, 256),
+    log_every=200,
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (FLUX_MLP, PYTORCH_MLP)}

@@ -1,0 +1,188 @@
+"""The schedule and the loop: which step runs when, on which images and latents. It knows no algorithm; `gan.py` does.
+
+Every draw of a step comes from (seed, stream, step), so that the same seed gives the same run bit for bit, and
+looking at a preview changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigan.backend import Array, RandomStream, to_numpy
+from minigan.data.batches import Batches
+from minigan.errors import DataError
+from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
+from minigan.nn import Sequential
+from minigan.optim import Adam
+from minigan.recipes import Recipe
+
+Row = dict[str, Any]
+
+
+class Callback:
+    """Something that watches a training run: prints, draws or saves. It is handed the trainer and changes nothing."""
+
+    def start(self, trainer: Trainer) -> None:
+        """Before the first step."""
+
+    def logged(self, trainer: Trainer, row: Row) -> None:
+        """A row of metrics is complete (every `log_every` steps, and at the end of an epoch)."""
+
+    def epoch_end(self, trainer: Trainer, row: Row) -> None:
+        """An epoch is over; `row` holds its means."""
+
+
+class Trainer:
+    """A recipe at work on a set of images.
+
+    Attributes: `G`, `D`, their optimisers, `loss`, `batches`; `step` (D updates so far) and `epoch` (passes so far);
+    `history`, a row of means per log interval, and `epochs`, a row per epoch. A row holds d_loss, d_loss_real,
+    d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real* on real images and on fakes), acc_real and
+    acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each layer's last gradient.
+    Raises DataError if the recipe's pixel range is not that of G's last activation.
+    """
+
+    def __init__(self, recipe: Recipe, images: np.ndarray, *, seed: int = 0, device: str = "cpu"):
+        self.recipe, self.seed, self.device, self.loss = recipe, seed, device, recipe.loss
+        self.G, self.D = (net.to(device) for net in recipe.networks(RandomStream(seed, "init").host))
+        check_range(self.G, recipe.value_range)
+        betas = {"beta1": recipe.beta1, "beta2": recipe.beta2}
+        self.g_optimizer = Adam(self.G, lr=recipe.lr_g, **betas)
+        self.d_optimizer = Adam(self.D, lr=recipe.lr_d, **betas)
+        self.batches = Batches(
+            images[: recipe.images],
+            recipe.batch_size,
+            shape=self.D.in_shape,
+            value_range=recipe.value_range,
+            seed=seed,
+            drop_last=recipe.drop_last,
+            device=device,
+        )
+        self.step = self.epoch = 0
+        self.history: list[Row] = []
+        self.epochs: list[Row] = []
+
+    def fit(self, callbacks: Sequence[Callback] = ()) -> Trainer:
+        """Train for the recipe's epochs; returns the trainer."""
+        for callback in callbacks:
+            callback.start(self)
+        while self.epoch < self.recipe.epochs:
+            self.train_epoch(callbacks)
+        return self
+
+    def train_epoch(self, callbacks: Sequence[Callback] = ()) -> None:
+        """One pass over the images."""
+        interval, whole = Means(), Means()
+        for i, x_real in enumerate(self.batches.epoch(self.epoch), start=1):
+            values = measure(*self.train_step(x_real))
+            interval.add(values)
+            whole.add(values)
+            last = i == len(self.batches)
+            if last or (self.recipe.log_every and self.step % self.recipe.log_every == 0):
+                self.epoch += last
+                row = self.row(interval)
+                self.history.append(row)
+                for callback in callbacks:
+                    callback.logged(self, row)
+                interval = Means()
+        row = self.row(whole)
+        self.epochs.append(row)
+        for callback in callbacks:
+            callback.epoch_end(self, row)
+
+    def train_step(self, x_real: Array) -> tuple[DiscriminatorResult, GeneratorResult | None]:
+        """The schedule: one update of D, and one of G when it is due."""
+        recipe, G, D = self.recipe, self.G, self.D
+        latent = RandomStream(self.seed, "latent", self.step, device=self.device)
+        rng = RandomStream(self.seed, "dropout", self.step, device=self.device)
+        self.step += 1
+        z = self.latents(len(x_real), latent)
+        if recipe.update == "simultaneous":
+            return simultaneous_step(G, D, self.g_optimizer, self.d_optimizer, self.loss, x_real, z, rng=rng)
+
+        since_warmup = self.step - recipe.d_warmup
+        g_due = since_warmup > 0 and since_warmup % recipe.d_steps == 0
+        fakes = G.forward(z, train=True, rng=rng) if recipe.shared_fakes and g_due else None
+        d = discriminator_step(G, D, self.d_optimizer, self.loss, x_real, z, fakes=fakes, rng=rng)
+        if not g_due:
+            return d, None
+        z = None if fakes else self.latents(recipe.batch_size, latent)
+        return d, generator_step(G, D, self.g_optimizer, self.loss, z, fakes=fakes, rng=rng)
+
+    def latents(self, count: int, rng: RandomStream) -> Array:
+        """(count, latent_dim) draws for G, of the recipe's kind."""
+        return draw_latents(self.recipe, count, rng, dtype=self.G.dtype)
+
+    def preview_latents(self, count: int) -> Array:
+        """The same latents every time, whatever the step: to follow how their pictures change."""
+        return self.latents(count, RandomStream(self.seed, "preview", device=self.device))
+
+    def row(self, means: Means) -> Row:
+        """A row of metrics, as Python numbers."""
+        norms = {**gradient_norms("G", self.G), **gradient_norms("D", self.D)}
+        return {"step": self.step, "epoch": self.epoch, **means.result(), "grad_norm": norms}
+
+
+def draw_latents(recipe: Recipe, count: int, rng: RandomStream, *, dtype: Any = np.float32) -> Array:
+    """(count, latent_dim) draws from N(0, 1) or U[0, 1), as the recipe says."""
+    draw = rng.normal if recipe.latents == "normal" else rng.uniform
+    return draw((count, recipe.latent_dim), dtype)
+
+
+def generate(G: Sequential, z: Array, *, batch_size: int = 500) -> np.ndarray:
+    """G's images for the latents z, at inference, on the host, a batch at a time."""
+    return np.concatenate([to_numpy(G(z[i : i + batch_size])) for i in range(0, len(z), batch_size)])
+
+
+def check_range(G: Sequential, value_range: tuple[float, float]) -> None:
+    """Raise DataError unless G's last activation fills the range that the images are scaled to."""
+    last = G.layers[-1]
+    if last.out_range is not None and last.out_range != tuple(value_range):
+        raise DataError(
+            f"G ends in {last!r}, whose outputs fill {last.out_range}, but the images are scaled to {value_range}: D "
+            "would tell them apart by brightness alone; change the one or the other"
+        )
+
+
+class Means:
+    """Running means of named values that stay on the device until they are asked for."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Array | float] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, values: dict[str, Array]) -> None:
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def result(self) -> dict[str, float | None]:
+        """The means; None where nothing was added (G's loss while D warms up)."""
+        names = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake", "acc_real", "acc_fake")
+        return {n: float(to_numpy(self.sums[n])) / self.counts[n] if n in self.sums else None for n in names}
+
+
+def measure(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str, Array]:
+    """What one step contributes to a row of metrics."""
+    values = {
+        "d_loss": d.loss,
+        "d_loss_real": d.loss_real,
+        "d_loss_fake": d.loss_fake,
+        "d_real": d.prob_real.mean(),
+        "d_fake": d.prob_fake.mean(),
+        "acc_real": (d.prob_real >= 0.5).mean(),
+        "acc_fake": (d.prob_fake < 0.5).mean(),
+    }
+    return values if g is None else {**values, "g_loss": g.loss}
+
+
+def gradient_norms(prefix: str, network: Sequential) -> dict[str, float]:
+    """{"G.0.Dense": √Σ g² over the layer's parameters, …} of the gradients that the last backward pass wrote."""
+    squares: dict[str, float] = {}
+    for name, grad in network.named_grads().items():
+        layer = f"{prefix}.{name.rsplit('.', 1)[0]}"
+        squares[layer] = squares.get(layer, 0.0) + float(to_numpy((grad * grad).sum()))
+    return {layer: square**0.5 for layer, square in squares.items()}
