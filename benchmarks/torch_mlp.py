@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -28,7 +30,7 @@ class Peer:
 
         def mlp(sizes: list[int], activation: nn.Module, drop: float, last: nn.Module) -> nn.Sequential:
             layers: list[nn.Module] = []
-            for n, m in zip(sizes[:-2], sizes[1:-1], strict=True):
+            for n, m in pairwise(sizes[:-1]):
                 layers += [linear(n, m), activation] + ([nn.Dropout(drop)] if drop else [])
             return nn.Sequential(*layers, linear(*sizes[-2:]), last)
 

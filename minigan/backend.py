@@ -25,7 +25,7 @@ _MODULES: dict[type, ModuleType] = {np.ndarray: np}
 
 
 def register_array_type(array_type: type, module: ModuleType) -> None:
-    """Make `array_module` answer `module` for arrays of `array_type` (CuPy registers itself; a test may add its own)."""
+    """Make `array_module` answer `module` for arrays of this type (CuPy registers itself; a test may add its own)."""
     _MODULES[array_type] = module
 
 
@@ -95,7 +95,7 @@ def why_no_gpu() -> str:
     try:
         xp = _cupy()
         a = xp.arange(4.0).reshape(2, 2)
-        if float((a @ a).sum()) != 24.0:
+        if float((a @ a).sum()) != 22.0:
             return "a trial product on the GPU gave a wrong result"
     except ImportError as error:
         return f"CuPy cannot be imported ({error}); install it with: pip install 'minigan[gpu]' (CUDA 12) or [gpu13]"
@@ -129,7 +129,7 @@ def to_device(array: Any, device: str) -> Array:
 
 
 def device_of(array: Array) -> str:
-    """"cpu" or "gpu": where the array lives."""
+    """Where the array lives: "cpu" or "gpu"."""
     return "cpu" if array_module(array) is np else "gpu"
 
 

@@ -1,6 +1,8 @@
 """What a run leaves behind: lines on the terminal, sample sheets, a log of metrics, and weights.
 
-RUN/config.json  metrics.jsonl  timing.jsonl  samples/real.png  samples/epoch-0000.png …  checkpoints/epoch-0001.safetensors
+RUN/config.json  metrics.jsonl  timing.jsonl
+RUN/samples/real.png  epoch-0000.png …
+RUN/checkpoints/epoch-0001.safetensors
 """
 
 from __future__ import annotations
@@ -16,27 +18,28 @@ import numpy as np
 
 from minigan import __version__, plot
 from minigan.backend import to_numpy
-from minigan.checkpoint import save_networks, write_atomically
+from minigan.checkpoint import save_networks
 from minigan.errors import RunExistsError
+from minigan.files import write_atomically
 from minigan.train import Callback, Row, Trainer, generate
 
 SHEET = 100  # images on a sample sheet
 
 
-def create_run(out: Path | None, name: str) -> Path:
-    """A new folder for a run: `out`, or the next free `runs/NAME-NNN`. Raises RunExistsError if `out` holds a run."""
+def run_folder(out: Path | None, name: str) -> Path:
+    """`out`, or the next free `runs/NAME-NNN`. Raises RunExistsError if `out` holds a run. Creates nothing."""
     if out is None:
         taken = [int(p.name[-3:]) for p in Path("runs").glob(f"{name}-[0-9][0-9][0-9]")]
         out = Path("runs") / f"{name}-{max(taken, default=0) + 1:03d}"
     if (out / "config.json").exists():
         raise RunExistsError(f"{out} already holds a run; give another --out, or move that one away")
-    (out / "samples").mkdir(parents=True, exist_ok=True)
-    (out / "checkpoints").mkdir(exist_ok=True)
     return out
 
 
-def write_config(run: Path, trainer: Trainer, dataset: dict[str, Any]) -> None:
-    """RUN/config.json: everything that decides the run, and where its data came from."""
+def start_run(run: Path, trainer: Trainer, dataset: dict[str, Any]) -> None:
+    """Make the folder, and write into RUN/config.json everything that decides the run and where its data came from."""
+    (run / "samples").mkdir(parents=True, exist_ok=True)
+    (run / "checkpoints").mkdir(exist_ok=True)
     config = {
         "recipe": trainer.recipe.name,
         "fields": asdict(trainer.recipe),

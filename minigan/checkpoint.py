@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from minigan.backend import to_numpy
 from minigan.errors import CheckpointError, MiniganError
+from minigan.files import write_atomically
 from minigan.nn import Sequential
 
 FORMAT = 1
@@ -52,10 +52,16 @@ def load_networks(path: str | os.PathLike[str], networks: dict[str, Sequential])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT or not isinstance(document.get("sha256"), dict):
+    if (
+        not isinstance(document, dict)
+        or document.get("format") != FORMAT
+        or not isinstance(document.get("sha256"), dict)
+    ):
         raise CheckpointError(f"{path} is not a minigan checkpoint of format {FORMAT}")
     hashes = document.pop("sha256")
-    if damaged := sorted(n for n in tensors.keys() | hashes.keys() if n not in tensors or hashes.get(n) != sha256(tensors[n])):
+    if damaged := sorted(
+        n for n in tensors.keys() | hashes.keys() if n not in tensors or hashes.get(n) != sha256(tensors[n])
+    ):
         raise CheckpointError(f"{path} is damaged: the hash of {', '.join(damaged)} does not match")
 
     states = {n: {k[len(n) + 1 :]: a for k, a in tensors.items() if k.startswith(f"{n}.")} for n in networks}
@@ -72,16 +78,3 @@ def load_networks(path: str | os.PathLike[str], networks: dict[str, Sequential])
 
 def sha256(array: np.ndarray) -> str:
     return hashlib.sha256(array.tobytes()).hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that no reader, and no crash, ever sees half of it."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise

@@ -90,14 +90,18 @@ def train(args: list[str]) -> None:
     )
     recipe, options = parsed.recipe, parsed.run
 
+    if options.seed < 0:
+        raise ArgumentError(f"--seed must not be negative, got {options.seed}")
+    run = callbacks.run_folder(options.out, recipe.name)
     device, reason = backend.resolve_device(options.device)
     if reason:
         print(reason)
     images, dataset = load_images(recipe, options)
     trainer = Trainer(recipe, images, seed=options.seed, device=device)
-    run = callbacks.create_run(options.out, recipe.name)
-    callbacks.write_config(run, trainer, dataset)
-    print(f"Training {recipe.name} on {len(trainer.batches.images):,} images of {dataset['name']} into {run}", flush=True)
+    callbacks.start_run(run, trainer, dataset)
+    print(
+        f"Training {recipe.name} on {len(trainer.batches.images):,} images of {dataset['name']} into {run}", flush=True
+    )
     trainer.fit(
         [
             callbacks.MetricsLog(run),
@@ -160,7 +164,7 @@ def load_generator(run: Path) -> tuple[Recipe, Any]:
     checkpoints = sorted((run / "checkpoints").glob("epoch-*.safetensors"))
     try:
         config = json.loads((run / "config.json").read_text())
-        stored = {k: tuple(v) if isinstance(v, list) else v for k, v in config["fields"].items()}
+        stored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config["fields"].items()}
         recipe = type(RECIPES[config["recipe"]])(**stored)
     except FileNotFoundError:
         raise RunMissingError(f"{run} is not a run: there is no config.json in it") from None

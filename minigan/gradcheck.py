@@ -156,7 +156,9 @@ def check_network(
             if distance_to_kinks(net, x, train=train) > KINK_MARGIN:
                 break
         else:
-            raise ArgumentError("found no random point away from the activations' kinks; use a smaller network or batch")
+            raise ArgumentError(
+                "found no random point away from the activations' kinks; use a smaller network or batch"
+            )
         dy = rng.standard_normal((batch, *net.out_shape))
 
         def f() -> float:

@@ -1,4 +1,4 @@
-"""Optimisers: how gradients move weights. Each holds a network and works on its flat vectors, with no loop over layers."""
+"""Optimisers: how gradients move weights. Each holds a network and works on its flat vectors: no loop over layers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class SGD(Optimizer):
     """v ← momentum·v + g;  θ ← θ - lr·v.
 
     Raises ArgumentError unless lr > 0 and 0 <= momentum < 1.
-    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013 (PyTorch's form).
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, in
+    PyTorch's form.
     """
 
     def __init__(self, network: Sequential, *, lr: float, momentum: float = 0.0):
@@ -64,9 +65,7 @@ class Adam(Optimizer):
     Source: Kingma & Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1.
     """
 
-    def __init__(
-        self, network: Sequential, *, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
-    ):
+    def __init__(self, network: Sequential, *, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8):
         super().__init__(network, lr=lr)
         if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps > 0):
             raise ArgumentError(f"Adam needs 0 <= beta1, beta2 < 1 and eps > 0, got {beta1}, {beta2} and {eps}")

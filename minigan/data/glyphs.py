@@ -7,8 +7,8 @@ are the same size and the same polarity as MNIST's (ink is 255), and need neithe
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError
+from minigan.files import cache_dir, write_atomically
 
 # The text fonts; the others that matplotlib ships map digits to boxes or symbols.
 FONTS = (
@@ -32,26 +33,28 @@ CHUNK = 2000  # images made at once: about 100 MB of intermediate arrays
 VERSION = 1  # raise it when the same seed gives other images, so that old caches are left alone
 
 
-def load_glyphs(count: int = 60_000, *, seed: int = 0, cache_dir: str | os.PathLike[str] | None = None):
+def load_glyphs(
+    count: int = 60_000, *, seed: int = 0, folder: str | os.PathLike[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(images uint8 (count, 28, 28), labels uint8 (count,)): `make_glyphs`, kept on disk for the next time.
 
-    `cache_dir` is `~/.cache/minigan` unless given, or $XDG_CACHE_HOME/minigan; where that cannot be written, nothing
-    is kept. A cached file that is damaged is made again.
+    They are kept in `folder`, by default minigan's cache; where that cannot be written, nothing is kept. A kept file
+    that is damaged is made again.
     """
-    path = (Path(cache_dir) if cache_dir else _cache_dir()) / f"glyphs-v{VERSION}-{count}-{seed}.npz"
+    path = (Path(folder) if folder else cache_dir()) / f"glyphs-v{VERSION}-{count}-{seed}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            images, labels = file["images"], file["labels"]
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            images, labels = kept["images"], kept["labels"]
         if images.shape == (count, SIZE, SIZE) and labels.shape == (count,):
             return images, labels
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass
     images, labels = make_glyphs(count, seed=seed)
+    buffer = io.BytesIO()
+    np.savez(buffer, images=images, labels=labels)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            np.savez(file, images=images, labels=labels)
-        os.replace(file.name, path)
+        write_atomically(path, buffer.getvalue())
     except OSError:
         pass  # no home, a full or a read-only disk: they are made again next time
     return images, labels
@@ -123,7 +126,7 @@ def bend(originals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def smooth_field(count: int, rng: np.random.Generator, *, knots: int = 5, size: float = 0.8) -> np.ndarray:
-    """float32 (count, 28, 28): random displacements of standard deviation `size` pixels at 5×5 knots, smooth between."""
+    """float32 (count, 28, 28): random displacements of about `size` pixels, drawn at 5×5 knots, smooth between."""
     position = np.linspace(0, knots - 1, SIZE)
     weights = np.maximum(0, 1 - abs(position[:, None] - np.arange(knots)) / 1.5) ** 2  # (28, knots), a smooth bump each
     weights /= weights.sum(axis=1, keepdims=True)
@@ -156,8 +159,3 @@ def _blur(images: np.ndarray) -> np.ndarray:
 def _each(values: np.ndarray) -> np.ndarray:
     """(N,) as float32 (N, 1, 1): one value per image."""
     return values.astype(np.float32)[:, None, None]
-
-
-def _cache_dir() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(root) / "minigan"

@@ -57,7 +57,7 @@ def _parse(content: BinaryIO, path: Path, sha256: str | None) -> np.ndarray:
         raise DataError(f"{path} is truncated in its header; fetch it again")
     shape = struct.unpack(f">{axes}I", sizes)
     claimed = math.prod(shape) * dtype.itemsize
-    data = content.read(claimed + 1)  # one more, to notice what the header does not account for
+    data = _read(content, claimed + 1)  # one more, to notice what the header does not account for
     if len(data) != claimed:
         problem = "is truncated" if len(data) < claimed else "goes on after its data"
         found = f"{len(data):,}" if len(data) < claimed else f"more than {claimed:,}"
@@ -65,3 +65,11 @@ def _parse(content: BinaryIO, path: Path, sha256: str | None) -> np.ndarray:
     if sha256 is not None and (actual := hashlib.sha256(head + sizes + data).hexdigest()) != sha256:
         raise DataError(f"{path} has the wrong content: SHA-256 {actual}, expected {sha256}; fetch it again")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read(content: BinaryIO, size: int) -> bytearray:
+    """At most `size` bytes. A piece at a time, because read(size) sets aside memory for `size` before it looks."""
+    data = bytearray()
+    while piece := content.read(min(size - len(data), 1 << 20)):
+        data += piece
+    return data

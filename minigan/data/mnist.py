@@ -26,7 +26,9 @@ FILES = {
 }
 
 
-def load_mnist(split: str = "train", *, data_dir: str | os.PathLike[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+def load_mnist(
+    split: str = "train", *, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(images uint8 (N, 28, 28), labels uint8 (N,)) of the "train" or "test" split.
 
     Looks in `data_dir`, else in $MINIGAN_DATA, for `mnist/NAME` or `NAME`, plain or with `.gz`.

@@ -71,7 +71,7 @@ class Tanh(Layer):
 
 
 def sigmoid(x: Array) -> Array:
-    """σ(x) = 1 / (1 + e⁻ˣ), written with e^(-|x|) so that no exponential overflows and small values keep their digits."""
+    """σ(x) = 1 / (1 + e⁻ˣ), written with e^(-|x|): no exponential overflows, and small values keep their digits."""
     xp = array_module(x)
     z = xp.exp(-abs(x))
     return xp.where(x >= 0, 1, z) / (1 + z)

@@ -26,7 +26,7 @@ class Dropout(Layer):
             return x, None
         if rng is None:
             raise ArgumentError("Dropout in training needs rng; pass forward(..., rng=RandomStream(seed, 'dropout'))")
-        kept = rng.uniform(x.shape, x.dtype) >= self.drop
+        kept = rng.uniform(x.shape) >= self.drop  # float32 draws whatever the dtype: the same mask for both
         scaled_mask = kept * x.dtype.type(1 / (1 - self.drop))
         return x * scaled_mask, scaled_mask  # backward must silence the same features
 

@@ -85,7 +85,8 @@ class Layer:
     def write_grads(self, write: Callable[[Grads], None], *, accumulate: bool) -> None:
         """Let `write` fill the gradients in place or, to accumulate, fill scratch arrays that are then added."""
         if not accumulate:
-            return write(self.grads)
+            write(self.grads)
+            return
         scratch = {name: backend.array_module(grad).empty_like(grad) for name, grad in self.grads.items()}
         write(scratch)
         for name, grad in self.grads.items():

@@ -18,6 +18,8 @@ from minigan.nn.layer import Layer, Shape, Specs
 
 
 class NetworkCache(NamedTuple):
+    """What a pass leaves behind for backward."""
+
     version: int  # of the weights that the pass went through
     out_shape: Shape  # of the whole output, batch axis included
     layers: list[Any]  # one cache per layer

@@ -11,6 +11,8 @@ from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
 
 
 class BatchNormCache(NamedTuple):
+    """x_hat and inv_std are the factors of the gradient; the statistics wait for `update_buffers`."""
+
     x_hat: Array  # (N, …, C), the normalised input
     inv_std: Array  # (C,)
     batch: tuple[Array, Array] | None  # the batch's mean and variance for update_buffers; None at inference

@@ -1,4 +1,4 @@
-"""Flatten and Reshape: the same numbers in the same order under another shape. They compute nothing and copy nothing."""
+"""Flatten and Reshape: the same numbers in the same order under another shape. They compute and copy nothing."""
 
 from __future__ import annotations
 

@@ -1,0 +1,19 @@
+"""Shared by all tests, those on a GPU machine included: so NumPy, pytest and minigan only."""
+
+import pytest
+
+from minigan import backend
+
+
+def pytest_addoption(parser):
+    parser.addoption("--require-gpu", action="store_true", help="fail, rather than skip, the tests that need a GPU")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--require-gpu") or not any(item.get_closest_marker("gpu") for item in items):
+        return
+    reason = backend.why_no_gpu()
+    if reason:
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason=reason))

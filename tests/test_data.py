@@ -1,0 +1,264 @@
+import contextlib
+import gzip
+import hashlib
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minigan.data import glyphs, mnist
+from minigan.data.batches import Batches
+from minigan.data.idx import read_idx
+from minigan.errors import ArgumentError, DataError, DataMissingError, DTypeError, ShapeError
+
+
+def idx(array, code=0x08):
+    return bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize("wrap", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_idx_is_read_plain_or_compressed_whatever_its_name(tmp_path, wrap):
+    (tmp_path / "x").write_bytes(wrap(idx(IMAGES)))
+    array = read_idx(tmp_path / "x", sha256=hashlib.sha256(idx(IMAGES)).hexdigest())
+    np.testing.assert_array_equal(array, IMAGES)
+    assert array.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("code", "dtype"), [(9, ">i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")])
+def test_idx_element_types_come_in_native_byte_order(tmp_path, code, dtype):
+    (tmp_path / "x").write_bytes(idx(np.array([1, -2, 3], dtype), code))
+    array = read_idx(tmp_path / "x")
+    assert array.tolist() == [1, -2, 3]
+    assert array.dtype.isnative
+
+
+PAGE = b"<!DOCTYPE html><html>503 Service Unavailable</html>"
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "is empty"),
+        (PAGE, "not an IDX file: it looks like a web page"),
+        (gzip.compress(PAGE), "it looks like a web page"),
+        (b"\0\0", "not an IDX file"),
+        (b"PK\3\4" + bytes(100), "it begins with b'PK"),
+        (b"\0\0\x07\3" + bytes(100), "not an IDX file"),
+        (b"\0\0\x08\0", "not an IDX file"),
+        (b"\0\0\x08\xff" + bytes(2000), "not an IDX file"),
+        (idx(IMAGES)[:9], "truncated in its header"),
+        (idx(IMAGES)[:-1], "its header says 24 bytes of data and there are 23"),
+        (idx(IMAGES) + b"x", "goes on after its data"),
+        (gzip.compress(idx(IMAGES))[:-12], "gzip data cannot be read"),
+        (gzip.compress(idx(IMAGES))[:15] + b"\xff\xff\xff" + gzip.compress(idx(IMAGES))[18:], "gzip|IDX|header"),
+        (b"\0\0\x08\3" + struct.pack(">3I", 10**9, 1000, 1000) + bytes(50), "says 1,000,000,000,000,000 bytes"),
+    ],
+)
+def test_a_bad_idx_file_is_named_with_what_is_wrong(tmp_path, content, match):
+    (tmp_path / "bad.gz").write_bytes(content)
+    with pytest.raises(DataError, match=match) as caught:
+        read_idx(tmp_path / "bad.gz")
+    assert "bad.gz" in str(caught.value)
+
+
+def test_a_wrong_hash_is_reported_with_both_hashes(tmp_path):
+    (tmp_path / "x").write_bytes(idx(IMAGES))
+    with pytest.raises(DataError, match=f"SHA-256 {hashlib.sha256(idx(IMAGES)).hexdigest()}, expected 00ff"):
+        read_idx(tmp_path / "x", sha256="00ff")
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_a_damaged_idx_file_never_gives_anything_but_data_or_a_data_error(tmp_path_factory, data):
+    content = bytearray(data.draw(st.sampled_from([idx(IMAGES), gzip.compress(idx(IMAGES))])))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("idx") / "x"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    with contextlib.suppress(DataError):
+        assert isinstance(read_idx(path), np.ndarray)
+
+
+@pytest.fixture
+def tiny_mnist(tmp_path, monkeypatch):
+    """A folder with a data set in MNIST's form, and the library told to expect its hashes."""
+    labels = np.array([3, 4], np.uint8)
+    files = {}
+    for name, array in (("train-images-idx3-ubyte", IMAGES), ("train-labels-idx1-ubyte", labels)):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+        files[name] = hashlib.sha256(idx(array)).hexdigest()
+    monkeypatch.setattr(mnist, "FILES", {**mnist.FILES, "train": files})
+    return tmp_path
+
+
+def test_mnist_is_found_in_the_folder_or_its_mnist_subfolder_by_flag_or_environment(tiny_mnist, monkeypatch):
+    images, labels = mnist.load_mnist(data_dir=tiny_mnist)
+    np.testing.assert_array_equal(images, IMAGES)
+    assert labels.tolist() == [3, 4]
+    (tiny_mnist / "mnist").mkdir()
+    for path in list(tiny_mnist.glob("*.gz")):
+        path.rename(tiny_mnist / "mnist" / path.name)
+    monkeypatch.setenv("MINIGAN_DATA", str(tiny_mnist))
+    assert len(mnist.load_mnist()[0]) == 2
+
+
+def test_mnist_with_other_content_is_refused(tiny_mnist):
+    (tiny_mnist / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(IMAGES + 1)))
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz has the wrong content"):
+        mnist.load_mnist(data_dir=tiny_mnist)
+
+
+def test_missing_mnist_names_the_files_the_folder_and_the_alternatives(tmp_path, monkeypatch):
+    with pytest.raises(DataMissingError) as caught:
+        mnist.load_mnist("test", data_dir=tmp_path)
+    for part in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", str(tmp_path), "--dataset glyphs"):
+        assert part in str(caught.value)
+    monkeypatch.delenv("MINIGAN_DATA", raising=False)
+    with pytest.raises(DataMissingError, match=r"--data-dir DIR or set MINIGAN_DATA.*--dataset glyphs"):
+        mnist.load_mnist()
+    with pytest.raises(ArgumentError, match="'train' or 'test'"):
+        mnist.load_mnist("validation")
+
+
+def test_the_pinned_hashes_are_those_of_the_published_content():
+    import os
+
+    if not os.environ.get("MINIGAN_DATA"):
+        pytest.skip("MINIGAN_DATA is not set; CI sets it")
+    images, labels = mnist.load_mnist("train")
+    test_images, test_labels = mnist.load_mnist("test")
+    assert (images.shape, labels.shape) == ((60_000, 28, 28), (60_000,))
+    assert (test_images.shape, test_labels.shape) == ((10_000, 28, 28), (10_000,))
+    assert labels[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+# Glyphs --------------------------------------------------------------------------------------------------------------
+
+
+def test_glyphs_are_mnist_shaped_balanced_and_inked():
+    images, labels = glyphs.make_glyphs(2000)
+    assert (images.shape, images.dtype, labels.dtype) == ((2000, 28, 28), np.uint8, np.uint8)
+    assert np.bincount(labels, minlength=10).min() > 140
+    ink = images.reshape(2000, -1).mean(axis=1)
+    assert 5 < ink.min() < ink.max() < 110, "an image is empty or drowned in ink"
+    border = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]])
+    assert (border > 127).mean() < 0.002, "digits run out of the picture"
+    assert images.max() == 255
+
+
+def test_glyphs_of_a_class_look_like_their_class():
+    images, labels = glyphs.make_glyphs(6000)
+    x = images.reshape(6000, -1) / 255.0
+    means = np.array([x[:5000][labels[:5000] == d].mean(axis=0) for d in range(10)])
+    nearest = ((x[5000:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+    assert (nearest == labels[5000:]).mean() > 0.75  # the nearest class mean alone; chance is 0.1
+
+
+def test_glyphs_of_a_seed_are_the_same_and_more_of_them_begin_alike():
+    few, few_labels = glyphs.make_glyphs(10, seed=3)
+    more, more_labels = glyphs.make_glyphs(2100, seed=3)
+    np.testing.assert_array_equal(few, more[:10])
+    np.testing.assert_array_equal(few_labels, more_labels[:10])
+    assert not np.array_equal(few, glyphs.make_glyphs(10, seed=4)[0])
+    with pytest.raises(ArgumentError, match="ask for at least 1"):
+        glyphs.make_glyphs(0)
+
+
+def test_every_font_draws_ten_different_digits():
+    originals = glyphs.render_digits()
+    assert originals.shape == (len(glyphs.FONTS), 10, 56, 56)
+    for font in originals:
+        assert len({digit.tobytes() for digit in font}) == 10
+
+
+def test_glyphs_are_cached_and_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
+    first, _ = glyphs.load_glyphs(50, folder=tmp_path)
+    (file,) = tmp_path.iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(glyphs, "make_glyphs", None)  # it must not be needed
+        np.testing.assert_array_equal(glyphs.load_glyphs(50, folder=tmp_path)[0], first)
+    for damage in (b"", b"not a zip file", file.read_bytes()[:-200]):
+        file.write_bytes(damage)
+        np.testing.assert_array_equal(glyphs.load_glyphs(50, folder=tmp_path)[0], first)
+
+
+def test_glyphs_without_a_place_for_the_cache_are_made_each_time(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert len(glyphs.load_glyphs(5, folder=tmp_path / "file")[0]) == 5
+
+
+# Batches -------------------------------------------------------------------------------------------------------------
+
+SQUARES = np.arange(10, dtype=np.uint8)[:, None, None].repeat(2, 1).repeat(2, 2)
+
+
+def batches(**options):
+    return Batches(SQUARES, 4, shape=(4,), **options)
+
+
+def test_the_last_partial_batch_is_kept_or_dropped():
+    assert [len(x) for x in batches().epoch(0)] == [4, 4, 2]
+    assert [len(x) for x in batches(drop_last=True).epoch(0)] == [4, 4]
+    assert (len(batches()), len(batches(drop_last=True))) == (3, 2)
+
+
+def test_every_pass_shows_every_image_once_in_an_order_of_its_own():
+    passes = [np.concatenate(list(batches(value_range=(0, 255)).epoch(k)))[:, 0].tolist() for k in (0, 1, 0)]
+    assert passes[0] == passes[2] != passes[1]
+    np.testing.assert_allclose(sorted(passes[0]), range(10), atol=1e-4)
+    assert passes[0] != np.concatenate(list(batches(value_range=(0, 255), seed=1).epoch(0)))[:, 0].tolist()
+
+
+def test_the_endless_iterator_is_pass_after_pass():
+    endless = batches().forever()
+    for k in (0, 1):
+        for expected in batches().epoch(k):
+            np.testing.assert_array_equal(next(endless), expected)
+
+
+@pytest.mark.parametrize("value_range", [(-1.0, 1.0), (0.0, 1.0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_uint8_is_scaled_to_the_range_and_its_ends_are_exact(value_range, dtype):
+    images = np.arange(256, dtype=np.uint8).reshape(256, 1)
+    x = Batches(images, 256, shape=(1,), value_range=value_range, dtype=dtype).take(np.arange(256))
+    assert x.dtype == dtype
+    assert (x[0, 0], x[255, 0]) == value_range
+    assert (np.diff(x[:, 0]) > 0).all()
+
+
+def test_floats_in_range_are_taken_as_they_are():
+    images = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
+    np.testing.assert_array_equal(Batches(images, 2, shape=(2, 2, 1)).take(np.arange(2)), images.reshape(2, 2, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "match"),
+    [
+        (np.zeros((2, 4), np.int64), DTypeError, "images are int64; give uint8"),
+        (np.zeros((2, 4), bool), DTypeError, "images are bool"),
+        (np.array([[0, 1, 0, np.nan]]), DataError, "1 of 1 images hold NaN or Inf"),
+        (np.array([[0, 1, 0, np.inf]]), DataError, "NaN or Inf"),
+        (np.array([[0, 1, 0, 255.0]]), DataError, r"from 0 to 255, outside \(-1.0, 1.0\)"),
+        (np.zeros((0, 4)), ArgumentError, "N at least 1"),
+        (np.zeros(4), ArgumentError, r"got shape \(4,\)"),
+        (np.zeros((2, 5)), ShapeError, r"\(5,\) cannot become a network's input of shape \(4,\)"),
+    ],
+)
+def test_images_that_cannot_be_trained_on_are_refused(images, error, match):
+    with pytest.raises(error, match=match):
+        Batches(images, 1, shape=(4,))
+
+
+def test_impossible_batch_sizes_and_indices_are_refused():
+    with pytest.raises(ArgumentError, match="at least 1, got 0"):
+        Batches(SQUARES, 0, shape=(4,))
+    with pytest.raises(ArgumentError, match="more than the 10 images"):
+        Batches(SQUARES, 11, shape=(4,), drop_last=True)
+    for index in (-1, 10):  # CuPy would take another image without a word
+        with pytest.raises(ArgumentError, match="outside 0…9"):
+            batches().take(np.array([0, index]))

@@ -1,0 +1,307 @@
+"""The game: who changes when, the exact factors between the forms of the loss, and no wasted work."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from minigan import backend
+from minigan.backend import RandomStream
+from minigan.errors import ArgumentError, StaleCacheError
+from minigan.gan import GANLoss, discriminator_step, generator_step, simultaneous_step
+from minigan.gradcheck import Still, check_discriminator_step, check_generator_step
+from minigan.losses import binary_cross_entropy
+from minigan.nn import BatchNorm, Dense, LeakyReLU, Sequential, Sigmoid, Tanh
+from minigan.optim import SGD, Adam
+from minigan.recipes import RECIPES
+
+N = 4
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def toy(*, logit=False, batchnorm=False, dtype=np.float64):
+    """A G and a D small enough to see through: latents of 3, images of 6."""
+    rng = np.random.default_rng(2)
+    norm = [BatchNorm()] if batchnorm else []
+    G = Sequential([Dense(5), *norm, LeakyReLU(slope=0.2), Dense(6), Tanh()], (3,), rng=rng, dtype=dtype)
+    head = [] if logit else [Sigmoid()]
+    D = Sequential([Dense(5), LeakyReLU(slope=0.2), Dense(1), *head], (6,), rng=rng, dtype=dtype)
+    return G, D
+
+
+def smoke(name, **changes):
+    recipe = replace(RECIPES[name].smoke(), **changes)
+    G, D = recipe.networks(np.random.default_rng(4), dtype=np.float64)
+    for net in (G, D):  # published weights start small; gradients of ordinary size make the check sharp
+        net.params[...] += 0.1 * draw(net.params.size)
+    return recipe, G, D
+
+
+LOSSES = [
+    {"g_loss": g, "d_output": o, "d_batching": b, "labels": labels}
+    for g in ("non_saturating", "minimax")
+    for o in ("probability", "logit")
+    for b in ("separate", "concat")
+    for labels in ((1.0, 0.0), (0.0, 1.0))
+]
+
+
+@pytest.mark.parametrize("changes", LOSSES, ids=lambda c: "-".join(map(str, c.values())))
+@pytest.mark.parametrize("name", RECIPES)
+def test_whole_steps_pass_the_gradient_check(name, changes):
+    recipe, G, D = smoke(name, **changes)
+    x, z = np.tanh(draw(N, 784, seed=5)), draw(N, recipe.latent_dim, seed=6)
+    options = {"elementwise": 300}  # the larger arrays along random directions only
+    for report in (
+        check_discriminator_step(G, D, recipe.loss, x, z, **options),
+        check_generator_step(G, D, recipe.loss, z, **options),
+    ):
+        assert report, str(report)
+        assert {row.name for row in report.rows} == set((D if report.title[0] == "d" else G).named_params())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_single_entry_of_both_steps_passes_the_gradient_check(name):
+    recipe, _, _ = smoke(name)
+    recipe = replace(recipe, latent_dim=3, g_hidden=(4,), d_hidden=(4,))
+    G, D = recipe.networks(np.random.default_rng(4), dtype=np.float64)
+    x, z = np.tanh(draw(N, 784, seed=5)), draw(N, 3, seed=6)
+    for report in (
+        check_discriminator_step(G, D, recipe.loss, x, z, elementwise=10**6),
+        check_generator_step(G, D, recipe.loss, z, elementwise=10**6),
+    ):
+        assert report, str(report)
+        assert all(row.how == "elements" for row in report.rows[::2])
+
+
+@pytest.mark.parametrize("batchnorm", [False, True])
+def test_gradient_check_of_a_generator_with_batchnorm(batchnorm):
+    G, D = toy(batchnorm=batchnorm)
+    report = check_generator_step(G, D, GANLoss(), draw(N, 3))
+    assert report, str(report)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("batching", ["concat", "separate"])
+def test_a_step_changes_every_parameter_of_its_own_network_and_none_of_the_other(name, batching):
+    recipe, G, D = smoke(name, d_batching=batching)
+    # Every parameter, not every entry: a unit of a ReLU may rest for a whole batch.
+    x, z, rng = np.tanh(draw(64, 784)), draw(64, recipe.latent_dim), RandomStream(0, "dropout")
+
+    def changed(network, before):
+        return [k for k, v in network.named_params().items() if not np.array_equal(v, before[k])]
+
+    def copies():
+        return [{k: v.copy() for k, v in net.named_params().items()} for net in (G, D)]
+
+    g0, d0 = copies()
+    discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, rng=rng)
+    assert changed(G, g0) == []
+    assert changed(D, d0) == list(d0)
+    g0, d0 = copies()
+    generator_step(G, D, Adam(G, lr=1e-3), recipe.loss, z, rng=rng)
+    assert changed(G, g0) == list(g0)
+    assert changed(D, d0) == []
+
+
+def test_concat_is_exactly_half_of_the_sum_of_two_means():
+    gradients = {}
+    for batching in ("concat", "separate"):
+        G, D = toy()
+        result = discriminator_step(G, D, Still(D), GANLoss(batching=batching), draw(N, 6), draw(N, 3))
+        gradients[batching] = float(result.loss), D.grads.copy(), float(result.loss_real), float(result.loss_fake)
+    (half, half_grad, *parts), (whole, whole_grad, *same_parts) = gradients["concat"], gradients["separate"]
+    np.testing.assert_allclose(2 * half, whole, rtol=1e-14)
+    np.testing.assert_allclose(2 * half_grad, whole_grad, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(parts, same_parts, rtol=1e-14)
+    np.testing.assert_allclose(whole, sum(parts), rtol=1e-14)
+
+
+def test_concat_with_unequal_halves_is_the_mean_over_all():
+    G, D = toy()
+    x, z = draw(2, 6), draw(6, 3)
+    result = discriminator_step(G, D, Still(D), GANLoss(batching="concat"), x, z)
+    fakes = G.forward(z, train=True)[0]
+    everything, targets = np.concatenate([x, fakes]), np.array([[1.0]] * 2 + [[0.0]] * 6)
+    out, cache = D.forward(everything, train=True)
+    value, d_out = binary_cross_entropy(out, targets)
+    np.testing.assert_allclose(result.loss, value, rtol=1e-14)
+    from_step = D.grads.copy()
+    D.backward(d_out, cache)
+    np.testing.assert_allclose(from_step, D.grads, rtol=1e-12, atol=1e-15)
+
+
+def test_swapping_labels_and_negating_the_logit_gives_the_same_updates():
+    results = []
+    for labels, sign in (((1.0, 0.0), 1), ((0.0, 1.0), -1)):
+        G, D = toy(logit=True)
+        D.layers[-1].W *= sign
+        D.layers[-1].b += sign * 0.3
+        loss = GANLoss(output="logit", labels=labels)
+        d = discriminator_step(G, D, SGD(D, lr=0.1), loss, draw(N, 6), draw(N, 3))
+        g = generator_step(G, D, SGD(G, lr=0.1), loss, draw(N, 3))
+        last = D.named_params()
+        last["2.Dense.W"] *= sign
+        last["2.Dense.b"] *= sign
+        results.append([d.loss, d.prob_real, d.prob_fake, g.loss, G.params, D.params])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+
+
+def test_minimax_generator_loss_is_the_negative_of_what_the_discriminator_minimises():
+    loss = GANLoss("minimax")
+    out = np.array([[0.2], [0.7], [0.5]])
+    value, gradient = loss.for_generator(out)
+    (_, _, d_value), _, d_gradient = loss.for_discriminator(out, out)
+    assert value == -d_value
+    np.testing.assert_array_equal(gradient, -d_gradient)
+    np.testing.assert_allclose(value, np.log(1 - out).mean(), rtol=1e-12)
+
+
+def test_minimax_gradient_vanishes_where_the_non_saturating_one_does_not():
+    logit = np.array([[-10.0]])  # D is sure that this is a fake
+    minimax = GANLoss("minimax", "logit").for_generator(logit)[1]
+    non_saturating = GANLoss("non_saturating", "logit").for_generator(logit)[1]
+    np.testing.assert_allclose(minimax, -1 / (1 + np.exp(10)), rtol=1e-10)
+    np.testing.assert_allclose(non_saturating, minimax - 0 * logit - (1 - 2 / (1 + np.exp(10))), rtol=1e-10)
+    assert abs(non_saturating / minimax) > 20_000
+
+
+def test_probability_is_always_that_of_real():
+    out = np.array([[2.0], [-1.0]])
+    p = 1 / (1 + np.exp(-out))
+    np.testing.assert_allclose(GANLoss(output="logit").probability(out), p)
+    np.testing.assert_allclose(GANLoss(output="logit", labels=(0.0, 1.0)).probability(out), 1 - p)
+    np.testing.assert_allclose(GANLoss(labels=(0.9, 0.0)).probability(p), p)
+
+
+def test_scaling_the_seed_of_backward_scales_every_gradient():
+    G, D = toy(batchnorm=True)
+    x, cache_G = G.forward(draw(N, 3), train=True)
+    out, cache_D = D.forward(x, train=True)
+    gradients = []
+    for seed in (1.0, 3.0):
+        dx = D.backward(seed * np.ones_like(out), cache_D)
+        gradients.append(np.concatenate([D.grads, G.backward(dx, cache_G).ravel(), G.grads]))
+    np.testing.assert_allclose(gradients[1], 3 * gradients[0], rtol=1e-12, atol=1e-15)  # a bias before BatchNorm: 0
+
+
+def test_generator_step_goes_through_the_new_discriminator():
+    G, D = toy()
+    fakes = G.forward(draw(N, 3), train=True)
+    discriminator_step(G, D, SGD(D, lr=0.5), GANLoss(), draw(N, 6), fakes=fakes)
+    result = generator_step(G, D, Still(G), GANLoss(), fakes=fakes)
+    np.testing.assert_allclose(result.loss, binary_cross_entropy(D(fakes[0]), 1.0)[0], rtol=1e-14)
+    assert result.fakes is fakes[0]
+
+
+def test_shared_fakes_give_the_gradient_of_fresh_ones_from_the_same_latents():
+    (G1, D1), (G2, D2), z = toy(), toy(), draw(N, 3)
+    generator_step(G1, D1, Still(G1), GANLoss(), z)
+    generator_step(G2, D2, Still(G2), GANLoss(), fakes=G2.forward(z, train=True))
+    np.testing.assert_array_equal(G1.grads, G2.grads)
+
+
+def test_fakes_of_a_generator_that_has_moved_since_are_stale():
+    G, D = toy()
+    fakes = G.forward(draw(N, 3), train=True)
+    generator_step(G, D, SGD(G, lr=0.1), GANLoss(), fakes=fakes)
+    with pytest.raises(StaleCacheError):
+        generator_step(G, D, SGD(G, lr=0.1), GANLoss(), fakes=fakes)
+
+
+def test_simultaneous_takes_both_gradients_at_the_old_weights():
+    x, z = draw(N, 6), draw(N, 3)
+    G, D = toy(batchnorm=True)
+    discriminator_step(G, D, Still(D), GANLoss(), x, z)
+    generator_step(G, D, Still(G), GANLoss(), z)
+    separate = D.grads.copy(), G.grads.copy()
+    G, D = toy(batchnorm=True)
+    before = D.params.copy(), G.params.copy()
+    simultaneous_step(G, D, SGD(G, lr=0.1), SGD(D, lr=0.1), GANLoss(), x, z)
+    np.testing.assert_allclose(D.params, before[0] - 0.1 * separate[0], rtol=1e-12)
+    np.testing.assert_allclose(G.params, before[1] - 0.1 * separate[1], rtol=1e-12)
+    # … which an alternating step does not: its G sees D's new weights.
+    G, D = toy(batchnorm=True)
+    discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(), x, z)
+    generator_step(G, D, Still(G), GANLoss(), z)
+    assert not np.allclose(G.grads, separate[1], rtol=1e-3)
+
+
+def test_running_statistics_move_once_per_update_of_their_network():
+    G, D = toy(batchnorm=True)
+    start = G.buffers.copy()
+    discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(), draw(N, 6), draw(N, 3))
+    np.testing.assert_array_equal(G.buffers, start)
+    generator_step(G, D, SGD(G, lr=0.1), GANLoss(), draw(N, 3))
+    assert (G.buffers != start).all()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_matrix_product_is_computed_and_thrown_away(name, monkeypatch):
+    recipe = RECIPES[name].smoke()
+    recipe = replace(
+        recipe, g_hidden=(16, 17, 18)[: len(recipe.g_hidden)], d_hidden=(21, 20, 19)[: len(recipe.d_hidden)]
+    )
+    G, D = recipe.networks(np.random.default_rng(0))
+    products, plain = [], backend.matmul
+
+    def counted(a, b, out=None):
+        products.append((a.shape[0], a.shape[1], b.shape[1]))
+        return plain(a, b, out)
+
+    monkeypatch.setattr(backend, "matmul", counted)
+    x, z = np.tanh(draw(N, 784)).astype("f"), draw(N, recipe.latent_dim).astype("f")
+    g = list(pairwise((recipe.latent_dim, *recipe.g_hidden, 784)))
+    d = list(pairwise((784, *recipe.d_hidden, 1)))
+
+    def forward(sizes, n):
+        return [(n, i, o) for i, o in sizes]
+
+    def for_weights(sizes, n):
+        return [(i, n, o) for i, o in sizes]
+
+    def for_inputs(sizes, n):
+        return [(n, o, i) for i, o in sizes]
+
+    discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, rng=RandomStream(0, "dropout"))
+    passes = [2 * N] if recipe.d_batching == "concat" else [N, N]
+    minimum = forward(g, N)
+    for n in passes:
+        minimum += forward(d, n) + for_weights(d, n) + for_inputs(d[1:], n)
+    assert sorted(products) == sorted(minimum)
+
+    products.clear()
+    generator_step(G, D, Adam(G, lr=1e-3), recipe.loss, z, rng=RandomStream(0, "dropout"))
+    minimum = forward(g, N) + forward(d, N) + for_inputs(d, N) + for_weights(g, N) + for_inputs(g[1:], N)
+    assert sorted(products) == sorted(minimum)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: GANLoss(labels=(1.1, 0.0)), r"\[0, 1\], got \(1.1, 0.0\)"),
+        (lambda: GANLoss(labels=(1.0, -0.1)), r"got \(1.0, -0.1\)"),
+        (lambda: GANLoss(labels=(0.5, 0.5)), "two different numbers"),
+        (lambda: GANLoss("saturating"), "generator is 'saturating'; it must be non_saturating or minimax"),
+        (lambda: GANLoss(output="logits"), "output is 'logits'"),
+        (lambda: GANLoss(batching="joint"), "batching is 'joint'"),
+    ],
+)
+def test_impossible_games_are_refused(make, match):
+    with pytest.raises(ArgumentError, match=match):
+        make()
+
+
+def test_steps_without_latents_or_with_concat_where_it_cannot_be_are_refused():
+    G, D = toy()
+    with pytest.raises(ArgumentError, match="needs latents z"):
+        discriminator_step(G, D, Still(D), GANLoss(), draw(N, 6))
+    with pytest.raises(ArgumentError, match="needs latents z"):
+        generator_step(G, D, Still(G), GANLoss())
+    with pytest.raises(ArgumentError, match="batching='separate'"):
+        simultaneous_step(G, D, Still(G), Still(D), GANLoss(batching="concat"), draw(N, 6), draw(N, 3))

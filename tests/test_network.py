@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+
+from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError
+from minigan.nn import BatchNorm, Dense, Dropout, LeakyReLU, ReLU, Reshape, Sequential
+from minigan.optim import SGD
+
+
+def network(**options):
+    layers = [Dense(4), BatchNorm(), LeakyReLU(slope=0.2), Dense(2, bias=False)]
+    return Sequential(layers, (3,), rng=np.random.default_rng(0), **options)
+
+
+def images(n=5, dtype=np.float32):
+    return np.random.default_rng(1).standard_normal((n, 3)).astype(dtype)
+
+
+def test_parameters_gradients_and_buffers_are_views_of_flat_vectors():
+    net = network()
+    assert {k: v.shape for k, v in net.named_params().items()} == {
+        "0.Dense.W": (3, 4),
+        "0.Dense.b": (4,),
+        "1.BatchNorm.gamma": (4,),
+        "1.BatchNorm.beta": (4,),
+        "3.Dense.W": (4, 2),
+    }
+    assert list(net.named_buffers()) == ["1.BatchNorm.running_mean", "1.BatchNorm.running_var"]
+    net.params[...] = 7
+    net.grads[...] = 8
+    net.buffers[...] = 9
+    assert (net.layers[0].W == 7).all()
+    assert (net.layers[1].grads["beta"] == 8).all()
+    assert (net.layers[1].running_var == 9).all()
+    assert net.params.size == 3 * 4 + 4 + 4 + 4 + 4 * 2
+
+
+def test_backward_writes_into_the_flat_gradient_in_place():
+    net = network()
+    flat = net.grads
+    y, cache = net.forward(images(), train=True)
+    net.backward(np.ones_like(y), cache)
+    assert net.grads is flat
+    assert np.shares_memory(net.layers[0].grads["W"], flat)
+    assert (net.layers[3].grads["W"] != 0).all()
+
+
+def test_prediction_uses_inference_mode_and_training_differs():
+    net, x = network(), images()
+    np.testing.assert_array_equal(net(x), net.forward(x, train=False)[0])
+    assert not np.allclose(net(x), net.forward(x, train=True)[0])
+
+
+def test_keep_false_gives_the_same_output_and_cannot_be_backpropagated():
+    net, x = network(), images()
+    y, cache = net.forward(x, train=True, keep=False)
+    np.testing.assert_array_equal(y, net.forward(x, train=True)[0])
+    assert cache.layers == []
+    with pytest.raises(StaleCacheError, match="keep=False"):
+        net.backward(np.ones_like(y), cache)
+
+
+@pytest.mark.parametrize("change", ["step", "load", "to"])
+def test_a_cache_is_stale_once_the_weights_have_changed(change):
+    net = network()
+    y, cache = net.forward(images(), train=True)
+    net.backward(np.ones_like(y), cache)  # still fresh
+    if change == "step":
+        SGD(net, lr=0.1).step()
+    elif change == "load":
+        net.load_state({k: v.copy() for k, v in net.state().items()})
+    else:
+        net.to("cpu")
+    with pytest.raises(StaleCacheError, match="run forward again"):
+        net.backward(np.ones_like(y), cache)
+
+
+def test_updating_buffers_leaves_caches_fresh():
+    net = network()
+    y, cache = net.forward(images(), train=True)
+    net.update_buffers(cache)
+    net.backward(np.ones_like(y), cache)
+
+
+def test_gradient_of_another_shape_is_refused_rather_than_broadcast():
+    net = network()
+    _, cache = net.forward(images(), train=True)
+    with pytest.raises(ShapeError, match=r"\(5, 1\).*\(5, 2\)"):
+        net.backward(np.ones((5, 1), np.float32), cache)
+
+
+def test_without_wanted_input_gradient_the_layers_below_the_first_parameters_are_not_asked():
+    class Untouchable(Reshape):
+        def input_grad(self, dy, cache):
+            raise AssertionError("nobody reads this gradient")
+
+    net = Sequential([Untouchable(4), Dense(2)], (2, 2), rng=np.random.default_rng(0))
+    y, cache = net.forward(np.ones((3, 2, 2), np.float32), train=True)
+    assert net.backward(np.ones_like(y), cache, need_input_grad=False) is None
+    assert net.backward(np.ones_like(y), cache, need_input_grad=False, need_param_grads=False) is None
+
+
+def test_shapes_that_do_not_fit_name_the_layer_its_index_and_both_shapes():
+    with pytest.raises(
+        ShapeError, match=r"layer 1 \(Reshape\(shape=\(2, 2\)\)\) does not fit its input \(5,\).*5 values"
+    ):
+        Sequential([Dense(5), Reshape(2, 2)], (3,), rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("layers", "in_shape", "match"),
+    [
+        ([], (3,), "at least one layer"),
+        ([Dense(1)], (), "positive sizes"),
+        ([Dense(1)], (0,), "positive sizes"),
+        ([Dense(1)], (3, -1), "positive sizes"),
+    ],
+)
+def test_impossible_networks_are_refused(layers, in_shape, match):
+    with pytest.raises(ArgumentError, match=match):
+        Sequential(layers, in_shape, rng=np.random.default_rng(0))
+
+
+def test_a_layer_with_parameters_cannot_be_used_twice():
+    dense, rng = Dense(3), np.random.default_rng(0)
+    with pytest.raises(ArgumentError, match="place in a network already"):
+        Sequential([dense, dense], (3,), rng=rng)
+    Sequential([dense], (3,), rng=rng)
+    with pytest.raises(ArgumentError, match="place in a network already"):
+        Sequential([dense], (3,), rng=rng)
+    relu = ReLU()
+    Sequential([relu, relu], (3,), rng=rng)  # nothing to share: fine
+
+
+def test_input_of_the_wrong_shape_or_dtype_is_refused_with_the_remedy():
+    net = network()
+    with pytest.raises(ShapeError, match=r"\(5, 4\).*\(N, \*\(3,\)\)"):
+        net.forward(np.zeros((5, 4), np.float32), train=True)
+    with pytest.raises(ShapeError, match="at least 1"):
+        net.forward(np.zeros((0, 3), np.float32), train=True)
+    with pytest.raises(DTypeError, match="x is uint8 and the network computes in float32"):
+        net.forward(np.zeros((5, 3), np.uint8), train=True)
+    with pytest.raises(DTypeError, match="float64"):
+        net.forward(np.zeros((5, 3)), train=True)
+    with pytest.raises(DTypeError, match="x is a list, not an array"):
+        net.forward([[1.0, 2.0, 3.0]], train=True)
+    with pytest.raises(DTypeError, match="float32 or float64"):
+        network(dtype=np.float16)
+
+
+def test_loading_is_all_or_nothing():
+    net = network()
+    good = {k: v + 1 for k, v in net.state().items()}
+    before = net.params.copy()
+    bad = [
+        ({k: v for k, v in good.items() if k != "3.Dense.W"}, ArgumentError, "3.Dense.W"),
+        ({**good, "9.Dense.W": np.zeros(1)}, ArgumentError, "9.Dense.W"),
+        ({**good, "3.Dense.W": np.zeros((2, 4), np.float32)}, ShapeError, r"3.Dense.W has shape \(4, 2\)"),
+        ({**good, "3.Dense.W": good["3.Dense.W"].astype(np.float64)}, DTypeError, "3.Dense.W is float32"),
+    ]
+    for state, error, match in bad:
+        with pytest.raises(error, match=match):
+            net.load_state(state)
+        np.testing.assert_array_equal(net.params, before)
+    net.load_state(good)
+    np.testing.assert_array_equal(net.params, before + 1)
+
+
+def test_same_seed_same_weights_and_float64_starts_alike():
+    np.testing.assert_array_equal(network().params, network().params)
+    np.testing.assert_array_equal(network().params, network(dtype=np.float64).params.astype(np.float32))
+
+
+def test_summary_shows_every_layer_its_output_and_the_total():
+    text = network().summary()
+    assert "LeakyReLU(slope=0.2)" in text
+    assert "(2,)" in text
+    assert text.splitlines()[-1].split() == ["total", "32"]
+
+
+def test_dropout_layers_share_one_stream_but_not_their_masks():
+    from minigan.backend import RandomStream
+
+    net = Sequential([Dropout(drop=0.5), Dropout(drop=0.5)], (400,), rng=np.random.default_rng(0))
+    y, cache = net.forward(np.ones((1, 400), np.float32), train=True, rng=RandomStream(0, "dropout"))
+    first, second = cache.layers
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(y, first * second)

@@ -1,0 +1,187 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minigan.backend import RandomStream
+from minigan.data.glyphs import make_glyphs
+from minigan.errors import DataError
+from minigan.nn import Dense, Sequential, Sigmoid
+from minigan.recipes import RECIPES
+from minigan.train import Callback, Trainer, check_range, generate
+
+
+@pytest.fixture(scope="module")
+def images():
+    return make_glyphs(200)[0]
+
+
+def trainer(images, name="flux-mlp", seed=0, **changes):
+    return Trainer(replace(RECIPES[name].smoke(), **changes), images, seed=seed)
+
+
+def weights(t):
+    return np.concatenate([t.G.params, t.D.params])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_same_seed_same_bits_and_another_seed_others(images, name):
+    runs = [trainer(images, name, seed).fit() for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(weights(runs[0]), weights(runs[1]))
+    assert runs[0].history == runs[1].history
+    assert not np.array_equal(weights(runs[0]), weights(runs[2]))
+
+
+def test_looking_at_previews_changes_nothing_and_shows_the_same_latents(images):
+    class Look(Callback):
+        seen = ()
+
+        def logged(self, t, row):
+            self.seen = (*self.seen, t.preview_latents(5))
+            generate(t.G, t.preview_latents(9))
+
+    look = Look()
+    watched = trainer(images, epochs=2, log_every=2).fit([look])
+    np.testing.assert_array_equal(weights(watched), weights(trainer(images, epochs=2, log_every=2).fit()))
+    for z in look.seen:
+        np.testing.assert_array_equal(z, look.seen[0])
+
+
+def test_training_changes_both_networks_and_learns_to_tell_noise_from_digits(images):
+    before = weights(trainer(images))
+    t = trainer(images, epochs=5).fit()
+    assert not np.array_equal(before, weights(t))
+    assert t.epochs[-1]["d_loss"] < t.epochs[0]["d_loss"]
+
+
+class Steps:
+    """Which of the game's steps ran, with how many latents, in place of the real ones."""
+
+    def __init__(self, monkeypatch):
+        import minigan.train as module
+
+        self.ran = []
+        for name in ("discriminator_step", "generator_step", "simultaneous_step"):
+            monkeypatch.setattr(module, name, self.wrap(name, getattr(module, name)))
+
+    def wrap(self, name, step):
+        def record(*args, **kwargs):
+            arrays = [a for a in args if isinstance(a, np.ndarray)]
+            fakes = kwargs.get("fakes")
+            self.ran.append((name[0], [len(a) for a in arrays], None if fakes is None else id(fakes[0])))
+            return step(*args, **kwargs)
+
+        return record
+
+    @property
+    def order(self):
+        return "".join(name for name, _, _ in self.ran)
+
+
+@pytest.mark.parametrize(
+    ("changes", "order"),
+    [
+        ({}, "dg" * 7),
+        ({"d_steps": 3}, "dddgdddgd"),
+        ({"d_warmup": 4}, "dddddgdgdg"),
+        ({"d_warmup": 2, "d_steps": 2}, "dd" + "ddg" * 2 + "d"),
+        ({"update": "simultaneous"}, "s" * 7),
+        ({"drop_last": True}, "dg" * 6),
+    ],
+)
+def test_the_schedule_runs_the_stated_steps_in_the_stated_order(images, monkeypatch, changes, order):
+    steps = Steps(monkeypatch)
+    trainer(images, "pytorch-mlp", **changes).fit()  # 200 images in batches of 32: six full ones and one of 8
+    assert steps.order == order
+
+
+def test_d_matches_the_partial_batch_and_g_always_takes_a_full_one(images, monkeypatch):
+    steps = Steps(monkeypatch)
+    trainer(images).fit()
+    assert steps.ran[-2:] == [("d", [8, 8], None), ("g", [32], None)]
+
+
+def test_shared_fakes_go_to_both_steps_and_are_fresh_each_time(images, monkeypatch):
+    steps = Steps(monkeypatch)
+    trainer(images, shared_fakes=True).fit()
+    pairs = list(zip(steps.ran[::2], steps.ran[1::2], strict=True))
+    assert all(d[2] == g[2] is not None for d, g in pairs)
+
+
+def test_every_d_update_gets_fresh_images_and_fresh_latents(images, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "minigan.train.discriminator_step", lambda G, D, o, loss, x, z, **k: seen.append((x, z)) or _results()
+    )
+    trainer(images, d_steps=2, d_warmup=100).fit()
+    assert len({x.tobytes() for x, _ in seen}) == len({z.tobytes() for _, z in seen}) == 7
+
+
+def _results():
+    from minigan.gan import DiscriminatorResult
+
+    return DiscriminatorResult(*(np.float32(0),) * 3, np.ones((2, 1), "f"), np.ones((2, 1), "f"))
+
+
+def test_rows_hold_means_over_batches_every_log_every_steps_and_at_the_end(images):
+    t = trainer(images, epochs=2, log_every=3).fit()
+    assert [row["step"] for row in t.history] == [3, 6, 7, 9, 12, 14]
+    assert [row["epoch"] for row in t.history] == [0, 0, 1, 1, 1, 2]
+    assert [row["step"] for row in t.epochs] == [7, 14]
+    # S0 divides a sum of batch means by the number of images; the mean over batches is what it means by "loss".
+    first = t.history[:3]
+    mean = sum(row["d_loss"] * n for row, n in zip(first, (3, 3, 1), strict=True)) / 7
+    assert t.epochs[0]["d_loss"] == pytest.approx(mean, rel=1e-5)
+    row = t.epochs[-1]
+    assert 0 <= row["acc_real"] <= 1
+    assert 0 < row["d_fake"] < 1
+    assert row["d_loss"] == pytest.approx((row["d_loss_real"] + row["d_loss_fake"]) / 2, rel=1e-5)
+    assert set(row["grad_norm"]) == {f"G.{i}.Dense" for i in (0, 2, 4, 6)} | {f"D.{i}.Dense" for i in (0, 3, 6, 9)}
+    assert all(norm > 0 for norm in row["grad_norm"].values())
+
+
+def test_before_g_has_moved_its_loss_is_none(images):
+    t = trainer(images, d_warmup=7).fit()
+    assert t.epochs[0]["g_loss"] is None
+
+
+def test_accuracies_are_those_of_real_at_or_above_and_fake_below_one_half(images, monkeypatch):
+    from minigan.gan import DiscriminatorResult
+
+    result = DiscriminatorResult(
+        *(np.float32(1),) * 3, np.array([[0.5], [0.4], [0.9], [0.6]]), np.array([[0.5], [0.4], [0.1], [0.9]])
+    )
+    monkeypatch.setattr("minigan.train.discriminator_step", lambda *a, **k: result)
+    row = trainer(images, d_warmup=100).fit().epochs[0]
+    assert (row["acc_real"], row["acc_fake"]) == (0.75, 0.5)
+
+
+def test_a_pixel_range_that_g_cannot_draw_is_refused():
+    G = Sequential([Dense(4), Sigmoid()], (2,), rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match=r"Sigmoid\(\), whose outputs fill \(0.0, 1.0\).*scaled to \(-1.0, 1.0\)"):
+        check_range(G, (-1.0, 1.0))
+    check_range(G, (0.0, 1.0))
+    check_range(Sequential([Dense(4)], (2,), rng=np.random.default_rng(0)), (-1.0, 1.0))  # unbounded: any range
+
+
+def test_images_of_another_size_or_not_finite_are_refused_before_training(images):
+    with pytest.raises(ValueError, match="784"):
+        trainer(images[:, :20])
+    with pytest.raises(DataError, match="NaN or Inf"):
+        trainer(np.full((4, 28, 28), np.nan, np.float32))
+
+
+def test_latents_are_normal_or_uniform_as_the_recipe_says(images):
+    rng = RandomStream(0, "latent")
+    normal = trainer(images).latents(500, rng)
+    uniform = trainer(images, latents="uniform").latents(500, rng)
+    assert normal.shape == uniform.shape == (500, 8)
+    assert normal.min() < -2
+    assert uniform.min() >= 0
+    assert abs(uniform.mean() - 0.5) < 0.02
+
+
+def test_generating_in_batches_gives_the_images_of_one_batch(images):
+    t = trainer(images)
+    z = t.preview_latents(10)
+    np.testing.assert_allclose(generate(t.G, z, batch_size=3), t.G(z), rtol=1e-5, atol=1e-6)
