@@ -56,15 +56,21 @@ class Report:
         return all(row.error <= self.tolerance for row in self.rows)  # NaN is not at most anything
 
     def __str__(self) -> str:
-        width = max(len(row.name) for row in self.rows)
-        lines = [f"{self.title}: {'passed' if self else 'FAILED'} (largest error {self.error:.1e})"]
+        name, shape = (max(6, *(len(str(value)) for value in column)) for column in zip(*self._labels(), strict=True))
+        lines = [
+            f"{self.title}: {'passed' if self else 'FAILED'}, largest error {self.error:.1e}",
+            f"      {'array':<{name}} {'shape':<{shape}} {'how':<10} {'error':<8} {'at':<10} analytic      numeric",
+        ]
         for row in self.rows:
             verdict = "ok   " if row.error <= self.tolerance else "WRONG"
             lines.append(
-                f"  {verdict} {row.name:<{width}} {row.shape!s:<14} {row.how:<10} error {row.error:.1e} at "
-                f"{list(row.index)}: analytic {row.analytic:+.9e}, numeric {row.numeric:+.9e}"
+                f"{verdict} {row.name:<{name}} {row.shape!s:<{shape}} {row.how:<10} {row.error:<8.1e} "
+                f"{list(row.index)!s:<10} {row.analytic:<+13.8g} {row.numeric:+.8g}"
             )
         return "\n".join(lines)
+
+    def _labels(self) -> list[tuple[str, tuple[int, ...]]]:
+        return [(row.name, row.shape) for row in self.rows]
 
 
 def check(
@@ -134,7 +140,9 @@ def _slope(f: Callable[[], float], array: np.ndarray, where: Any, v: Any, h: flo
 
 def check_layer(layer: Layer, in_shape: tuple[int, ...], *, train: bool = True, **options: Any) -> Report:
     """Check one layer's gradient with respect to its input and every parameter. `options` as `check_network`'s."""
-    net = Sequential([copy.copy(layer)], in_shape, rng=np.random.default_rng(0), dtype=np.float64)
+    layer = copy.copy(layer)
+    layer.grads = {}  # the copy belongs to no network, wherever the original is in use
+    net = Sequential([layer], in_shape, rng=np.random.default_rng(0), dtype=np.float64)
     return check_network(net, train=train, title=f"{layer!r} on {in_shape}, train={train}", **options)
 
 

@@ -5,6 +5,8 @@ The value is a 0-d array that stays on the device; it becomes a Python float onl
 
 from __future__ import annotations
 
+import numpy as np
+
 from minigan.backend import Array, array_module, to_numpy
 from minigan.errors import ArgumentError, ShapeError
 from minigan.nn.activations import sigmoid
@@ -23,7 +25,7 @@ def binary_cross_entropy(p: Array, t: Target) -> tuple[Array, Array]:
     """
     xp = array_module(p=p, t=t)
     check_target(t, p)
-    with xp.errstate(divide="ignore"):  # log 0 = -inf is what the clamp is for
+    with np.errstate(divide="ignore"):  # log 0 = -inf is what the clamp is for
         log_p = xp.maximum(xp.log(p), -100)
         log_not_p = xp.maximum(xp.log1p(-p), -100)
     value = -(t * log_p + (1 - t) * log_not_p).mean()
@@ -46,8 +48,9 @@ def binary_cross_entropy_with_logits(x: Array, t: Target) -> tuple[Array, Array]
 
 def check_target(t: Target, like: Array) -> None:
     """Raise unless t is a probability, or an array of probabilities of the predictions' shape."""
-    if not isinstance(t, (int, float)) and t.shape != like.shape:
-        raise ShapeError(f"the target has shape {t.shape} and the predictions {like.shape}; they must be the same")
+    shape = getattr(t, "shape", ())
+    if shape not in ((), like.shape):
+        raise ShapeError(f"the target has shape {shape} and the predictions {like.shape}; give a number or that shape")
     low, high = (t, t) if isinstance(t, (int, float)) else (to_numpy(t.min()), to_numpy(t.max()))
     if not (0 <= low and high <= 1):
         raise ArgumentError(f"a target must lie in [0, 1], got values from {low} to {high}")

@@ -2,7 +2,20 @@
 
 import pytest
 
+import minigan
 from minigan import backend
+
+try:
+    from hypothesis import settings
+except ImportError:  # a GPU machine may lack it; the tests that run there do not use it
+    pass
+else:
+    settings.register_profile("minigan", derandomize=True, deadline=None, database=None)
+    settings.load_profile("minigan")
+
+
+def pytest_report_header():
+    return f"minigan {minigan.__version__} from {minigan.__path__[0]}"
 
 
 def pytest_addoption(parser):

@@ -78,6 +78,18 @@ def test_every_single_entry_of_both_steps_passes_the_gradient_check(name):
         assert all(row.how == "elements" for row in report.rows[::2])
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_whole_steps_at_the_published_size_pass_the_gradient_check_along_directions(name):
+    recipe = RECIPES[name]
+    G, D = recipe.networks(np.random.default_rng(4), dtype=np.float64)
+    x, z = np.tanh(draw(N, 784, seed=5)), draw(N, recipe.latent_dim, seed=6)
+    for report in (
+        check_discriminator_step(G, D, recipe.loss, x, z, elementwise=0),
+        check_generator_step(G, D, recipe.loss, z, elementwise=0),
+    ):
+        assert report, str(report)
+
+
 @pytest.mark.parametrize("batchnorm", [False, True])
 def test_gradient_check_of_a_generator_with_batchnorm(batchnorm):
     G, D = toy(batchnorm=batchnorm)

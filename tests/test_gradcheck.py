@@ -111,7 +111,7 @@ def test_the_report_names_the_worst_entry_with_both_values():
     assert (row.index, row.analytic, row.how) == ((1,), 4.5, "elements")
     np.testing.assert_allclose(row.numeric, 4.0, rtol=1e-9)
     np.testing.assert_allclose(row.error, 0.5 / 6, rtol=1e-6)
-    assert "[1]: analytic +4.500000000e+00, numeric +4.000000000e+00" in str(report)
+    assert str(report).splitlines()[2].split()[-3:] == ["[1]", "+4.5", "+4"]
 
 
 def test_checking_restores_what_it_touched_to_the_bit():
@@ -129,8 +129,10 @@ def test_checking_restores_what_it_touched_to_the_bit():
 def test_a_layer_in_use_can_be_checked_and_stays_in_use():
     dense = nn.Dense(4)
     net = nn.Sequential([dense], (3,), rng=np.random.default_rng(0))
-    assert check_layer(nn.Dense(4), (3,))
-    assert dense.W.base is net.params
+    before = dense.W.copy()
+    assert check_layer(dense, (3,))
+    np.testing.assert_array_equal(dense.W, before)
+    assert np.shares_memory(dense.W, net.params)
 
 
 def test_float32_and_mismatched_arrays_are_refused():

@@ -70,6 +70,11 @@ def test_targets_outside_0_to_1_are_refused(loss, t):
         loss(np.full((2, 1), 0.5), t)
 
 
+def test_a_numpy_scalar_is_a_target_like_any_number():
+    p = np.full((2, 1), 0.3, np.float32)
+    assert binary_cross_entropy(p, np.float32(1))[0] == binary_cross_entropy(p, 1.0)[0]
+
+
 @pytest.mark.parametrize("loss", [binary_cross_entropy, binary_cross_entropy_with_logits])
 def test_targets_of_another_shape_are_refused_rather_than_broadcast(loss):
     with pytest.raises(ShapeError, match=r"\(2,\).*\(2, 1\)"):

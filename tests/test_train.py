@@ -140,6 +140,26 @@ def test_rows_hold_means_over_batches_every_log_every_steps_and_at_the_end(image
     assert all(norm > 0 for norm in row["grad_norm"].values())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_published_size_learns_within_minutes_to_draw_ink_where_digits_have_it(name):
+    images = make_glyphs(8000)[0]
+    recipe = replace(RECIPES[name], epochs=8, images=8000, lr_g=1e-3, lr_d=1e-3, beta1=0.5)
+    t = Trainer(recipe, images)
+    real = t.batches.take(np.arange(500))
+
+    def likeness():
+        fakes = generate(t.G, t.preview_latents(500))
+        return np.corrcoef(fakes.mean(axis=0), real.mean(axis=0))[0, 1], fakes
+
+    before, _ = likeness()
+    t.fit()
+    after, fakes = likeness()
+    assert abs(before) < 0.3
+    assert after > 0.9, "the average fake is not shaped like the average digit"
+    assert fakes.std(axis=0).mean() > 0.5 * real.std(axis=0).mean(), "the fakes are all alike: collapse"
+
+
 def test_before_g_has_moved_its_loss_is_none(images):
     t = trainer(images, d_warmup=7).fit()
     assert t.epochs[0]["g_loss"] is None
