@@ -27,8 +27,12 @@ from minigan.train import Callback, Trainer, generate
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "quality.json"
 SAMPLES = 10_000
-SEEDS = {"flux-mlp": (0, 1, 2), "pytorch-mlp": (0,)}
-EPOCHS = (20, 40)  # seed 0 is scored at both, the others at the first
+FLUX, PYTORCH = RECIPES["flux-mlp"], RECIPES["pytorch-mlp"]
+JOBS = {  # what is trained, in both libraries: {label: (recipe, {seed: epochs at which it is scored})}
+    "flux-mlp": (FLUX, {0: (20, 40), 1: (20,), 2: (20,)}),
+    "pytorch-mlp": (PYTORCH, {0: (20, 40)}),
+    "flux-mlp --init glorot": (replace(FLUX, init="glorot"), {0: (20, 40), 1: (20,), 2: (20,)}),
+}
 
 
 class Collect(Callback):
@@ -121,9 +125,9 @@ def run(work):
     results["uniform noise"] = score(predict(noise))
 
     jobs = [
-        (f"{library} {name} seed {seed}", train, RECIPES[name], seed, EPOCHS if seed == 0 else EPOCHS[:1])
-        for name, seeds in SEEDS.items()
-        for seed in seeds
+        (f"{library} {name} seed {seed}", train, recipe, seed, epochs)
+        for name, (recipe, seeds) in JOBS.items()
+        for seed, epochs in seeds.items()
         for library, train in (("minigan", train_minigan), ("pytorch", train_torch))
     ]
     for label, train, recipe, seed, epochs in jobs:

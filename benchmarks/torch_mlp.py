@@ -23,7 +23,7 @@ class Peer:
 
         def linear(n: int, m: int) -> nn.Linear:
             layer = nn.Linear(n, m)
-            if flux:  # Flux starts from Glorot's uniform weights and zero biases
+            if recipe.init == "glorot":
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
             return layer

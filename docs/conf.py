@@ -28,13 +28,19 @@ autodoc_typehints = "none"  # shapes say more, and stand in the docstrings
 autodoc_default_options = {"members": True, "show-inheritance": False}
 default_role = "code"
 
+HEADINGS = ("Shapes:", "Gradient:", "Raises", "Source:", "Attributes:", "Unit")
+
 
 def plain_formulas(app, what, name, obj, options, lines):
-    """Let *, | and _ in a docstring's formulas mean themselves rather than reStructuredText."""
-    for i, line in enumerate(lines):
+    """Let *, | and _ in a docstring mean themselves, and each of its headings begin a line."""
+    out = []
+    for line in lines:
         parts = line.split("`")
         parts[::2] = [re.sub(r"([*|_])", r"\\\1", part) for part in parts[::2]]
-        lines[i] = "`".join(parts)
+        if line.startswith(HEADINGS):
+            out.append("")
+        out.append("`".join(parts))
+    lines[:] = out
 
 
 def setup(app):

@@ -6,7 +6,6 @@ import contextlib
 import difflib
 import io
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, make_dataclass
@@ -154,8 +153,8 @@ def load_images(recipe: Recipe, options: RunOptions) -> tuple[np.ndarray, dict[s
             print("give --data-dir DIR or set MINIGAN_DATA to a folder that holds mnist/train-images-idx3-ubyte.gz")
     if name == "glyphs":
         return load_glyphs(recipe.images)[0], {"name": name, "seed": 0, "images": recipe.images}
-    folder = options.data_dir or os.environ.get("MINIGAN_DATA")
-    images, _ = load_mnist("train", data_dir=folder)
+    images, _ = load_mnist("train", data_dir=options.data_dir)
+    folder = find_mnist("train", options.data_dir)[0].parent
     return images, {"name": name, "folder": str(folder), "images": min(len(images), recipe.images)}
 
 

@@ -31,9 +31,6 @@ def test_flux_mlp_is_s0_layer_by_layer():
     expected_D = [Dense(1024), leaky, drop, Dense(512), leaky, drop, Dense(256), leaky, drop, Dense(1), Sigmoid()]
     assert described(G) == [repr(layer) for layer in expected_G]
     assert described(D) == [repr(layer) for layer in expected_D]
-    W = G.layers[0].W
-    assert abs(W).max() <= np.sqrt(6 / 356) < abs(W).max() * 1.01  # Glorot's uniform limit
-    assert (G.layers[0].b == 0).all()
     recipe = RECIPES["flux-mlp"]
     assert (recipe.epochs, recipe.batch_size, recipe.latent_dim) == (1000, 128, 100)
     assert (recipe.lr_g, recipe.lr_d, recipe.beta1, recipe.beta2) == (2e-4, 2e-4, 0.9, 0.999)
@@ -46,14 +43,24 @@ def test_pytorch_mlp_is_s1_layer_by_layer():
     expected_G = [Dense(256), ReLU(), Dense(256), ReLU(), Dense(784), Tanh()]
     assert described(G) == [repr(layer) for layer in expected_G]
     assert described(D) == [repr(layer) for layer in [Dense(256), leaky, Dense(256), leaky, Dense(1), Sigmoid()]]
-    for layer in (D.layers[0], D.layers[2]):
-        limit = 1 / np.sqrt(len(layer.W))  # PyTorch's Linear, weights and bias
-        assert limit * 0.95 < abs(layer.W).max() <= limit
-        assert limit * 0.9 < abs(layer.b).max() <= limit
     recipe = RECIPES["pytorch-mlp"]
     assert (recipe.epochs, recipe.batch_size, recipe.latent_dim, recipe.log_every) == (20, 100, 64, 200)
     assert (recipe.lr_g, recipe.lr_d, recipe.beta1, recipe.beta2) == (2e-4, 2e-4, 0.9, 0.999)
     assert recipe.d_batching == "separate"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_weights_start_as_pytorchs_or_as_fluxs(name):
+    torch, flux = (replace(RECIPES[name], init=init).networks(np.random.default_rng(0)) for init in ("torch", "glorot"))
+    assert RECIPES[name].init == "torch"
+    for layer in (n for net in torch for n in net.layers if isinstance(n, Dense)):
+        limit = 1 / np.sqrt(len(layer.W))  # PyTorch's Linear, weights and bias
+        assert limit * 0.95 < abs(layer.W).max() <= limit
+        assert 0 < abs(layer.b).max() <= limit
+    for layer in (n for net in flux for n in net.layers if isinstance(n, Dense)):
+        limit = np.sqrt(6 / sum(layer.W.shape))
+        assert limit * 0.95 < abs(layer.W).max() <= limit
+        assert (layer.b == 0).all()
 
 
 @pytest.mark.parametrize("name", RECIPES)
