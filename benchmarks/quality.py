@@ -149,12 +149,18 @@ def run(work):
 
 
 def table():
+    """The stored results as Markdown."""
     results = json.loads(RESULTS.read_text())
-    print(f"Classifier: {results.pop('classifier accuracy'):.2%} of the test images right\n")
-    print("| samples | MNIST score | rarest digit | commonest digit | confidence |\n|---|---|---|---|---|")
-    for key, r in results.items():
-        low, high = min(r["shares"]), max(r["shares"])
-        print(f"| {key} | {r['mnist_score']:.2f} | {low:.1%} | {high:.1%} | {r['confidence']:.2f} |")
+    lines = [
+        f"The classifier gets {results.pop('classifier accuracy'):.2%} of the test images right.\n",
+        "| samples | MNIST score | rarest digit | commonest digit |",
+        "|---|---|---|---|",
+    ]
+    fixed = ["real test images", "uniform noise"]
+    for key in fixed + sorted(results.keys() - set(fixed), key=lambda k: (k.split(" ", 1)[1], k)):
+        low, high = min(results[key]["shares"]), max(results[key]["shares"])
+        lines.append(f"| {key} | {results[key]['mnist_score']:.2f} | {low:.1%} | {high:.1%} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
@@ -164,4 +170,4 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if not arguments.table:
         run(arguments.work)
-    table()
+    print(table())

@@ -118,20 +118,21 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def table() -> None:
+def table() -> str:
+    """The stored results as Markdown."""
     results = json.loads(RESULTS.read_text())
-    print(", ".join(f"{k} {v}" for k, v in results["machine"].items()), end="\n\n")
-    print(
-        "| recipe | OPENBLAS_CORETYPE | minigan, ms | PyTorch, ms | PyTorch / minigan (range) |\n|---|---|---|---|---|"
-    )
+    lines = [
+        ", ".join(f"{k} {v}" for k, v in results["machine"].items()) + ".\n",
+        "| recipe | OPENBLAS_CORETYPE | minigan, ms | PyTorch, ms | PyTorch / minigan (range of rounds) |",
+        "|---|---|---|---|---|",
+    ]
     for r in results["steps"]:
         low, high = r.get("ratio_range", ("–", "–"))
-        times = f"{r['minigan_ms']} | {r.get('pytorch_ms', '–')}"
-        print(
-            f"| {r['recipe']} | {r['OPENBLAS_CORETYPE'] or 'unset'} | {times} | {r.get('ratio', '–')} ({low}–{high}) |"
-        )
+        kernel, ratio = r["OPENBLAS_CORETYPE"] or "unset", f"{r.get('ratio', '–')} ({low}–{high})"
+        lines.append(f"| {r['recipe']} | {kernel} | {r['minigan_ms']} | {r.get('pytorch_ms', '–')} | {ratio} |")
     for m in results["memory"]:
-        print(f"\nPeak memory of `minigan train {m['recipe']}` on {m['dataset']}: {m['peak_mb']} MB")
+        lines.append(f"\nPeak memory of `minigan train {m['recipe']}` on {m['dataset']}: {m['peak_mb']} MB.")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
@@ -148,4 +149,4 @@ if __name__ == "__main__":
             kernels = [None, *filter(None, [os.environ.get("OPENBLAS_CORETYPE")])]
             steps = [compare(name, kernel) for name in RECIPE_NAMES for kernel in kernels]
             RESULTS.write_text(json.dumps({"machine": machine(), "steps": steps, "memory": memory}, indent=1) + "\n")
-        table()
+        print(table())
