@@ -114,15 +114,24 @@ def score(p):
     }
 
 
-def run(work):
+def stored():
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def store(key, value):
+    """Add one result, to what is there now: another process may be working on other jobs."""
+    RESULTS.write_text(json.dumps({**stored(), key: value}, indent=1) + "\n")
+    print(key, value, flush=True)
+
+
+def run(work, only):
     work.mkdir(parents=True, exist_ok=True)
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     predict, accuracy = classifier(work)
-    results["classifier accuracy"] = round(accuracy, 4)
     images, _ = load_mnist("train")
     noise = np.random.default_rng(0).uniform(-1, 1, (SAMPLES, 784))
-    results["real test images"] = score(predict(load_mnist("test")[0] / 127.5 - 1))
-    results["uniform noise"] = score(predict(noise))
+    store("classifier accuracy", round(accuracy, 4))
+    store("real test images", score(predict(load_mnist("test")[0] / 127.5 - 1)))
+    store("uniform noise", score(predict(noise)))
 
     jobs = [
         (f"{library} {name} seed {seed}", train, recipe, seed, epochs)
@@ -131,26 +140,23 @@ def run(work):
         for library, train in (("minigan", train_minigan), ("pytorch", train_torch))
     ]
     for label, train, recipe, seed, epochs in jobs:
-        if all(f"{label} epochs {e}" in results for e in epochs):
+        if only not in label or all(f"{label} epochs {e}" in stored() for e in epochs):
             continue
 
         def save(epoch, samples, label=label):
             key = f"{label} epochs {epoch}"
-            results[key] = score(predict(samples))
             pixels = plot.to_uint8(samples[:100].reshape(-1, 28, 28), (-1, 1))
             plot.save_png(plot.image_grid(pixels), work / f"{key.replace(' ', '-')}.png")
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-            print(key, results[key], flush=True)
+            store(key, score(predict(samples)))
 
         began = time.perf_counter()
         train(replace(recipe, epochs=max(epochs)), seed, images, epochs, save)
         print(f"{label}: {time.perf_counter() - began:.0f} s", flush=True)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def table():
     """The stored results as Markdown."""
-    results = json.loads(RESULTS.read_text())
+    results = stored()
     lines = [
         f"The classifier gets {results.pop('classifier accuracy'):.2%} of the test images right.\n",
         "| samples | MNIST score | rarest digit | commonest digit |",
@@ -166,8 +172,9 @@ def table():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true", help="only print the table of the stored results")
+    parser.add_argument("--only", default="", help="only the jobs whose name contains this, e.g. 'minigan flux-mlp'")
     parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="where sheets and the classifier go")
     arguments = parser.parse_args()
     if not arguments.table:
-        run(arguments.work)
+        run(arguments.work, arguments.only)
     print(table())

@@ -1,5 +1,11 @@
 """Shared by all tests, those on a GPU machine included: so NumPy, pytest and minigan only."""
 
+import os
+
+# The tests' matrix products are small: a second BLAS thread gains nothing, and waits for the first by spinning, which
+# on a busy machine makes them ten times slower. It must be set before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 import minigan
