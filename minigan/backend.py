@@ -59,7 +59,7 @@ def array_module(*arrays: Any, **named: Any) -> ModuleType:
         elif module is not found[1]:
             raise DeviceError(
                 f"{found[0]} is a {found[1].__name__} array and {name} is a {module.__name__} array; bring them to one "
-                f"device with minigan.backend.to_device({name}, 'cpu') or 'gpu' (a network: network.to(device))"
+                "device: an array with minigan.backend.to_device(array, 'cpu' or 'gpu'), a network with network.to(…)"
             )
     return found[1] if found else np
 
@@ -141,7 +141,7 @@ def to_numpy(array: Any) -> np.ndarray:
 
 # Random numbers ------------------------------------------------------------------------------------------------------
 
-STREAMS = ("init", "shuffle", "latent", "dropout", "preview", "data")
+STREAMS = ("init", "shuffle", "latent", "dropout", "preview", "sample", "data")
 
 
 class RandomStream:
@@ -155,11 +155,11 @@ class RandomStream:
     def __init__(self, seed: int, stream: str, step: int = 0, *, device: str = "cpu"):
         if stream not in STREAMS:
             raise ArgumentError(f"unknown random stream {stream!r}; known: {', '.join(STREAMS)}")
-        if seed < 0 or step < 0:
-            raise ArgumentError(f"seed and step must not be negative, got seed {seed} and step {step}")
+        if not (0 <= seed < 2**64 and 0 <= step < 2**64):
+            raise ArgumentError(f"seed and step must lie between 0 and 2**64 - 1, got seed {seed} and step {step}")
         # The stream's key comes from its name, so adding or reordering streams changes no other stream's numbers.
         key = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:8], "little")
-        bits = np.random.Philox(key=np.array([seed % 2**64, key], np.uint64), counter=[0, 0, step, 0])
+        bits = np.random.Philox(key=np.array([seed, key], np.uint64), counter=[0, 0, step, 0])
         self.host = np.random.Generator(bits)
         self.device = device
 

@@ -26,20 +26,28 @@ from minigan.train import Callback, Row, Trainer, generate
 SHEET = 100  # images on a sample sheet
 
 
-def run_folder(out: Path | None, name: str) -> Path:
-    """`out`, or the next free `runs/NAME-NNN`. Raises RunExistsError if `out` holds a run. Creates nothing."""
-    if out is None:
-        taken = [int(p.name[-3:]) for p in Path("runs").glob(f"{name}-[0-9][0-9][0-9]")]
-        out = Path("runs") / f"{name}-{max(taken, default=0) + 1:03d}"
-    if (out / "config.json").exists():
+def check_free(out: Path) -> None:
+    """Raise RunExistsError if `out` holds a run, or what is left of one."""
+    if any((out / part).exists() for part in ("config.json", "metrics.jsonl", "checkpoints")):
         raise RunExistsError(f"{out} already holds a run; give another --out, or move that one away")
+
+
+def claim_run(out: Path | None, name: str) -> Path:
+    """Make the run's folder: `out`, or the next free `runs/NAME-NNN`. No other run can claim the same."""
+    if out is None:
+        numbers = [int(n) for p in Path("runs").glob(f"{name}-*") if (n := p.name.removeprefix(f"{name}-")).isdecimal()]
+        out = Path("runs") / f"{name}-{max(numbers, default=0) + 1:03d}"
+    check_free(out)
+    try:
+        (out / "checkpoints").mkdir(parents=True)
+    except FileExistsError:
+        raise RunExistsError(f"{out} has just been taken by another run; start again") from None
+    (out / "samples").mkdir(exist_ok=True)
     return out
 
 
-def start_run(run: Path, trainer: Trainer, dataset: dict[str, Any]) -> None:
-    """Make the folder, and write into RUN/config.json everything that decides the run and where its data came from."""
-    (run / "samples").mkdir(parents=True, exist_ok=True)
-    (run / "checkpoints").mkdir(exist_ok=True)
+def write_config(run: Path, trainer: Trainer, dataset: dict[str, Any]) -> None:
+    """RUN/config.json: everything that decides the run, and where its data came from."""
     config = {
         "recipe": trainer.recipe.name,
         "fields": asdict(trainer.recipe),

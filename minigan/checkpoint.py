@@ -65,14 +65,13 @@ def load_networks(path: str | os.PathLike[str], networks: dict[str, Sequential])
         raise CheckpointError(f"{path} is damaged: the hash of {', '.join(damaged)} does not match")
 
     states = {n: {k[len(n) + 1 :]: a for k, a in tensors.items() if k.startswith(f"{n}.")} for n in networks}
-    before = {n: {k: to_numpy(a).copy() for k, a in net.state().items()} for n, net in networks.items()}
     try:
         for n, net in networks.items():
-            net.load_state(states[n])
+            net.check_state(states[n])
     except MiniganError as error:
-        for n, net in networks.items():
-            net.load_state(before[n])
         raise CheckpointError(f"{path} does not fit this network: {error}") from None
+    for n, net in networks.items():
+        net.load_state(states[n])
     return document
 
 

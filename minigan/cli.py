@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, make_dataclass
@@ -18,9 +19,11 @@ from minigan import __version__, backend, callbacks, plot
 from minigan.checkpoint import load_networks
 from minigan.data.glyphs import load_glyphs
 from minigan.data.mnist import find_mnist, load_mnist
-from minigan.errors import ArgumentError, DataMissingError, MiniganError, RunMissingError
+from minigan.errors import ArgumentError, MiniganError, RunMissingError
 from minigan.recipes import RECIPES, Recipe
 from minigan.train import Trainer, draw_latents, generate
+
+MAX_COUNT, CHUNK = 1_000_000, 10_000  # images of one `minigan sample`, and at a time
 
 USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
 
@@ -37,7 +40,7 @@ class RunOptions:
     """Where a run takes its data from and where it leaves its results."""
 
     seed: int = 0  # decides every random number of the run
-    dataset: Literal["auto", "mnist", "glyphs"] = "auto"  # auto: MNIST if it is on disk, else glyphs drawn here
+    dataset: Literal["auto", "mnist", "glyphs"] = "auto"  # auto: MNIST if a folder is given, else glyphs drawn here
     data_dir: Path | None = None  # folder that holds mnist/*; default: $MINIGAN_DATA
     out: Path | None = None  # folder of the run; default: the next free runs/RECIPE-NNN
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -68,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         fail(str(error))
     except OSError as error:  # a full or read-only disk, a folder without permission
         fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+    except MemoryError as error:
+        fail(f"not enough memory: {error}; a smaller batch, network or count needs less")
     except KeyboardInterrupt:
         print("\nInterrupted; what was saved is in the run folder.", file=sys.stderr)
         sys.exit(130)
@@ -91,13 +96,15 @@ def train(args: list[str]) -> None:
 
     if options.seed < 0:
         raise ArgumentError(f"--seed must not be negative, got {options.seed}")
-    run = callbacks.run_folder(options.out, recipe.name)
+    if options.out is not None:
+        callbacks.check_free(options.out)
     device, reason = backend.resolve_device(options.device)
     if reason:
         print(reason)
     images, dataset = load_images(recipe, options)
     trainer = Trainer(recipe, images, seed=options.seed, device=device)
-    callbacks.start_run(run, trainer, dataset)
+    run = callbacks.claim_run(options.out, recipe.name)
+    callbacks.write_config(run, trainer, dataset)
     print(
         f"Training {recipe.name} on {len(trainer.batches.images):,} images of {dataset['name']} into {run}", flush=True
     )
@@ -124,14 +131,18 @@ def sample(args: list[str]) -> None:
         description="Draw images with the newest generator of a run.",
     )
     options: SampleOptions = parsed.sample
-    if options.count < 1:
-        raise ArgumentError(f"--count must be at least 1, got {options.count}")
+    if not 1 <= options.count <= MAX_COUNT:
+        raise ArgumentError(f"--count must lie between 1 and {MAX_COUNT:,}, got {options.count}")
+    if options.seed < 0:
+        raise ArgumentError(f"--seed must not be negative, got {options.seed}")
     if options.out.suffix not in (".png", ".npy"):
         raise ArgumentError(f"--out must end in .png (a sheet) or .npy (an array), got {options.out}")
 
     recipe, G = load_generator(Path(args[0]))
-    z = draw_latents(recipe, options.count, backend.RandomStream(options.seed, "latent"))
-    pixels = plot.to_uint8(generate(G, z).reshape(-1, 28, 28), recipe.value_range)
+    rng = backend.RandomStream(options.seed, "sample")
+    sizes = [min(CHUNK, options.count - start) for start in range(0, options.count, CHUNK)]
+    chunks = (generate(G, draw_latents(recipe, size, rng)) for size in sizes)
+    pixels = np.concatenate([plot.to_uint8(images.reshape(-1, 28, 28), recipe.value_range) for images in chunks])
     if options.out.suffix == ".npy":
         with options.out.open("wb") as file:
             np.save(file, pixels, allow_pickle=False)
@@ -142,20 +153,17 @@ def sample(args: list[str]) -> None:
 
 def load_images(recipe: Recipe, options: RunOptions) -> tuple[np.ndarray, dict[str, Any]]:
     """The training images, and what config.json says of them."""
-    name = options.dataset
-    if name == "auto":
-        try:
-            find_mnist("train", options.data_dir)
-            name = "mnist"
-        except DataMissingError:
-            name = "glyphs"
-            print("MNIST is not on this machine, so this trains on glyphs, digits that minigan draws itself; for MNIST")
-            print("give --data-dir DIR or set MINIGAN_DATA to a folder that holds mnist/train-images-idx3-ubyte.gz")
-    if name == "glyphs":
-        return load_glyphs(recipe.images)[0], {"name": name, "seed": 0, "images": recipe.images}
+    somewhere = options.data_dir or os.environ.get("MINIGAN_DATA")
+    if options.dataset == "auto" and not somewhere:
+        print(
+            "Training on glyphs, digits that minigan draws itself. For MNIST, give --data-dir DIR or set MINIGAN_DATA"
+        )
+        print("to a folder that holds mnist/train-images-idx3-ubyte.gz and mnist/train-labels-idx1-ubyte.gz.")
+    if options.dataset == "glyphs" or (options.dataset == "auto" and not somewhere):
+        return load_glyphs(recipe.images)[0], {"name": "glyphs", "seed": 0, "images": recipe.images}
     images, _ = load_mnist("train", data_dir=options.data_dir)
     folder = find_mnist("train", options.data_dir)[0].parent
-    return images, {"name": name, "folder": str(folder), "images": min(len(images), recipe.images)}
+    return images, {"name": "mnist", "folder": str(folder), "images": min(len(images), recipe.images)}
 
 
 def load_generator(run: Path) -> tuple[Recipe, Any]:
@@ -165,13 +173,13 @@ def load_generator(run: Path) -> tuple[Recipe, Any]:
         config = json.loads((run / "config.json").read_text())
         stored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config["fields"].items()}
         recipe = type(RECIPES[config["recipe"]])(**stored)
+        G, D = recipe.networks(backend.RandomStream(0, "init").host)
     except FileNotFoundError:
         raise RunMissingError(f"{run} is not a run: there is no config.json in it") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunMissingError(f"{run / 'config.json'} cannot be read ({type(error).__name__}: {error})") from None
     if not checkpoints:
         raise RunMissingError(f"{run} holds no checkpoint yet; the first is written at the end of the first epoch")
-    G, D = recipe.networks(backend.RandomStream(0, "init").host)
     load_networks(checkpoints[-1], {"G": G, "D": D})
     return recipe, G
 
@@ -200,8 +208,10 @@ def parse(parts: dict[str, Any], args: list[str], *, prog: str, description: str
             raise
         flags = [f"--{f.name.replace('_', '-')}" for part in parts.values() for f in fields(part)]
         for arg in args:
-            known("flag", arg.split("=")[0], flags) if arg.startswith("--") and not arg.startswith("--no-") else None
-        raise ArgumentError(f"{unboxed(messages.getvalue())} (see {prog} --help)") from None
+            if arg.startswith("--") and not arg.startswith("--no-"):
+                known("flag", arg.split("=")[0].replace("_", "-"), flags)
+        reason = unboxed(messages.getvalue()).removeprefix("Error parsing recipe: ")
+        raise ArgumentError(f"{reason} (see {prog} --help)") from None
 
 
 def unboxed(box: str) -> str:

@@ -41,6 +41,10 @@ class DataMissingError(MiniganError, FileNotFoundError):
     """A data set that is not on this machine."""
 
 
+class DivergenceError(MiniganError, ArithmeticError):
+    """A training run whose losses are no longer numbers."""
+
+
 class CheckpointError(MiniganError, ValueError):
     """A weights file that is damaged or belongs to another network."""
 

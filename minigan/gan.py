@@ -44,8 +44,8 @@ class GANLoss:
 
     D minimises BCE(D(x), real) + BCE(D(G(z)), fake), the sum of two means; with `batching="concat"` both go through D
     as one batch with the mean over 2N, which is half of it.
-    G minimises BCE(D(G(z)), real) ("non_saturating"), or -BCE(D(G(z)), fake) ("minimax": the exact opposite of what D
-    minimises, whose gradient vanishes as D becomes sure).
+    G minimises BCE(D(G(z)), real) ("non_saturating"), or -BCE(D(G(z)), fake) ("minimax": the opposite of D's own term,
+    whose gradient vanishes as D becomes sure).
 
     `output`: whether D ends in a "probability" (a sigmoid) or a "logit".
     Raises ArgumentError for labels outside [0, 1] or equal, or an unknown word.
@@ -68,6 +68,14 @@ class GANLoss:
         real, fake = self.labels
         if not (0 <= real <= 1 and 0 <= fake <= 1) or real == fake:
             raise ArgumentError(f"the labels (real, fake) must be two different numbers in [0, 1], got {self.labels}")
+
+    def check(self, network: Sequential, optimizer: Optimizer, D: Sequential) -> None:
+        """Raise ArgumentError unless the optimiser holds the network that the step updates, and D's output is ours."""
+        if optimizer.network is not network:
+            raise ArgumentError("the optimiser of this step holds another network; are G's and D's swapped?")
+        last = D.layers[-1]
+        if (last.out_range == (0.0, 1.0)) != (self.output == "probability"):
+            raise ArgumentError(f"D ends in {last!r}, but the loss takes its output for a {self.output}")
 
     def bce(self, out: Array, label: float) -> tuple[Array, Array]:
         """The cross-entropy of D's outputs, of whichever kind, against one label: (value, gradient)."""
@@ -112,8 +120,10 @@ def discriminator_step(
 
     The fakes are made from z, without keeping a cache: D's gradient stops at its input, so nobody goes back into G
     (this is what "detach" does elsewhere). A recipe that shares its fakes with G's step hands them in as
-    `fakes=G.forward(z, train=True)`.
+    `fakes=G.forward(z, train=True)`. If D has BatchNorm, its running statistics take in each of its passes, as in
+    PyTorch.
     """
+    loss.check(D, d_optimizer, D)
     if fakes is not None:
         x_fake = fakes[0]
     elif z is not None:
@@ -155,6 +165,7 @@ def generator_step(
 
     D is part of G's loss: the gradient runs back through D to its input, the fakes, and from there through G.
     """
+    loss.check(G, g_optimizer, D)
     if fakes is None:
         if z is None:
             raise ArgumentError("generator_step needs latents z to make fakes from, or fakes=(x, cache)")
@@ -188,6 +199,8 @@ def simultaneous_step(
     """
     if loss.batching == "concat":
         raise ArgumentError("simultaneous_step takes real and fake as two batches; use GANLoss(batching='separate')")
+    loss.check(G, g_optimizer, D)
+    loss.check(D, d_optimizer, D)
     x_fake, cache_G = G.forward(z, train=True, rng=rng)
     out_real, cache_real = D.forward(x_real, train=True, rng=rng)
     out_fake, cache_fake = D.forward(x_fake, train=True, rng=rng)

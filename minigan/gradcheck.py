@@ -94,13 +94,13 @@ def check(
     the largest gradient in the check (the true gradient of a bias before BatchNorm is zero).
     Raises DTypeError for arrays that are not float64, ArgumentError if names or shapes do not match.
     """
+    if not arrays or arrays.keys() != grads.keys():
+        raise ArgumentError(f"nothing to check, or different names: {sorted(arrays)} and {sorted(grads)}")
     for name, array in arrays.items():
         if array.dtype != np.float64 or grads[name].dtype != np.float64:
             raise DTypeError(f"{name}: gradients are checked in float64, got {array.dtype} and {grads[name].dtype}")
         if array.shape != grads[name].shape:
             raise ArgumentError(f"{name}: the array has shape {array.shape} and its gradient {grads[name].shape}")
-    if not arrays or arrays.keys() != grads.keys():
-        raise ArgumentError(f"nothing to check, or different names: {sorted(arrays)} and {sorted(grads)}")
 
     rng = np.random.default_rng(seed)
     found: list[tuple[str, str, np.ndarray, np.ndarray]] = []
@@ -196,9 +196,7 @@ def check_discriminator_step(
     def f() -> float:
         return float(discriminator_step(G, D, Still(D), loss, x_real, z, rng=_dropout()).loss)
 
-    f()
-    grads = {name: grad.copy() for name, grad in D.named_grads().items()}
-    return check(f, D.named_params(), grads, title="discriminator_step", **options)
+    return _check_step("discriminator_step", f, D, **options)
 
 
 def check_generator_step(G: Sequential, D: Sequential, loss: GANLoss, z: np.ndarray, **options: Any) -> Report:
@@ -207,9 +205,17 @@ def check_generator_step(G: Sequential, D: Sequential, loss: GANLoss, z: np.ndar
     def f() -> float:
         return float(generator_step(G, D, Still(G), loss, z, rng=_dropout()).loss)
 
+    return _check_step("generator_step", f, G, **options)
+
+
+def _check_step(title: str, f: Callable[[], float], network: Sequential, **options: Any) -> Report:
+    """Check what the step f leaves in the network's gradients; the running statistics that it moves are put back."""
+    buffers = network.buffers.copy()
     f()
-    grads = {name: grad.copy() for name, grad in G.named_grads().items()}
-    return check(f, G.named_params(), grads, title="generator_step", **options)
+    grads = {name: grad.copy() for name, grad in network.named_grads().items()}
+    report = check(f, network.named_params(), grads, title=title, **options)
+    network.buffers[...] = buffers
+    return report
 
 
 class Still(Optimizer):
@@ -227,7 +233,9 @@ def distance_to_kinks(net: Sequential, x: np.ndarray, *, train: bool) -> float:
     nearest, rng = np.inf, _dropout()
     for layer in net.layers:
         for kink in layer.kinks:
-            nearest = min(nearest, float(np.abs(x - kink).min()))
+            away = np.abs(x - kink)
+            # What lies exactly on a kink was put there by the layer below (Dropout, ReLU), and a small step leaves it.
+            nearest = min(nearest, float(away[away > 0].min(initial=np.inf)))
         x, _ = layer.forward(x, train=train, rng=rng)
     return nearest
 

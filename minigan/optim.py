@@ -13,8 +13,8 @@ class Optimizer:
     """Holds the network and its learning rate; a subclass keeps its own flat vectors beside the parameters."""
 
     def __init__(self, network: Sequential, *, lr: float):
-        if not lr > 0:
-            raise ArgumentError(f"{type(self).__name__} needs a learning rate above 0, got {lr}")
+        if not 0 < lr < math.inf:
+            raise ArgumentError(f"{type(self).__name__} needs a finite learning rate above 0, got {lr}")
         self.network, self.lr = network, lr
         self.steps = 0
         self._xp = array_module(network.params)

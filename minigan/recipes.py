@@ -44,7 +44,7 @@ class Recipe:
     labels: tuple[float, float] = (1.0, 0.0)  # what D should say of (real, fake)
     update: Literal["alternating", "simultaneous"] = "alternating"
     d_steps: int = 1  # D updates for each G update
-    d_warmup: int = 0  # D updates before G's first
+    d_warmup: int = 0  # D updates before the schedule begins
     shared_fakes: bool = False  # G learns from the fakes that D has just seen
     drop_last: bool = False  # leave out the last, partial batch of an epoch
     images: int = 60_000  # how many training images are used: the first ones
@@ -57,8 +57,18 @@ class Recipe:
         for field in ("d_warmup", "log_every"):
             if getattr(self, field) < 0:
                 raise ArgumentError(f"{field} must not be negative, got {getattr(self, field)}")
+        words = {
+            "init": ("torch", "glorot"),
+            "latents": ("normal", "uniform"),
+            "update": ("alternating", "simultaneous"),
+        }
+        for field, allowed in words.items():
+            if getattr(self, field) not in allowed:
+                raise ArgumentError(f"{field} is {getattr(self, field)!r}; it must be {' or '.join(allowed)}")
         if self.update == "simultaneous" and (self.d_steps, self.d_warmup, self.shared_fakes) != (1, 0, False):
             raise ArgumentError("update 'simultaneous' moves G and D together: leave d_steps, d_warmup, shared_fakes")
+        if self.update == "simultaneous" and self.d_batching == "concat":
+            raise ArgumentError("update 'simultaneous' needs d_batching 'separate' (--d-batching separate)")
         self.loss  # noqa: B018 (its own checks, now rather than at the first step)
 
     @property
@@ -86,6 +96,11 @@ class Recipe:
         """A Dense layer that starts from the recipe's weights."""
         return Dense(features) if self.init == "glorot" else Dense(features, init_W=torch_linear, init_b=torch_linear)
 
+    def hidden(self, widths: tuple[int, ...], activation: Layer, *, drop: float = 0.0) -> list[Layer]:
+        """For each width a Dense layer, the activation and, if wanted, dropout."""
+        after = [activation, Dropout(drop=drop)] if drop else [activation]
+        return [layer for width in widths for layer in (self.dense(width), *after)]
+
     def d_head(self) -> list[Layer]:
         """D's last layers: one logit, and its sigmoid where D answers with a probability."""
         return [self.dense(1), Sigmoid()] if self.d_output == "probability" else [self.dense(1)]
@@ -105,15 +120,11 @@ class FluxMLP(Recipe):
     source = "R. Kube, “Generative Adversarial Networks”, Flux.jl tutorial, 2021"
 
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
-        g_layers: list[Layer] = []
-        for width in self.g_hidden:
-            g_layers += [self.dense(width), LeakyReLU(slope=0.2)]
-        d_layers: list[Layer] = []
-        for width in self.d_hidden:
-            d_layers += [self.dense(width), LeakyReLU(slope=0.2), Dropout(drop=self.dropout)]
-        G = Sequential([*g_layers, self.dense(PIXELS), Tanh()], (self.latent_dim,), rng=rng, dtype=dtype)
-        D = Sequential([*d_layers, *self.d_head()], (PIXELS,), rng=rng, dtype=dtype)
-        return G, D
+        leaky = LeakyReLU(slope=0.2)
+        g_layers = [*self.hidden(self.g_hidden, leaky), self.dense(PIXELS), Tanh()]
+        d_layers = [*self.hidden(self.d_hidden, leaky, drop=self.dropout), *self.d_head()]
+        G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
+        return G, Sequential(d_layers, (PIXELS,), rng=rng, dtype=dtype)
 
 
 FLUX_MLP = FluxMLP(
@@ -135,17 +146,10 @@ class PyTorchMLP(Recipe):
     source = "“Generative Adversarial Networks”, PyTorch MNIST tutorial after A. N S, Jovian, 2020"
 
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
-        g_layers: list[Layer] = []
-        for width in self.g_hidden:
-            g_layers += [self.dense(width), ReLU()]
-        d_layers: list[Layer] = []
-        for width in self.d_hidden:
-            d_layers += [self.dense(width), LeakyReLU(slope=0.2)]
-            if self.dropout:
-                d_layers.append(Dropout(drop=self.dropout))
-        G = Sequential([*g_layers, self.dense(PIXELS), Tanh()], (self.latent_dim,), rng=rng, dtype=dtype)
-        D = Sequential([*d_layers, *self.d_head()], (PIXELS,), rng=rng, dtype=dtype)
-        return G, D
+        g_layers = [*self.hidden(self.g_hidden, ReLU()), self.dense(PIXELS), Tanh()]
+        d_layers = [*self.hidden(self.d_hidden, LeakyReLU(slope=0.2), drop=self.dropout), *self.d_head()]
+        G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
+        return G, Sequential(d_layers, (PIXELS,), rng=rng, dtype=dtype)
 
 
 PYTORCH_MLP = PyTorchMLP(

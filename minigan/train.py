@@ -6,6 +6,7 @@ looking at a preview changes nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from minigan.backend import Array, RandomStream, to_numpy
 from minigan.data.batches import Batches
-from minigan.errors import DataError
+from minigan.errors import DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
 from minigan.nn import Sequential
 from minigan.optim import Adam
@@ -42,7 +43,8 @@ class Trainer:
     `history`, a row of means per log interval, and `epochs`, a row per epoch. A row holds d_loss, d_loss_real,
     d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real* on real images and on fakes), acc_real and
     acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each layer's last gradient.
-    Raises DataError if the recipe's pixel range is not that of G's last activation.
+    Raises DataError if the recipe's pixel range is not that of G's last activation; while training, DivergenceError
+    if a loss is no longer a finite number.
     """
 
     def __init__(self, recipe: Recipe, images: np.ndarray, *, seed: int = 0, device: str = "cpu"):
@@ -122,8 +124,14 @@ class Trainer:
 
     def row(self, means: Means) -> Row:
         """A row of metrics, as Python numbers."""
+        result = means.result()
+        if bad := [name for name, value in result.items() if value is not None and not math.isfinite(value)]:
+            raise DivergenceError(
+                f"training has diverged: {', '.join(bad)} is NaN or infinite by step {self.step} (epoch {self.epoch}); "
+                f"lower the learning rates (lr_g {self.recipe.lr_g:g}, lr_d {self.recipe.lr_d:g})"
+            )
         norms = {**gradient_norms("G", self.G), **gradient_norms("D", self.D)}
-        return {"step": self.step, "epoch": self.epoch, **means.result(), "grad_norm": norms}
+        return {"step": self.step, "epoch": self.epoch, **result, "grad_norm": norms}
 
 
 def draw_latents(recipe: Recipe, count: int, rng: RandomStream, *, dtype: Any = np.float32) -> Array:

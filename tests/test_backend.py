@@ -28,7 +28,7 @@ def test_the_data_decides_the_library(other):
 
 
 def test_arrays_of_two_libraries_in_one_call_are_refused_by_both_names_with_the_remedy(other):
-    with pytest.raises(DeviceError, match=r"x is a numpy array and W is a otherlib array.*to_device\(W, 'cpu'\)"):
+    with pytest.raises(DeviceError, match=r"x is a numpy array and W is a otherlib array.*to_device"):
         array_module(x=np.ones(2), W=OtherArray())
     with pytest.raises(TypeError, match="argument 0 is a otherlib array and argument 1 is a numpy array"):
         array_module(OtherArray(), np.ones(2))
@@ -63,8 +63,10 @@ def test_a_stream_is_a_function_of_seed_stream_and_step():
     assert all(o != draws(1, "latent", 7) for o in others)
     with pytest.raises(ArgumentError, match="unknown random stream 'noise'"):
         RandomStream(0, "noise")
-    with pytest.raises(ArgumentError, match="must not be negative"):
+    with pytest.raises(ArgumentError, match="between 0 and"):
         RandomStream(-1, "latent")
+    with pytest.raises(ArgumentError, match="between 0 and"):
+        RandomStream(2**64, "latent")
 
 
 def test_streams_do_not_overlap_however_long_a_step_draws():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minigan.backend import RandomStream
 from minigan.data import glyphs, mnist
 from minigan.data.batches import Batches
 from minigan.data.idx import read_idx
@@ -56,6 +57,7 @@ PAGE = b"<!DOCTYPE html><html>503 Service Unavailable</html>"
         (idx(IMAGES) + b"x", "goes on after its data"),
         (gzip.compress(idx(IMAGES))[:-12], "gzip data cannot be read"),
         (gzip.compress(idx(IMAGES))[:15] + b"\xff\xff\xff" + gzip.compress(idx(IMAGES))[18:], "gzip|IDX|header"),
+        (b"\0\0\x08\4" + struct.pack(">4I", 0, 2**32 - 1, 2**32 - 1, 2**32 - 1), "holds nothing"),
         (b"\0\0\x08\3" + struct.pack(">3I", 10**9, 1000, 1000) + bytes(50), "says 1,000,000,000,000,000 bytes"),
     ],
 )
@@ -104,6 +106,10 @@ def test_mnist_is_found_in_the_folder_or_its_mnist_subfolder_by_flag_or_environm
     for path in list(tiny_mnist.glob("*.gz")):
         path.rename(tiny_mnist / "mnist" / path.name)
     monkeypatch.setenv("MINIGAN_DATA", str(tiny_mnist))
+    assert len(mnist.load_mnist()[0]) == 2
+    for path in list((tiny_mnist / "mnist").glob("*.gz")):  # plain files will do as well
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
     assert len(mnist.load_mnist()[0]) == 2
 
 
@@ -167,6 +173,23 @@ def test_glyphs_of_a_seed_are_the_same_and_more_of_them_begin_alike():
     assert not np.array_equal(few, glyphs.make_glyphs(10, seed=4)[0])
     with pytest.raises(ArgumentError, match="ask for at least 1"):
         glyphs.make_glyphs(0)
+
+
+def test_glyphs_of_different_chunks_differ():
+    images, _ = glyphs.make_glyphs(2 * glyphs.CHUNK)
+    assert not np.array_equal(images[: glyphs.CHUNK], images[glyphs.CHUNK :])
+
+
+@pytest.mark.parametrize("half", [slice(None, 6), slice(6, None)], ids=["rows", "columns"])
+def test_glyphs_are_bent_elastically_in_both_directions(half, monkeypatch):
+    originals = glyphs.render_digits()[0, :6]
+    field = np.zeros((12, 28, 28), np.float32)
+    results = []
+    for value in (0, 2):
+        field[half] = value
+        monkeypatch.setattr(glyphs, "smooth_field", lambda count, rng: field)
+        results.append(glyphs.bend(originals, np.random.default_rng(0)))
+    assert not np.array_equal(*results)
 
 
 def test_every_font_draws_ten_different_digits():
@@ -243,10 +266,14 @@ def test_floats_in_range_are_taken_as_they_are():
         (np.zeros((2, 4), bool), DTypeError, "images are bool"),
         (np.array([[0, 1, 0, np.nan]]), DataError, "1 of 1 images hold NaN or Inf"),
         (np.array([[0, 1, 0, np.inf]]), DataError, "NaN or Inf"),
-        (np.array([[0, 1, 0, 255.0]]), DataError, r"from 0 to 255, outside \(-1.0, 1.0\)"),
+        (np.array([[0, 1, 0, 255.0]]), DataError, r"from 0 to 255, which is not \(-1.0, 1.0\)"),
+        (np.array([[-1.5, 1, 0, 0]]), DataError, "from -1.5 to 1"),
+        (np.array([[0, 0.5, 1, 0]]), DataError, "from 0 to 1"),  # [0, 1] where [-1, 1] is wanted
+        (np.ones((2, 4), np.uint8), DataError, "nothing above 1"),
+        ([[0, 0, 0, 0]], DTypeError, "got a list"),
         (np.zeros((0, 4)), ArgumentError, "N at least 1"),
         (np.zeros(4), ArgumentError, r"got shape \(4,\)"),
-        (np.zeros((2, 5)), ShapeError, r"\(5,\) cannot become a network's input of shape \(4,\)"),
+        (np.eye(2, 5) - 0.5, ShapeError, r"\(5,\) cannot become a network's input of shape \(4,\)"),
     ],
 )
 def test_images_that_cannot_be_trained_on_are_refused(images, error, match):
@@ -254,11 +281,19 @@ def test_images_that_cannot_be_trained_on_are_refused(images, error, match):
         Batches(images, 1, shape=(4,))
 
 
+def test_the_order_comes_from_the_shuffle_stream(monkeypatch):
+    asked = []
+    monkeypatch.setattr("minigan.data.batches.RandomStream", lambda *args: asked.append(args) or RandomStream(*args))
+    list(batches(seed=7).epoch(3))
+    assert asked == [(7, "shuffle", 3)]
+
+
 def test_impossible_batch_sizes_and_indices_are_refused():
-    with pytest.raises(ArgumentError, match="at least 1, got 0"):
+    with pytest.raises(ArgumentError, match="from 1 to the 10 images, got 0"):
         Batches(SQUARES, 0, shape=(4,))
-    with pytest.raises(ArgumentError, match="more than the 10 images"):
-        Batches(SQUARES, 11, shape=(4,), drop_last=True)
+    for size in (11, 2.5):
+        with pytest.raises(ArgumentError, match=f"from 1 to the 10 images, got {size}"):
+            Batches(SQUARES, size, shape=(4,))
     for index in (-1, 10):  # CuPy would take another image without a word
         with pytest.raises(ArgumentError, match="outside 0…9"):
             batches().take(np.array([0, index]))

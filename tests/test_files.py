@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import minigan
-from minigan import cli, plot
+from minigan import callbacks, cli, plot
 from minigan.checkpoint import load_networks, save_networks
-from minigan.errors import ArgumentError, CheckpointError, DataError
+from minigan.errors import ArgumentError, CheckpointError, DataError, RunExistsError
 from minigan.files import write_atomically
 from minigan.nn import BatchNorm, Dense, Sequential
 
@@ -45,13 +45,15 @@ def test_a_checkpoint_brings_back_parameters_buffers_and_header_to_the_bit(tmp_p
     ],
 )
 def test_a_checkpoint_of_another_network_is_refused_and_nothing_is_touched(tmp_path, other, match):
-    save_networks(tmp_path / "c", {"G": network()})
+    save_networks(tmp_path / "c", {"G": network(seed=9)})
     networks = other()
     before = {n: net.params.copy() for n, net in networks.items()}
+    versions = [net.version for net in networks.values()]
     with pytest.raises(CheckpointError, match=match):
         load_networks(tmp_path / "c", networks)
     for n, net in networks.items():
         np.testing.assert_array_equal(net.params, before[n])
+    assert versions == [net.version for net in networks.values()]
 
 
 def test_every_flipped_or_missing_byte_of_a_checkpoint_is_noticed(tmp_path):
@@ -89,6 +91,12 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_no_litter(tmp_pat
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_written_file_has_the_permissions_of_any_other(tmp_path):
+    write_atomically(tmp_path / "c", b"x")
+    (tmp_path / "other").write_bytes(b"x")
+    assert (tmp_path / "c").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------
@@ -183,7 +191,10 @@ def test_sampling_writes_an_array_or_a_sheet(finished_run, capsys):
     np.testing.assert_array_equal(images, np.load("same.npy"))
     cli.main(["sample", str(finished_run), "--count", "7", "--out", "other.npy", "--seed", "1"])
     assert not np.array_equal(images, np.load("other.npy"))
+    older = finished_run / "checkpoints" / "epoch-0001.safetensors"
+    older.write_bytes(b"the newest is what counts")
     cli.main(["sample", str(finished_run), "--out", "x.png"])
+    older.unlink()
     assert picture("x.png").shape == (302, 302)
     assert "Wrote 100 images to x.png" in capsys.readouterr().out
 
@@ -197,8 +208,8 @@ def test_without_out_runs_are_numbered(capsys):
 def test_without_mnist_auto_trains_on_glyphs_and_says_so(capsys):
     cli.main(["train", "pytorch-mlp", "--smoke", "--device", "cpu"])
     out = capsys.readouterr().out
-    assert "MNIST is not on this machine" in out
-    assert "glyphs" in out
+    assert "Training on glyphs" in out
+    assert "MINIGAN_DATA" in out
 
 
 MISTAKES = [
@@ -217,7 +228,15 @@ MISTAKES = [
     (["train", "flux-mlp", "--smoke", "--out", "/proc/nothing"], "nothing"),
     (["sample"], "which run?"),
     (["sample", "nowhere"], "nowhere is not a run: there is no config.json in it"),
-    (["sample", "RUN", "--count", "0"], "--count must be at least 1, got 0"),
+    (["sample", "RUN", "--count", "0"], "--count must lie between 1 and 1,000,000, got 0"),
+    (["train", "flux-mlp", "--data-dir", "nowhere"], "nowhere"),
+    (
+        ["train", "flux-mlp", "--smoke", "--dataset", "glyphs", "--batch-size", "10000000000"],
+        "from 1 to the 200 images",
+    ),
+    (["train", "flux-mlp", "--smoke", "--dataset", "glyphs", "--update", "simultaneous"], "--d-batching separate"),
+    (["train", "flux-mlp", "--data_dir", "x", "--epochs", "many"], "--epochs"),
+    (["sample", "RUN", "--count", "100000000"], "--count must lie between 1 and 1,000,000"),
     (["sample", "RUN", "--out", "x.jpg"], "must end in .png (a sheet) or .npy (an array), got x.jpg"),
     (["sample", "RUN", "--cuont", "3"], "did you mean --count?"),
 ]
@@ -251,7 +270,25 @@ def test_a_folder_that_holds_a_run_is_left_alone(finished_run, capsys):
     assert before == {p: p.read_bytes() for p in finished_run.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("damage", ["config", "recipe", "checkpoint", "no checkpoint"])
+@pytest.mark.parametrize("left", ["config.json", "metrics.jsonl", "checkpoints/epoch-0001.safetensors"])
+def test_a_folder_with_anything_left_of_a_run_counts_as_one(tmp_path, left, capsys):
+    (tmp_path / left).parent.mkdir(exist_ok=True)
+    (tmp_path / left).write_text("precious")
+    with pytest.raises(SystemExit):
+        cli.main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs", "--out", str(tmp_path)])
+    assert (tmp_path / left).read_text() == "precious"
+    assert "already holds a run" in capsys.readouterr().err
+
+
+def test_two_runs_never_share_a_folder():
+    Path("runs/x-1000").mkdir(parents=True)
+    first, second = callbacks.claim_run(None, "x"), callbacks.claim_run(None, "x")
+    assert (first.name, second.name) == ("x-1001", "x-1002")
+    with pytest.raises(RunExistsError):
+        callbacks.claim_run(first, "x")
+
+
+@pytest.mark.parametrize("damage", ["config", "recipe", "fields", "checkpoint", "no checkpoint"])
 def test_a_damaged_run_cannot_be_sampled_and_says_why(finished_run, tmp_path, damage, capsys):
     import shutil
 
@@ -263,6 +300,8 @@ def test_a_damaged_run_cannot_be_sampled_and_says_why(finished_run, tmp_path, da
         (run / "config.json").write_text(config[:50])
     elif damage == "recipe":
         (run / "config.json").write_text(config.replace('"flux-mlp"', '"fluks-mlp"'))
+    elif damage == "fields":
+        (run / "config.json").write_text(json.dumps({**json.loads(config), "fields": None}))
     elif damage == "checkpoint":
         checkpoint.write_bytes(checkpoint.read_bytes()[:-10])
     else:
@@ -272,7 +311,7 @@ def test_a_damaged_run_cannot_be_sampled_and_says_why(finished_run, tmp_path, da
     assert stop.value.code == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert ("config.json" if damage in ("config", "recipe") else "checkpoint") in err
+    assert ("checkpoint" if "checkpoint" in damage else "config.json") in err
 
 
 def test_ctrl_c_exits_130_with_a_line(monkeypatch, capsys):

@@ -12,7 +12,7 @@ from minigan.errors import ArgumentError, StaleCacheError
 from minigan.gan import GANLoss, discriminator_step, generator_step, simultaneous_step
 from minigan.gradcheck import Still, check_discriminator_step, check_generator_step
 from minigan.losses import binary_cross_entropy
-from minigan.nn import BatchNorm, Dense, LeakyReLU, Sequential, Sigmoid, Tanh
+from minigan.nn import BatchNorm, Dense, Dropout, LeakyReLU, Sequential, Sigmoid, Tanh
 from minigan.optim import SGD, Adam
 from minigan.recipes import RECIPES
 
@@ -23,13 +23,14 @@ def draw(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-def toy(*, logit=False, batchnorm=False, dtype=np.float64):
+def toy(*, logit=False, batchnorm=False, noisy_D=False, dtype=np.float64):
     """A G and a D small enough to see through: latents of 3, images of 6."""
     rng = np.random.default_rng(2)
     norm = [BatchNorm()] if batchnorm else []
     G = Sequential([Dense(5), *norm, LeakyReLU(slope=0.2), Dense(6), Tanh()], (3,), rng=rng, dtype=dtype)
     head = [] if logit else [Sigmoid()]
-    D = Sequential([Dense(5), LeakyReLU(slope=0.2), Dense(1), *head], (6,), rng=rng, dtype=dtype)
+    noise = [BatchNorm(), Dropout(drop=0.4)] if noisy_D else []
+    D = Sequential([Dense(5), LeakyReLU(slope=0.2), *noise, Dense(1), *head], (6,), rng=rng, dtype=dtype)
     return G, D
 
 
@@ -242,6 +243,75 @@ def test_simultaneous_takes_both_gradients_at_the_old_weights():
     discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(), x, z)
     generator_step(G, D, Still(G), GANLoss(), z)
     assert not np.allclose(G.grads, separate[1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("batching", ["concat", "separate"])
+def test_a_discriminator_with_batchnorm_and_dropout_trains_as_written_out_by_hand(batching):
+    x, z = draw(N, 6), draw(N, 3)
+    G, D = toy(noisy_D=True)
+    result = discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(batching=batching), x, z, rng=RandomStream(0, "dropout"))
+
+    G2, D2 = toy(noisy_D=True)
+    fakes, _ = G2.forward(z, train=True)
+    rng, whole = RandomStream(0, "dropout"), [np.concatenate([x, fakes])]
+    passes = [D2.forward(a, train=True, rng=rng) for a in (whole if batching == "concat" else [x, fakes])]
+    out = np.concatenate([y for y, _ in passes])
+    value, d_out = binary_cross_entropy(out, np.array([[1.0]] * N + [[0.0]] * N))
+    scale = 1 if batching == "concat" else 2  # the sum of two means is twice the mean over both
+    start = 0
+    for y, cache in passes:
+        D2.backward(scale * d_out[start : start + len(y)], cache, accumulate=start > 0)
+        D2.update_buffers(cache)  # each pass once, as in PyTorch
+        start += len(y)
+    SGD(D2, lr=0.1).step()
+    np.testing.assert_allclose(result.loss, scale * value, rtol=1e-12)
+    np.testing.assert_allclose(D.params, D2.params, rtol=1e-12)
+    np.testing.assert_allclose(D.buffers, D2.buffers, rtol=1e-12)
+    assert not np.array_equal(D.buffers, toy(noisy_D=True)[1].buffers)
+
+
+def test_the_generator_learns_through_a_discriminator_in_training_mode_whose_statistics_stay():
+    z = draw(N, 3)
+    G, D = toy(noisy_D=True)
+    buffers = D.buffers.copy()
+    generator_step(G, D, Still(G), GANLoss(), z, rng=RandomStream(0, "dropout"))
+    np.testing.assert_array_equal(D.buffers, buffers)
+
+    G2, D2 = toy(noisy_D=True)
+    fakes, cache_G = G2.forward(z, train=True)
+    out, cache_D = D2.forward(fakes, train=True, rng=RandomStream(0, "dropout"))
+    G2.backward(D2.backward(binary_cross_entropy(out, 1.0)[1], cache_D), cache_G)
+    np.testing.assert_allclose(G.grads, G2.grads, rtol=1e-12)
+
+
+def test_simultaneous_folds_in_the_statistics_of_every_pass_once():
+    (G, D), (G2, D2), x, z = (
+        toy(batchnorm=True, noisy_D=True),
+        toy(batchnorm=True, noisy_D=True),
+        draw(N, 6),
+        draw(N, 3),
+    )
+    simultaneous_step(G, D, SGD(G, lr=0.1), SGD(D, lr=0.1), GANLoss(), x, z, rng=RandomStream(0, "dropout"))
+    discriminator_step(G2, D2, Still(D2), GANLoss(), x, z, rng=RandomStream(0, "dropout"))
+    generator_step(G2, D2, Still(G2), GANLoss(), z, rng=RandomStream(0, "dropout"))
+    np.testing.assert_allclose(D.buffers, D2.buffers, rtol=1e-12)
+    np.testing.assert_allclose(G.buffers, G2.buffers, rtol=1e-12)
+
+
+def test_a_swapped_optimiser_or_a_loss_for_another_kind_of_output_is_refused():
+    G, D = toy()
+    x, z = draw(N, 6), draw(N, 3)
+    with pytest.raises(ArgumentError, match="swapped"):
+        discriminator_step(G, D, Still(G), GANLoss(), x, z)
+    with pytest.raises(ArgumentError, match="swapped"):
+        generator_step(G, D, Still(D), GANLoss(), z)
+    with pytest.raises(ArgumentError, match="swapped"):
+        simultaneous_step(G, D, Still(D), Still(G), GANLoss(), x, z)
+    with pytest.raises(ArgumentError, match=r"D ends in Sigmoid\(\), but the loss takes its output for a logit"):
+        discriminator_step(G, D, Still(D), GANLoss(output="logit"), x, z)
+    G, D = toy(logit=True)
+    with pytest.raises(ArgumentError, match="for a probability"):
+        generator_step(G, D, Still(G), GANLoss(), z)
 
 
 def test_running_statistics_move_once_per_update_of_their_network():

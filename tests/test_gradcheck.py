@@ -5,7 +5,15 @@ import pytest
 
 from minigan import nn
 from minigan.errors import ArgumentError, DTypeError
-from minigan.gradcheck import check, check_layer, check_network
+from minigan.gan import GANLoss
+from minigan.gradcheck import (
+    check,
+    check_discriminator_step,
+    check_generator_step,
+    check_layer,
+    check_network,
+    distance_to_kinks,
+)
 
 
 class Wrong(nn.Dense):
@@ -143,10 +151,57 @@ def test_float32_and_mismatched_arrays_are_refused():
         check(lambda: 0.0, {"a": a}, {"a": a[:2]})
     with pytest.raises(ArgumentError, match="nothing to check"):
         check(lambda: 0.0, {}, {})
+    with pytest.raises(ArgumentError, match="different names"):
+        check(lambda: 0.0, {"a": a}, {"b": a})
 
 
-def test_points_near_a_kink_are_avoided():
-    report = check_network(
-        nn.Sequential([nn.Dense(30), nn.ReLU(), nn.Dense(1)], (3,), rng=np.random.default_rng(0), dtype=np.float64)
-    )
+def test_points_near_a_kink_are_drawn_again(monkeypatch):
+    net = nn.Sequential([nn.Dense(2), nn.ReLU()], (2,), rng=np.random.default_rng(0), dtype=np.float64)
+    net.layers[0].W[...], net.layers[0].b[...] = np.eye(2), 0
+    assert distance_to_kinks(net, np.array([[3.0, -0.25], [0.0, 7.0]]), train=True) == 0.25  # an exact 0 stays one
+
+    distances = [0.0, 0.9e-3, 1.1e-3]
+    monkeypatch.setattr("minigan.gradcheck.distance_to_kinks", lambda *args, **options: distances.pop(0))
+    assert check_network(net)
+    assert distances == []
+    monkeypatch.setattr("minigan.gradcheck.distance_to_kinks", lambda *args, **options: 0.0)
+    with pytest.raises(ArgumentError, match="away from the activations' kinks"):
+        check_network(net)
+
+
+def test_dropout_below_a_kinked_activation_can_be_checked():
+    layers = [nn.Dense(6), nn.Dropout(drop=0.5), nn.LeakyReLU(slope=0.2), nn.Dense(2)]
+    report = check_network(nn.Sequential(layers, (3,), rng=np.random.default_rng(0), dtype=np.float64))
     assert report, str(report)
+
+
+@pytest.mark.parametrize(("factor", "passes"), [(1 + 5e-7, True), (1 + 2e-6, False)])
+def test_the_tolerance_is_one_in_a_million(factor, passes):
+    assert bool(check_layer(Wrong("W", lambda g: g * factor), (4,))) == passes
+
+
+@pytest.mark.parametrize(
+    ("small", "off", "passes"),
+    [
+        (1e-3, 1 + 1e-5, False),  # a gradient a thousand times smaller than the largest is still held to its own scale
+        (1e-7, 1 + 1e-4, True),  # … one ten million times smaller is rounding noise beside it
+    ],
+)
+def test_small_gradients_are_held_to_their_own_scale_down_to_the_floor(small, off, passes):
+    a, b = np.array([0.3]), np.array([0.7])
+    report = check(
+        lambda: float(a[0] + small * b[0]), {"a": a, "b": b}, {"a": np.ones(1), "b": np.array([small * off])}
+    )
+    assert bool(report) == passes, str(report)
+
+
+def test_checking_a_step_puts_running_statistics_back():
+    rng = np.random.default_rng(0)
+    G = nn.Sequential([nn.Dense(4), nn.BatchNorm(), nn.Tanh()], (3,), rng=rng, dtype=np.float64)
+    D = nn.Sequential([nn.BatchNorm(), nn.Dense(1), nn.Sigmoid()], (4,), rng=rng, dtype=np.float64)
+    before = G.buffers.copy(), D.buffers.copy()
+    x, z = np.tanh(rng.standard_normal((5, 4))), rng.standard_normal((5, 3))
+    assert check_generator_step(G, D, GANLoss(), z)
+    assert check_discriminator_step(G, D, GANLoss(), x, z)
+    np.testing.assert_array_equal(G.buffers, before[0])
+    np.testing.assert_array_equal(D.buffers, before[1])

@@ -93,6 +93,10 @@ def test_batchnorm_refuses_to_learn_statistics_from_an_inference_pass():
         net.update_buffers(cache)
 
 
+def test_batchnorms_defaults_are_the_designs():
+    assert repr(nn.BatchNorm()) == "BatchNorm(decay=0.9, eps=1e-05)"
+
+
 def test_dropout_silences_the_stated_share_and_keeps_the_mean():
     net = lone(nn.Dropout(drop=0.3), (1000,))
     y, _ = net.forward(np.ones((200, 1000)), train=True, rng=RandomStream(0, "dropout"))
@@ -105,8 +109,9 @@ def test_dropout_does_nothing_at_inference_and_needs_rng_in_training():
     net = lone(nn.Dropout(drop=0.3), (5,))
     x = RNG.standard_normal((2, 5))
     np.testing.assert_array_equal(net(x), x)
-    with pytest.raises(ArgumentError, match="needs rng"):
-        net.forward(x, train=True)
+    for rng in (None, np.random.default_rng(0)):
+        with pytest.raises(ArgumentError, match="needs rng"):
+            net.forward(x, train=True, rng=rng)
 
 
 def test_flatten_keeps_the_channels_of_a_pixel_together():
@@ -117,7 +122,8 @@ def test_flatten_keeps_the_channels_of_a_pixel_together():
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: nn.Dense(0), "at least 1 output feature, got 0"),
+        (lambda: nn.Dense(0), "whole number of output features, at least 1, got 0"),
+        (lambda: nn.Dense(2.5), "got 2.5"),
         (lambda: nn.LeakyReLU(slope=0.0), "got 0.0; for slope 0 use ReLU"),
         (lambda: nn.LeakyReLU(slope=-0.2), "0 < slope < 1"),
         (lambda: nn.Dropout(drop=1.0), "got 1.0"),

@@ -74,6 +74,23 @@ def test_a_cache_is_stale_once_the_weights_have_changed(change):
         net.backward(np.ones_like(y), cache)
 
 
+def test_a_cache_of_an_equal_but_other_network_is_refused():
+    net, other = network(), network()
+    y, cache = other.forward(images(), train=True)
+    with pytest.raises(ArgumentError, match="another network"):
+        net.backward(np.ones_like(y), cache)
+
+
+def test_moving_a_network_takes_its_layers_along(monkeypatch):
+    net = network()
+    monkeypatch.setattr("minigan.backend.to_device", lambda array, device: array.copy())  # as if to another device
+    net.to("gpu")
+    for layer in (net.layers[0], net.layers[1], net.layers[3]):
+        assert all(np.shares_memory(grad, net.grads) for grad in layer.grads.values())
+    assert np.shares_memory(net.layers[0].W, net.params)
+    assert np.shares_memory(net.layers[1].running_var, net.buffers)
+
+
 def test_updating_buffers_leaves_caches_fresh():
     net = network()
     y, cache = net.forward(images(), train=True)
@@ -86,6 +103,10 @@ def test_gradient_of_another_shape_is_refused_rather_than_broadcast():
     _, cache = net.forward(images(), train=True)
     with pytest.raises(ShapeError, match=r"\(5, 1\).*\(5, 2\)"):
         net.backward(np.ones((5, 1), np.float32), cache)
+    with pytest.raises(DTypeError, match="dy is float64"):
+        net.backward(np.ones((5, 2)), cache)
+    with pytest.raises(DTypeError, match="dy is a list"):
+        net.backward([[1.0, 2.0]] * 5, cache)
 
 
 def test_without_wanted_input_gradient_the_layers_below_the_first_parameters_are_not_asked():
@@ -113,6 +134,7 @@ def test_shapes_that_do_not_fit_name_the_layer_its_index_and_both_shapes():
         ([Dense(1)], (), "positive sizes"),
         ([Dense(1)], (0,), "positive sizes"),
         ([Dense(1)], (3, -1), "positive sizes"),
+        ([Dense(1)], 784, r"such as \(784,\)"),
     ],
 )
 def test_impossible_networks_are_refused(layers, in_shape, match):
@@ -143,6 +165,8 @@ def test_input_of_the_wrong_shape_or_dtype_is_refused_with_the_remedy():
         net.forward(np.zeros((5, 3)), train=True)
     with pytest.raises(DTypeError, match="x is a list, not an array"):
         net.forward([[1.0, 2.0, 3.0]], train=True)
+    with pytest.raises(DTypeError, match="must be a NumPy Generator"):
+        Sequential([Dense(1)], (3,), rng=0)
     with pytest.raises(DTypeError, match="float32 or float64"):
         network(dtype=np.float16)
 

@@ -63,6 +63,7 @@ def test_working_in_blocks_changes_no_bit_and_every_parameter_moves(make, monkey
     [
         (lambda net: SGD(net, lr=0.0), "above 0, got 0.0"),
         (lambda net: Adam(net, lr=-1e-3), "above 0, got -0.001"),
+        (lambda net: Adam(net, lr=float("inf")), "finite learning rate above 0, got inf"),
         (lambda net: SGD(net, lr=0.1, momentum=1.0), "got 1.0"),
         (lambda net: Adam(net, lr=0.1, beta1=1.0), "got 1.0, 0.999"),
         (lambda net: Adam(net, lr=0.1, beta2=-0.1), "got 0.9, -0.1"),

@@ -93,12 +93,23 @@ def test_a_logit_discriminator_has_no_sigmoid():
         ({"d_warmup": -1}, "d_warmup must not be negative"),
         ({"log_every": -1}, "log_every must not be negative"),
         ({"labels": (2.0, 0.0)}, "labels"),
+        ({"init": "pytorch"}, "init is 'pytorch'; it must be torch or glorot"),
+        ({"latents": "gauss"}, "latents is 'gauss'"),
+        ({"update": "simultanous"}, "update is 'simultanous'"),
+        ({"update": "simultaneous", "d_batching": "concat"}, "--d-batching separate"),
         ({"update": "simultaneous", "d_steps": 2}, "simultaneous"),
     ],
 )
 def test_impossible_recipes_are_refused_when_they_are_written_down(changes, match):
     with pytest.raises(ArgumentError, match=match):
         replace(RECIPES["pytorch-mlp"], **changes)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_both_networks_are_drawn_from_the_generator_that_is_given(name):
+    first, second = (RECIPES[name].smoke().networks(np.random.default_rng(seed)) for seed in (0, 1))
+    for a, b in zip(first, second, strict=True):
+        assert not np.array_equal(a.params, b.params)
 
 
 def test_recipes_are_frozen():

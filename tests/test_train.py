@@ -5,8 +5,8 @@ import pytest
 
 from minigan.backend import RandomStream
 from minigan.data.glyphs import make_glyphs
-from minigan.errors import DataError
-from minigan.nn import Dense, Sequential, Sigmoid
+from minigan.errors import DataError, DivergenceError
+from minigan.nn import BatchNorm, Dense, Sequential, Sigmoid
 from minigan.recipes import RECIPES
 from minigan.train import Callback, Trainer, check_range, generate
 
@@ -99,6 +99,58 @@ def test_d_matches_the_partial_batch_and_g_always_takes_a_full_one(images, monke
     steps = Steps(monkeypatch)
     trainer(images).fit()
     assert steps.ran[-2:] == [("d", [8, 8], None), ("g", [32], None)]
+
+
+def test_every_draw_is_named_by_the_runs_seed_its_stream_and_the_step(images, monkeypatch):
+    asked = []
+
+    def record(seed, stream, step=0, **options):
+        asked.append((seed, stream, step))
+        return RandomStream(seed, stream, step, **options)
+
+    monkeypatch.setattr("minigan.train.RandomStream", record)
+    t = trainer(images, seed=5).fit()
+    assert asked == [(5, "init", 0), *((5, stream, step) for step in range(7) for stream in ("latent", "dropout"))]
+    assert t.batches.seed == 5
+    t.preview_latents(3)
+    assert asked[-1] == (5, "preview", 0)
+
+
+def test_g_gets_latents_of_its_own_and_every_epoch_an_order_of_its_own(images, monkeypatch):
+    import minigan.train as module
+
+    seen, real = [], (module.discriminator_step, module.generator_step)
+    monkeypatch.setattr(module, "discriminator_step", lambda *a, **k: seen.append((a[4], a[5])) or real[0](*a, **k))
+    monkeypatch.setattr(module, "generator_step", lambda *a, **k: seen.append((None, a[4])) or real[1](*a, **k))
+    trainer(images, epochs=2).fit()
+    latents = {z.tobytes() for _, z in seen}
+    assert len(latents) == 28
+    batches = [x for x, _ in seen if x is not None]
+    assert not np.array_equal(batches[0], batches[7])
+
+
+def test_the_recipes_numbers_reach_the_optimisers_and_the_data(images):
+    recipe = replace(RECIPES["flux-mlp"].smoke(), lr_g=1e-3, lr_d=2e-3, beta1=0.3, beta2=0.7, images=50)
+    t = Trainer(recipe, images)
+    assert (t.g_optimizer.lr, t.d_optimizer.lr) == (1e-3, 2e-3)
+    for optimizer, network in ((t.g_optimizer, t.G), (t.d_optimizer, t.D)):
+        assert (optimizer.beta1, optimizer.beta2, optimizer.network) == (0.3, 0.7, network)
+    assert len(t.batches.images) == 50
+
+
+def test_a_recipe_whose_pixel_range_is_not_gs_is_refused_by_the_trainer(images, monkeypatch):
+    monkeypatch.setattr("minigan.recipes.FluxMLP.value_range", (0.0, 1.0))
+    with pytest.raises(DataError, match="brightness"):
+        trainer(images)
+
+
+def test_training_stops_when_a_loss_is_no_longer_a_number(images, monkeypatch):
+    nan = _results()._replace(loss=np.float32("nan"))
+    monkeypatch.setattr("minigan.train.discriminator_step", lambda *a, **k: nan)
+    with pytest.raises(
+        DivergenceError, match=r"d_loss is NaN or infinite by step 7 \(epoch 1\); lower the learning rates"
+    ):
+        trainer(images, d_warmup=100).fit()
 
 
 def test_shared_fakes_go_to_both_steps_and_are_fresh_each_time(images, monkeypatch):
@@ -206,3 +258,10 @@ def test_generating_in_batches_gives_the_images_of_one_batch(images):
     t = trainer(images)
     z = t.preview_latents(10)
     np.testing.assert_allclose(generate(t.G, z, batch_size=3), t.G(z), rtol=1e-5, atol=1e-6)
+
+
+def test_generating_uses_inference_mode():
+    G = Sequential([Dense(4), BatchNorm()], (2,), rng=np.random.default_rng(0))
+    z = np.ones((3, 2), np.float32)  # all alike: in training BatchNorm would make them all 0
+    np.testing.assert_array_equal(generate(G, z), G(z))
+    assert (generate(G, z) != 0).all()

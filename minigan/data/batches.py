@@ -18,7 +18,7 @@ from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
 class Batches:
     """Batches of `images` (N, …), each (batch_size, *shape) and of dtype `dtype`, in `value_range`.
 
-    uint8 images are scaled from 0…255 to `value_range`; float images must lie in it already. The order of pass k is a
+    uint8 images are scaled from 0…255 to `value_range`; float images must fill it already. The order of pass k is a
     permutation drawn from (seed, k), so that any pass can be had again. The last batch of a pass holds what is left
     over, unless `drop_last`. `device="gpu"` keeps the whole set there.
 
@@ -39,10 +39,10 @@ class Batches:
         device: str = "cpu",
     ):
         check_images(images, value_range)
-        if batch_size < 1:
-            raise ArgumentError(f"batch_size must be at least 1, got {batch_size}")
-        if drop_last and batch_size > len(images):
-            raise ArgumentError(f"batch_size {batch_size} is more than the {len(images)} images, and drop_last is on")
+        if not isinstance(batch_size, int) or not 1 <= batch_size <= len(images):
+            raise ArgumentError(
+                f"batch_size must be a whole number from 1 to the {len(images)} images, got {batch_size}"
+            )
         if math.prod(images.shape[1:]) != math.prod(shape):
             raise ShapeError(f"an image of shape {images.shape[1:]} cannot become a network's input of shape {shape}")
         self.images = to_device(images, device)
@@ -83,10 +83,14 @@ class Batches:
 
 
 def check_images(images: np.ndarray, value_range: tuple[float, float]) -> None:
-    """Raise unless `images` is a non-empty set of uint8 images, or of finite floats in `value_range`."""
+    """Raise unless `images` is a non-empty set of uint8 images, or of finite floats that fill `value_range`."""
+    if not isinstance(images, np.ndarray):
+        raise DTypeError(f"images must be a NumPy array, got a {type(images).__name__}")
     if images.ndim < 2 or len(images) == 0:
         raise ArgumentError(f"images must be (N, …) with N at least 1, got shape {images.shape}")
     if images.dtype == np.uint8:
+        if images.max() <= 1:
+            raise DataError("the images are uint8 but hold nothing above 1, of 255; are they scaled already?")
         return
     if images.dtype.kind != "f":
         raise DTypeError(
@@ -96,8 +100,8 @@ def check_images(images: np.ndarray, value_range: tuple[float, float]) -> None:
         bad = int(len(images) - np.isfinite(images.reshape(len(images), -1)).all(axis=1).sum())
         raise DataError(f"{bad} of {len(images)} images hold NaN or Inf; remove or repair them")
     low, high = float(images.min()), float(images.max())
-    if low < value_range[0] or high > value_range[1]:
+    if low < value_range[0] or high > value_range[1] or low >= (value_range[0] + value_range[1]) / 2:
         raise DataError(
-            f"the images' values go from {low:g} to {high:g}, outside {value_range}; scale them to it "
+            f"the images' values go from {low:g} to {high:g}, which is not {value_range}; scale them to it "
             "(uint8 images are scaled for you)"
         )

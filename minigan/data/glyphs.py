@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -42,13 +41,9 @@ def load_glyphs(
     that is damaged is made again.
     """
     path = (Path(folder) if folder else cache_dir()) / f"glyphs-v{VERSION}-{count}-{seed}.npz"
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            images, labels = kept["images"], kept["labels"]
-        if images.shape == (count, SIZE, SIZE) and labels.shape == (count,):
-            return images, labels
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass
+    kept = _read_kept(path)
+    if kept and kept[0].shape == (count, SIZE, SIZE) and kept[1].shape == (count,):
+        return kept
     images, labels = make_glyphs(count, seed=seed)
     buffer = io.BytesIO()
     np.savez(buffer, images=images, labels=labels)
@@ -58,6 +53,14 @@ def load_glyphs(
     except OSError:
         pass  # no home, a full or a read-only disk: they are made again next time
     return images, labels
+
+
+def _read_kept(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            return kept["images"], kept["labels"]
+    except Exception:  # a damaged archive makes zipfile, zlib and NumPy raise half a dozen kinds
+        return None
 
 
 def make_glyphs(count: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

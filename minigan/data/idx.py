@@ -56,6 +56,8 @@ def _parse(content: BinaryIO, path: Path, sha256: str | None) -> np.ndarray:
     if len(sizes) < 4 * axes:
         raise DataError(f"{path} is truncated in its header; fetch it again")
     shape = struct.unpack(f">{axes}I", sizes)
+    if 0 in shape:
+        raise DataError(f"{path} holds nothing: its header says shape {shape}")
     claimed = math.prod(shape) * dtype.itemsize
     data = _read(content, claimed + 1)  # one more, to notice what the header does not account for
     if len(data) != claimed:

@@ -15,6 +15,7 @@ from minigan.nn.layer import Layer
 class ReLU(Layer):
     """y = max(x, 0).
 
+    Shapes: x and y any, the same.
     Gradient: dx = dy where y > 0, else 0 (at x = 0 exactly, where there is no derivative, 0).
     Source: Nair & Hinton, "Rectified linear units improve restricted Boltzmann machines", 2010.
     """
@@ -32,8 +33,10 @@ class ReLU(Layer):
 class LeakyReLU(Layer):
     """y = x where x > 0, else slope·x, with 0 < slope < 1.
 
+    Shapes: x and y any, the same.
     Gradient: dx = dy where y > 0, else slope·dy (y has the sign of x because slope > 0). So a discriminator passes
     some gradient to the generator through every unit.
+    Raises ArgumentError for another slope.
     Source: Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013.
     """
 
@@ -57,7 +60,9 @@ class LeakyReLU(Layer):
 class Tanh(Layer):
     """y = tanh(x), between -1 and 1.
 
+    Shapes: x and y any, the same.
     Gradient: dx = dy·(1 - y²).
+    Source: LeCun et al., "Efficient backprop", 1998, section 4.4.
     """
 
     out_range = (-1.0, 1.0)
@@ -80,7 +85,9 @@ def sigmoid(x: Array) -> Array:
 class Sigmoid(Layer):
     """y = σ(x) = 1 / (1 + e⁻ˣ), between 0 and 1.
 
+    Shapes: x and y any, the same.
     Gradient: dx = dy·y·(1 - y).
+    Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986.
     """
 
     out_range = (0.0, 1.0)

@@ -24,8 +24,8 @@ class Dense(Layer):
     def __init__(
         self, features: int, *, bias: bool = True, init_W: Initialiser = glorot_uniform, init_b: Initialiser = zeros
     ):
-        if features < 1:
-            raise ArgumentError(f"Dense needs at least 1 output feature, got {features}")
+        if not isinstance(features, int) or features < 1:
+            raise ArgumentError(f"Dense needs a whole number of output features, at least 1, got {features}")
         self.features, self.bias, self.init_W, self.init_b = features, bias, init_W, init_b
         self.W: Array
         self.b: Array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minigan.backend import Array, RandomStream
+from minigan.backend import Array, RandomStream, array_module
 from minigan.errors import ArgumentError
 from minigan.nn.layer import Layer
 
@@ -11,6 +11,7 @@ class Dropout(Layer):
     """y = x·m / (1 - drop) in training, y = x otherwise; m is 0 with probability `drop`, else 1.
 
     The division keeps the mean of y at x, so that nothing needs rescaling at inference ("inverted" dropout).
+    Shapes: x, m and y any, the same.
     Gradient: dx = dy·m / (1 - drop); dx = dy at inference.
     Raises ArgumentError unless 0 <= drop < 1, and in training if no `rng` is given.
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014.
@@ -24,9 +25,11 @@ class Dropout(Layer):
     def forward(self, x: Array, *, train: bool, rng: RandomStream | None = None) -> tuple[Array, Array | None]:
         if not train or self.drop == 0:
             return x, None
-        if rng is None:
+        if not isinstance(rng, RandomStream):
             raise ArgumentError("Dropout in training needs rng; pass forward(..., rng=RandomStream(seed, 'dropout'))")
-        kept = rng.uniform(x.shape) >= self.drop  # float32 draws whatever the dtype: the same mask for both
+        draws = rng.uniform(x.shape)  # float32 whatever x's dtype: the same mask for both
+        array_module(**{"x": x, "the draws of rng": draws})
+        kept = draws >= self.drop
         scaled_mask = kept * x.dtype.type(1 / (1 - self.drop))
         return x * scaled_mask, scaled_mask  # backward must silence the same features
 

@@ -20,6 +20,7 @@ from minigan.nn.layer import Layer, Shape, Specs
 class NetworkCache(NamedTuple):
     """What a pass leaves behind for backward."""
 
+    network: Sequential  # whose pass it was
     version: int  # of the weights that the pass went through
     out_shape: Shape  # of the whole output, batch axis included
     layers: list[Any]  # one cache per layer
@@ -46,6 +47,10 @@ class Sequential:
         rng: np.random.Generator,
         dtype: Any = np.float32,
     ):
+        if isinstance(in_shape, int):
+            raise ArgumentError(f"in_shape must be a tuple without the batch axis, such as ({in_shape},)")
+        if not isinstance(rng, np.random.Generator):
+            raise DTypeError(f"rng must be a NumPy Generator, such as numpy.random.default_rng(0), got {rng!r}")
         self.layers, self.in_shape, self.dtype = list(layers), tuple(in_shape), np.dtype(dtype)
         if not self.layers:
             raise ArgumentError("a network needs at least one layer, got an empty list")
@@ -84,7 +89,7 @@ class Sequential:
             x, cache = layer.forward(x, train=train, rng=rng)
             if keep:
                 caches.append(cache)
-        return x, NetworkCache(self.version, x.shape, caches)
+        return x, NetworkCache(self, self.version, x.shape, caches)
 
     def backward(
         self,
@@ -99,8 +104,11 @@ class Sequential:
 
         `need_param_grads=False` is how a network is frozen, `need_input_grad=False` saves the product that nobody
         reads; neither changes any other result.
-        Raises StaleCacheError if the weights have changed since the forward pass, ShapeError if dy is not y's shape.
+        Raises StaleCacheError if the weights have changed since the forward pass, ArgumentError if it was another
+        network's, ShapeError, DTypeError or DeviceError if dy is not like y.
         """
+        if cache.network is not self:
+            raise ArgumentError("this cache comes from another network's forward pass")
         if cache.version != self.version:
             raise StaleCacheError(
                 f"this cache comes from version {cache.version} of the weights and the network is at version "
@@ -109,8 +117,9 @@ class Sequential:
         if len(cache.layers) != len(self.layers):
             raise StaleCacheError(
                 f"the cache holds {len(cache.layers)} layers and the network {len(self.layers)}: it was made with "
-                "keep=False or by another network"
+                "keep=False"
             )
+        self._check_array("dy", dy)
         if dy.shape != cache.out_shape:
             raise ShapeError(f"dy has shape {dy.shape}, but the output of this pass had {cache.out_shape}")
         for i in reversed(range(len(self.layers))):
@@ -157,10 +166,14 @@ class Sequential:
         return {**self.named_params(), **self.named_buffers()}
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Copy parameters and buffers from host arrays by name, all or nothing.
+        """Copy parameters and buffers from host arrays by name, all or nothing: `check_state` first."""
+        self.check_state(state)
+        for name, view in self.state().items():
+            view[...] = backend.to_device(state[name], backend.device_of(view))
+        self.version += 1
 
-        Raises ArgumentError, ShapeError or DTypeError before touching the network if a name, shape or dtype differs.
-        """
+    def check_state(self, state: dict[str, np.ndarray]) -> None:
+        """Raise ArgumentError, ShapeError or DTypeError if a name, shape or dtype is not this network's."""
         mine = self.state()
         if missing := sorted(mine.keys() ^ state.keys()):
             raise ArgumentError(f"these names are in only one of the network and the state: {', '.join(missing)}")
@@ -169,9 +182,6 @@ class Sequential:
                 raise ShapeError(f"{name} has shape {view.shape} in the network and {state[name].shape} in the state")
             if state[name].dtype != view.dtype:
                 raise DTypeError(f"{name} is {view.dtype} in the network and {state[name].dtype} in the state")
-        for name, view in mine.items():
-            view[...] = backend.to_device(state[name], backend.device_of(view))
-        self.version += 1
 
     def to(self, device: str) -> Sequential:
         """Move the network to "cpu" or "gpu", in place; returns it. Optimisers made before hold arrays of their own."""
@@ -229,13 +239,16 @@ class Sequential:
                 start += size
         return named
 
-    def _check_input(self, x: Array) -> None:
-        backend.array_module(**{"x": x, "the network's parameters": self.params})
-        if x.dtype != self.dtype:
+    def _check_array(self, name: str, array: Array) -> None:
+        backend.array_module(**{name: array, "the network's parameters": self.params})
+        if array.dtype != self.dtype:
             raise DTypeError(
-                f"x is {x.dtype} and the network computes in {self.dtype}; convert with x.astype({self.dtype}), and "
-                "scale images to the range that the network expects"
+                f"{name} is {array.dtype} and the network computes in {self.dtype}; convert with "
+                f"{name}.astype('{self.dtype}'), and scale images to the range that the network expects"
             )
+
+    def _check_input(self, x: Array) -> None:
+        self._check_array("x", x)
         if x.shape[1:] != self.in_shape or len(x) < 1:
             raise ShapeError(f"x has shape {x.shape}, but the network takes (N, *{self.in_shape}) with N at least 1")
 

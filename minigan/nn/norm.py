@@ -84,12 +84,6 @@ class BatchNorm(Layer):
             self.write_grads(lambda grads: store(sums, grads), accumulate=accumulate)
         return self.spread(dy, cache, sums) if need_input_grad else None
 
-    def input_grad(self, dy: Array, cache: BatchNormCache) -> Array:
-        return self.spread(dy, cache, self.sums(dy, cache))
-
-    def param_grads(self, dy: Array, cache: BatchNormCache, grads: Grads) -> None:
-        store(self.sums(dy, cache), grads)
-
     def sums(self, dy: Array, cache: BatchNormCache) -> tuple[Array, Array]:
         """(dgamma, dbeta): Σ dy·x_hat and Σ dy over the batch."""
         return (rows(dy) * rows(cache.x_hat)).sum(axis=0), rows(dy).sum(axis=0)
