@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py            train what is missing, score it, print the table (needs torch and MNIST)
     python benchmarks/quality.py --table    print the table from results/quality.json
+    python benchmarks/quality.py --pictures make docs/images from the sheets that training left
 
 The MNIST score is exp(mean over samples of KL(p(y|x) ‖ p(y))): 1 for samples that all look alike or like nothing, 10
 for ten clear digits in equal shares. 10,000 samples each. Interrupted, it goes on where it stopped.
@@ -154,6 +155,25 @@ def run(work, only):
         print(f"{label}: {time.perf_counter() - began:.0f} s", flush=True)
 
 
+def pictures(work):
+    """docs/images: real digits, the untrained generator, and sheets that `run` left in `work`."""
+    from PIL import Image
+
+    images, _ = load_mnist("train")
+    trainer = Trainer(FLUX, images)
+    untrained = generate(trainer.G, trainer.preview_latents(25)).reshape(-1, 28, 28)
+    sheets = {
+        "flux-mlp-real": plot.image_grid(images[:25], columns=5),
+        "flux-mlp-0": plot.image_grid(plot.to_uint8(untrained, FLUX.value_range), columns=5),
+        "flux-mlp-20": np.asarray(Image.open(work / "minigan-flux-mlp-seed-0-epochs-20.png")),
+        "flux-mlp-40": np.asarray(Image.open(work / "minigan-flux-mlp-seed-0-epochs-40.png"))[:152, :152],
+        "flux-mlp-pytorch-20": np.asarray(Image.open(work / "pytorch-flux-mlp-seed-0-epochs-20.png")),
+    }
+    for name, sheet in sheets.items():
+        larger = sheet if len(sheet) > 200 else sheet.repeat(2, axis=0).repeat(2, axis=1)
+        plot.save_png(larger, HERE.parent / "docs" / "images" / f"{name}.png")
+
+
 def table():
     """The stored results as Markdown."""
     results = stored()
@@ -172,9 +192,13 @@ def table():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true", help="only print the table of the stored results")
+    parser.add_argument("--pictures", action="store_true", help="only make docs/images")
     parser.add_argument("--only", default="", help="only the jobs whose name contains this, e.g. 'minigan flux-mlp'")
     parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="where sheets and the classifier go")
     arguments = parser.parse_args()
-    if not arguments.table:
-        run(arguments.work, arguments.only)
-    print(table())
+    if arguments.pictures:
+        pictures(arguments.work)
+    else:
+        if not arguments.table:
+            run(arguments.work, arguments.only)
+        print(table())
