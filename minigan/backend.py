@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.errors import ArgumentError, DeviceError, DeviceUnavailableError, DTypeError
+from minigan.errors import ArgumentError, DeviceError, DeviceUnavailableError, DTypeError, check_choice
 
 #: An array of the network's library. CuPy's class has NumPy's interface, so one alias serves the type checker.
 Array = np.ndarray
@@ -109,8 +109,7 @@ def resolve_device(device: str) -> tuple[str, str]:
 
     Raises ArgumentError for another name, DeviceUnavailableError if "gpu" was asked for and does not work.
     """
-    if device not in DEVICES:
-        raise ArgumentError(f"device is {device!r}; it must be one of {', '.join(DEVICES)}")
+    check_choice("device", device, DEVICES)
     reason = "" if device == "cpu" else why_no_gpu()
     if device == "gpu" and reason:
         raise DeviceUnavailableError(f"device 'gpu' cannot be used: {reason}")
@@ -121,8 +120,7 @@ def resolve_device(device: str) -> tuple[str, str]:
 
 def to_device(array: Any, device: str) -> Array:
     """The array on "cpu" (NumPy) or "gpu" (CuPy); the same object if it is there already."""
-    if device not in ("cpu", "gpu"):
-        raise ArgumentError(f"device is {device!r}; it must be 'cpu' or 'gpu' here")
+    check_choice("device", device, ("cpu", "gpu"))
     if device == "cpu":
         return to_numpy(array)
     return array if array_module(array) is not np else _cupy().asarray(array)

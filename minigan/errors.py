@@ -55,3 +55,9 @@ class RunExistsError(MiniganError, FileExistsError):
 
 class RunMissingError(MiniganError, FileNotFoundError):
     """A folder that was named as a run and holds none."""
+
+
+def check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Raise ArgumentError, naming the value and what is allowed, unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise ArgumentError(f"{what} is {value!r}; it must be {' or '.join(allowed)}")

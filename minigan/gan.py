@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from minigan.backend import Array, RandomStream, array_module
-from minigan.errors import ArgumentError
+from minigan.errors import ArgumentError, check_choice
 from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits
 from minigan.nn.activations import sigmoid
 from minigan.nn.network import NetworkCache, Sequential
@@ -57,25 +57,12 @@ class GANLoss:
     labels: tuple[float, float] = (1.0, 0.0)
 
     def __post_init__(self) -> None:
-        allowed = {
-            "generator": ("non_saturating", "minimax"),
-            "output": ("probability", "logit"),
-            "batching": ("separate", "concat"),
-        }
-        for field, words in allowed.items():
-            if getattr(self, field) not in words:
-                raise ArgumentError(f"GANLoss {field} is {getattr(self, field)!r}; it must be {' or '.join(words)}")
+        check_choice("GANLoss generator", self.generator, ("non_saturating", "minimax"))
+        check_choice("GANLoss output", self.output, ("probability", "logit"))
+        check_choice("GANLoss batching", self.batching, ("separate", "concat"))
         real, fake = self.labels
         if not (0 <= real <= 1 and 0 <= fake <= 1) or real == fake:
             raise ArgumentError(f"the labels (real, fake) must be two different numbers in [0, 1], got {self.labels}")
-
-    def check(self, network: Sequential, optimizer: Optimizer, D: Sequential) -> None:
-        """Raise ArgumentError unless the optimiser holds the network that the step updates, and D's output is ours."""
-        if optimizer.network is not network:
-            raise ArgumentError("the optimiser of this step holds another network; are G's and D's swapped?")
-        last = D.layers[-1]
-        if (last.out_range == (0.0, 1.0)) != (self.output == "probability"):
-            raise ArgumentError(f"D ends in {last!r}, but the loss takes its output for a {self.output}")
 
     def bce(self, out: Array, label: float) -> tuple[Array, Array]:
         """The cross-entropy of D's outputs, of whichever kind, against one label: (value, gradient)."""
@@ -123,7 +110,7 @@ def discriminator_step(
     `fakes=G.forward(z, train=True)`. If D has BatchNorm, its running statistics take in each of its passes, as in
     PyTorch.
     """
-    loss.check(D, d_optimizer, D)
+    check_players(D, loss, D, d_optimizer)
     if fakes is not None:
         x_fake = fakes[0]
     elif z is not None:
@@ -165,7 +152,7 @@ def generator_step(
 
     D is part of G's loss: the gradient runs back through D to its input, the fakes, and from there through G.
     """
-    loss.check(G, g_optimizer, D)
+    check_players(D, loss, G, g_optimizer)
     if fakes is None:
         if z is None:
             raise ArgumentError("generator_step needs latents z to make fakes from, or fakes=(x, cache)")
@@ -199,8 +186,8 @@ def simultaneous_step(
     """
     if loss.batching == "concat":
         raise ArgumentError("simultaneous_step takes real and fake as two batches; use GANLoss(batching='separate')")
-    loss.check(G, g_optimizer, D)
-    loss.check(D, d_optimizer, D)
+    check_players(D, loss, G, g_optimizer)
+    check_players(D, loss, D, d_optimizer)
     x_fake, cache_G = G.forward(z, train=True, rng=rng)
     out_real, cache_real = D.forward(x_real, train=True, rng=rng)
     out_fake, cache_fake = D.forward(x_fake, train=True, rng=rng)
@@ -220,3 +207,12 @@ def simultaneous_step(
     g_optimizer.step()
     probabilities = loss.probability(out_real), loss.probability(out_fake)
     return DiscriminatorResult(*losses, *probabilities), GeneratorResult(value, x_fake)
+
+
+def check_players(D: Sequential, loss: GANLoss, network: Sequential, optimizer: Optimizer) -> None:
+    """Raise ArgumentError unless the loss suits D's output and the optimiser holds the network that is to move."""
+    if optimizer.network is not network:
+        raise ArgumentError("the optimiser of this step holds another network; are G's and D's swapped?")
+    last = D.layers[-1]
+    if (last.out_range == (0.0, 1.0)) != (loss.output == "probability"):
+        raise ArgumentError(f"D ends in {last!r}, but the loss takes its output for a {loss.output}")

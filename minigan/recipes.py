@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from minigan.errors import ArgumentError
+from minigan.errors import ArgumentError, check_choice
 from minigan.gan import GANLoss
 from minigan.nn import Dense, Dropout, Layer, LeakyReLU, ReLU, Sequential, Sigmoid, Tanh
 from minigan.nn.init import torch_linear
@@ -57,14 +57,9 @@ class Recipe:
         for field in ("d_warmup", "log_every"):
             if getattr(self, field) < 0:
                 raise ArgumentError(f"{field} must not be negative, got {getattr(self, field)}")
-        words = {
-            "init": ("torch", "glorot"),
-            "latents": ("normal", "uniform"),
-            "update": ("alternating", "simultaneous"),
-        }
-        for field, allowed in words.items():
-            if getattr(self, field) not in allowed:
-                raise ArgumentError(f"{field} is {getattr(self, field)!r}; it must be {' or '.join(allowed)}")
+        check_choice("init", self.init, ("torch", "glorot"))
+        check_choice("latents", self.latents, ("normal", "uniform"))
+        check_choice("update", self.update, ("alternating", "simultaneous"))
         if self.update == "simultaneous" and (self.d_steps, self.d_warmup, self.shared_fakes) != (1, 0, False):
             raise ArgumentError("update 'simultaneous' moves G and D together: leave d_steps, d_warmup, shared_fakes")
         if self.update == "simultaneous" and self.d_batching == "concat":

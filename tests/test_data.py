@@ -127,7 +127,7 @@ def test_missing_mnist_names_the_files_the_folder_and_the_alternatives(tmp_path,
     monkeypatch.delenv("MINIGAN_DATA", raising=False)
     with pytest.raises(DataMissingError, match=r"--data-dir DIR or set MINIGAN_DATA.*--dataset glyphs"):
         mnist.load_mnist()
-    with pytest.raises(ArgumentError, match="'train' or 'test'"):
+    with pytest.raises(ArgumentError, match="split is 'validation'; it must be train or test"):
         mnist.load_mnist("validation")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan.data.idx import read_idx
-from minigan.errors import ArgumentError, DataMissingError
+from minigan.errors import DataMissingError, check_choice
 
 # SHA-256 of the uncompressed content: the same for every way of compressing it.
 FILES = {
@@ -34,8 +34,7 @@ def load_mnist(
     Looks in `data_dir`, else in $MINIGAN_DATA, for `mnist/NAME` or `NAME`, plain or with `.gz`.
     Raises DataMissingError naming the files, the folder and the alternatives; DataError for a damaged file.
     """
-    if split not in FILES:
-        raise ArgumentError(f"split is {split!r}; it must be 'train' or 'test'")
+    check_choice("split", split, tuple(FILES))
     paths = find_mnist(split, data_dir)
     images, labels = (read_idx(path, sha256=sha) for path, sha in zip(paths, FILES[split].values(), strict=True))
     return images, labels
