@@ -1,7 +1,4 @@
-"""Recipes: published GANs, written down as data. Every field is a flag of `minigan train NAME`.
-
-S0 and S1 below are the first two of the systems that minigan reproduces.
-"""
+"""Recipes: published GANs, written down as data. Every field is a flag of `minigan train NAME`."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ class Recipe:
     value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)  # of the pixels, matched by G's last activation
 
     epochs: int  # passes over the training images
-    batch_size: int
+    batch_size: int  # real images of a step
     latent_dim: int  # size of G's input
     g_hidden: tuple[int, ...]  # widths of G's hidden layers
     d_hidden: tuple[int, ...]  # widths of D's hidden layers
@@ -38,11 +35,11 @@ class Recipe:
     dropout: float = 0.0  # probability of silencing a feature after each hidden layer of D
     init: Literal["torch", "glorot"] = "torch"  # PyTorch's U(±1/√fan_in), or Flux's: Glorot's uniform, biases 0
     latents: Literal["normal", "uniform"] = "normal"  # N(0, 1) or U[0, 1)
-    g_loss: Literal["non_saturating", "minimax"] = "non_saturating"
+    g_loss: Literal["non_saturating", "minimax"] = "non_saturating"  # G wants D to say "real", or not "fake"
     d_output: Literal["probability", "logit"] = "probability"  # whether D ends in a sigmoid
     d_batching: Literal["separate", "concat"] = "separate"  # D's loss: sum of two means, or one mean over both
     labels: tuple[float, float] = (1.0, 0.0)  # what D should say of (real, fake)
-    update: Literal["alternating", "simultaneous"] = "alternating"
+    update: Literal["alternating", "simultaneous"] = "alternating"  # D then G, or both at once
     d_steps: int = 1  # D updates for each G update
     d_warmup: int = 0  # D updates before the schedule begins
     shared_fakes: bool = False  # G learns from the fakes that D has just seen
@@ -103,7 +100,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class FluxMLP(Recipe):
-    """S0: the vanilla GAN of the Flux tutorial.
+    """The vanilla GAN of the Flux tutorial.
 
     Its dropout, lost from the tutorial's extracted text, is needed: without it D wins completely within two epochs.
     The text does not say how the weights start. From Flux's default (`--init glorot`) about half of all seeds end in
@@ -135,7 +132,7 @@ FLUX_MLP = FluxMLP(
 
 @dataclass(frozen=True)
 class PyTorchMLP(Recipe):
-    """S1: the small MLP GAN of a PyTorch tutorial. D sees real and fake separately."""
+    """The small MLP GAN of a PyTorch tutorial. D sees real and fake separately."""
 
     name = "pytorch-mlp"
     source = "“Generative Adversarial Networks”, PyTorch MNIST tutorial after A. N S, Jovian, 2020"
