@@ -182,10 +182,17 @@ def table():
         "| samples | MNIST score | rarest digit | commonest digit |",
         "|---|---|---|---|",
     ]
-    fixed = ["real test images", "uniform noise"]
-    for key in fixed + sorted(results.keys() - set(fixed), key=lambda k: (k.split(" ", 1)[1], k)):
-        low, high = min(results[key]["shares"]), max(results[key]["shares"])
-        lines.append(f"| {key} | {results[key]['mnist_score']:.2f} | {low:.1%} | {high:.1%} |")
+    keys = [
+        f"{library} {name} seed {seed} epochs {epoch}"
+        for name, (_, seeds) in JOBS.items()
+        for seed, epochs in seeds.items()
+        for epoch in epochs
+        for library in ("minigan", "pytorch")
+    ]
+    for key in ["real test images", "uniform noise", *keys]:
+        if key in results:
+            low, high = min(results[key]["shares"]), max(results[key]["shares"])
+            lines.append(f"| `{key}` | {results[key]['mnist_score']:.2f} | {low:.1%} | {high:.1%} |")
     return "\n".join(lines)
 
 
