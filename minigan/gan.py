@@ -60,8 +60,7 @@ class GANLoss:
         check_choice("GANLoss generator", self.generator, ("non_saturating", "minimax"))
         check_choice("GANLoss output", self.output, ("probability", "logit"))
         check_choice("GANLoss batching", self.batching, ("separate", "concat"))
-        real, fake = self.labels
-        if not (0 <= real <= 1 and 0 <= fake <= 1) or real == fake:
+        if len(self.labels) != 2 or len(set(self.labels)) != 2 or not all(0 <= t <= 1 for t in self.labels):
             raise ArgumentError(f"the labels (real, fake) must be two different numbers in [0, 1], got {self.labels}")
 
     def bce(self, out: Array, label: float) -> tuple[Array, Array]:

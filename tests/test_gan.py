@@ -369,6 +369,7 @@ def test_no_matrix_product_is_computed_and_thrown_away(name, monkeypatch):
         (lambda: GANLoss(labels=(1.1, 0.0)), r"\[0, 1\], got \(1.1, 0.0\)"),
         (lambda: GANLoss(labels=(1.0, -0.1)), r"got \(1.0, -0.1\)"),
         (lambda: GANLoss(labels=(0.5, 0.5)), "two different numbers"),
+        (lambda: GANLoss(labels=(0.5, 0.1, 0.2)), "two different numbers"),
         (lambda: GANLoss("saturating"), "generator is 'saturating'; it must be non_saturating or minimax"),
         (lambda: GANLoss(output="logits"), "output is 'logits'"),
         (lambda: GANLoss(batching="joint"), "batching is 'joint'"),
