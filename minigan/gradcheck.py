@@ -224,7 +224,7 @@ class Still(Optimizer):
     def __init__(self, network: Sequential):
         super().__init__(network, lr=1.0)
 
-    def _update(self, block: slice) -> None:
+    def _update(self, theta: np.ndarray, g: np.ndarray) -> None:
         pass
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from minigan.backend import array_module, blocks
+from minigan.backend import Array, array_module
 from minigan.errors import ArgumentError, DeviceError
 from minigan.nn.network import Sequential
 
@@ -27,12 +27,11 @@ class Optimizer:
         if array_module(self.network.params) is not self._xp:
             raise DeviceError("the network has moved to another device; make the optimiser after network.to(device)")
         self.steps += 1
-        # Block by block, so that each formula's intermediate results stay in cache.
-        for block in blocks(self.network.params.size, self._xp):
-            self._update(block)
+        self._update(self.network.params, self.network.grads)
         self.network.version += 1
 
-    def _update(self, block: slice) -> None:
+    def _update(self, theta: Array, g: Array) -> None:
+        """Move the flat vector of parameters, in place, given their gradient."""
         raise NotImplementedError
 
 
@@ -51,10 +50,10 @@ class SGD(Optimizer):
         self.momentum = momentum
         self.v = self._xp.zeros_like(network.params)
 
-    def _update(self, block: slice) -> None:
-        theta, g, v = self.network.params[block], self.network.grads[block], self.v[block]
-        v[...] = self.momentum * v + g
-        theta -= self.lr * v
+    def _update(self, theta: Array, g: Array) -> None:
+        self.v *= self.momentum
+        self.v += g
+        theta -= self.lr * self.v
 
 
 class Adam(Optimizer):
@@ -73,8 +72,8 @@ class Adam(Optimizer):
         self.m = self._xp.zeros_like(network.params)
         self.v = self._xp.zeros_like(network.params)
 
-    def _update(self, block: slice) -> None:
-        theta, g, m, v = self.network.params[block], self.network.grads[block], self.m[block], self.v[block]
+    def _update(self, theta: Array, g: Array) -> None:
+        m, v = self.m, self.v
         m *= self.beta1
         m += (1 - self.beta1) * g
         v *= self.beta2

@@ -47,13 +47,6 @@ def test_matmul_takes_out_and_refuses_mixed_arrays(other):
         backend.matmul(a, OtherArray())
 
 
-@pytest.mark.parametrize("size", [0, 1, 16_383, 16_384, 16_385, 100_000])
-def test_blocks_cover_a_vector_once(size):
-    parts = list(backend.blocks(size, np))
-    assert [i for s in parts for i in range(s.start, s.stop)] == list(range(size))
-    assert len(list(backend.blocks(size, types.ModuleType("gpu")))) <= 1
-
-
 def test_a_stream_is_a_function_of_seed_stream_and_step():
     def draws(*args):
         return RandomStream(*args).normal((4,)).tolist()

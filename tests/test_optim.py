@@ -2,7 +2,6 @@ import naive
 import numpy as np
 import pytest
 
-from minigan import backend
 from minigan.errors import ArgumentError, DeviceError
 from minigan.nn import Dense, Sequential
 from minigan.optim import SGD, Adam
@@ -41,21 +40,6 @@ def test_sgd_with_momentum_by_hand():
         net.grads[...] = g
         optimizer.step()
         np.testing.assert_allclose(net.params, expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize("make", [lambda net: SGD(net, lr=0.1, momentum=0.9), lambda net: Adam(net, lr=0.1)])
-def test_working_in_blocks_changes_no_bit_and_every_parameter_moves(make, monkeypatch):
-    nets = [network(20_000, np.float32), network(20_000, np.float32)]  # several blocks
-    assert len(list(backend.blocks(nets[0].params.size, np))) > 2
-    for whole, net in zip((False, True), nets, strict=True):
-        if whole:
-            monkeypatch.setattr("minigan.optim.blocks", lambda size, xp: [slice(0, size)])
-        before, optimizer = net.params.copy(), make(net)
-        for seed in range(3):
-            net.grads[...] = np.random.default_rng(seed).standard_normal(net.params.size)
-            optimizer.step()
-        assert (net.params != before).all()
-    np.testing.assert_array_equal(nets[0].params, nets[1].params)
 
 
 @pytest.mark.parametrize(
