@@ -86,11 +86,23 @@ def why_no_gpu() -> str:
         a = xp.arange(4.0).reshape(2, 2)
         if float((a @ a).sum()) != 22.0:
             return "a trial product on the GPU gave a wrong result"
+    except ModuleNotFoundError as error:
+        if error.name == "cupy":
+            return "CuPy is not installed (minigan info tells how)"
+        return f"CuPy cannot be imported ({error})"
     except ImportError as error:
-        return f"CuPy cannot be imported ({error}); install it with: pip install 'minigan[gpu]' (CUDA 12) or [gpu13]"
+        return f"CuPy cannot be imported ({error})"
     except Exception as error:  # a missing driver, library or kernel image: each CUDA layer has its own exception class
         return f"a trial product on the GPU failed ({type(error).__name__}: {error})"
     return ""
+
+
+def describe_gpu() -> str:
+    """The GPU's name, its free and its whole memory, and CUDA's version. Only where `why_no_gpu()` is empty."""
+    runtime = _cupy().cuda.runtime
+    name, (free, total) = runtime.getDeviceProperties(0)["name"].decode(), runtime.memGetInfo()
+    version = runtime.runtimeGetVersion()
+    return f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {version // 1000}.{version % 1000 // 10}"
 
 
 def resolve_device(device: str) -> tuple[str, str]:

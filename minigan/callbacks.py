@@ -1,88 +1,69 @@
-"""What a run leaves behind: lines on the terminal, sample sheets, a log of metrics, and weights.
+"""What a run leaves behind: a log of metrics, sheets of samples, curves, an animation, and checkpoints.
 
-RUN/config.json  metrics.jsonl  timing.jsonl
-RUN/samples/real.png  epoch-0000.png …
-RUN/checkpoints/epoch-0001.safetensors
+RUN/metrics.jsonl  timing.jsonl
+RUN/samples/real.png  epoch-0000.png …  curves.png  samples.gif  interpolation.png
+RUN/checkpoints/epoch-0000.safetensors
 """
 
 from __future__ import annotations
 
 import json
-import platform
+import re
 import time
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 
-from minigan import __version__, plot
-from minigan.backend import to_numpy
-from minigan.checkpoint import save_networks
-from minigan.errors import RunExistsError
+from minigan import plot
+from minigan.backend import Array, array_module, to_numpy
+from minigan.checkpoint import save_checkpoint
+from minigan.errors import ArgumentError
 from minigan.files import write_atomically
 from minigan.train import Callback, Row, Trainer, generate
 
 SHEET = 100  # images on a sample sheet
 
 
-def check_free(out: Path) -> None:
-    """Raise RunExistsError if `out` holds a run, or what is left of one."""
-    if any((out / part).exists() for part in ("config.json", "metrics.jsonl", "checkpoints")):
-        raise RunExistsError(f"{out} already holds a run; give another --out, or move that one away")
+@dataclass(frozen=True)
+class Every:
+    """How often: every `count` epochs or steps; never if `count` is 0."""
 
+    count: int
+    steps: bool  # counted in steps, not in epochs
 
-def claim_run(out: Path | None, name: str) -> Path:
-    """Make the run's folder: `out`, or the next free `runs/NAME-NNN`. No other run can claim the same."""
-    if out is None:
-        numbers = [int(n) for p in Path("runs").glob(f"{name}-*") if (n := p.name.removeprefix(f"{name}-")).isdecimal()]
-        out = Path("runs") / f"{name}-{max(numbers, default=0) + 1:03d}"
-    check_free(out)
-    try:
-        (out / "checkpoints").mkdir(parents=True)
-    except FileExistsError:
-        raise RunExistsError(f"{out} has just been taken by another run; start again") from None
-    (out / "samples").mkdir(exist_ok=True)
-    return out
+    @classmethod
+    def parse(cls, flag: str, text: str) -> Self:
+        """From "5" or "5epochs", "500steps", or "never"; raises ArgumentError naming the flag."""
+        if text in ("0", "never"):
+            return cls(0, False)
+        match = re.fullmatch(r"(\d{1,9}) ?(epochs?|steps?)?", text)
+        if not match or int(match[1]) == 0:
+            raise ArgumentError(f"{flag} must be like 5 (epochs), 500steps or never, got {text!r}")
+        return cls(int(match[1]), (match[2] or "").startswith("step"))
 
+    def step_due(self, step: int) -> bool:
+        return self.steps and self.count > 0 and step % self.count == 0
 
-def write_config(run: Path, trainer: Trainer, dataset: dict[str, Any]) -> None:
-    """RUN/config.json: everything that decides the run, and where its data came from."""
-    config = {
-        "recipe": trainer.recipe.name,
-        "fields": asdict(trainer.recipe),
-        "seed": trainer.seed,
-        "device": trainer.device,
-        "dataset": dataset,
-        "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
-    }
-    write_atomically(run / "config.json", (json.dumps(config, indent=2) + "\n").encode())
-
-
-class PrintLosses(Callback):
-    """One plain line per epoch."""
-
-    def start(self, trainer: Trainer) -> None:
-        self.began = time.perf_counter()
-
-    def epoch_end(self, trainer: Trainer, row: Row) -> None:
-        seconds = time.perf_counter() - self.began
-        print(
-            f"Epoch {row['epoch']:>{len(str(trainer.recipe.epochs))}}/{trainer.recipe.epochs}  "
-            f"d_loss {_number(row['d_loss'])}  g_loss {_number(row['g_loss'])}  "
-            f"D(x) {row['d_real']:.2f}  D(G(z)) {row['d_fake']:.2f}  {seconds:.0f} s",
-            flush=True,
-        )
+    def epoch_due(self, epoch: int) -> bool:
+        return not self.steps and self.count > 0 and epoch % self.count == 0
 
 
 class MetricsLog(Callback):
-    """metrics.jsonl, deterministic values only, and timing.jsonl, the wall-clock."""
+    """metrics.jsonl, deterministic values only, and timing.jsonl, the wall-clock (of a resumed run: without the pause).
+
+    What the files hold beyond the trainer's step, from a run that was cut off later, is cut off first.
+    """
 
     def __init__(self, run: Path):
         self.run = run
 
     def start(self, trainer: Trainer) -> None:
-        self.began = time.perf_counter()
+        for name in ("metrics.jsonl", "timing.jsonl"):
+            keep_rows(self.run / name, trainer.step)
+        timing = read_rows(self.run / "timing.jsonl")
+        self.began = time.perf_counter() - (timing[-1]["seconds"] if timing else 0)
 
     def logged(self, trainer: Trainer, row: Row) -> None:
         timing = {"step": row["step"], "seconds": round(time.perf_counter() - self.began, 3)}
@@ -91,44 +72,113 @@ class MetricsLog(Callback):
                 file.write(json.dumps(values) + "\n")
 
 
-class SampleSheets(Callback):
-    """A sheet of real images once, and one of the same latents before the first epoch and after each."""
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a .jsonl file, up to the first that is not whole; [] if there is no file."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            break
+        rows.append(row)
+    return rows
+
+
+def keep_rows(path: Path, step: int) -> None:
+    """Cut a .jsonl file behind its last whole row of at most `step`."""
+    if path.exists():
+        lines = [json.dumps(row) + "\n" for row in read_rows(path) if row["step"] <= step]
+        write_atomically(path, "".join(lines).encode())
+
+
+class Pictures(Callback):
+    """RUN/samples: real images; the same latents before the first step and every so often; at the end the rest."""
+
+    def __init__(self, folder: Path, every: Every):
+        self.folder, self.every = folder, every
+
+    def start(self, trainer: Trainer) -> None:
+        batches = trainer.batches
+        real = to_numpy(batches.take(np.arange(min(SHEET, len(batches.images)))))
+        plot.save_png(plot.image_grid(to_pixels(trainer, real)), self.folder / "real.png")
+        self.draw_sheet(trainer)
+
+    def step_end(self, trainer: Trainer) -> None:
+        if self.every.step_due(trainer.step):
+            self.draw_sheet(trainer)
+
+    def epoch_end(self, trainer: Trainer, row: Row) -> None:
+        if self.every.epoch_due(trainer.epoch) or trainer.epoch == trainer.recipe.epochs:
+            self.draw_sheet(trainer)
+        plot.save_curves(trainer.history, self.folder / "curves.png")
+
+    def finish(self, trainer: Trainer) -> None:
+        steps = len(trainer.batches)
+        plot.save_gif(sheets(self.folder, steps), self.folder / "samples.gif")
+        z = interpolate(trainer.preview_latents(SHEET // 10 + 1), 10, sphere=trainer.recipe.latents == "normal")
+        between = to_pixels(trainer, generate(trainer.average, z))
+        plot.save_png(plot.image_grid(between), self.folder / "interpolation.png")
+
+    def draw_sheet(self, trainer: Trainer) -> None:
+        images = generate(trainer.average, trainer.preview_latents(SHEET))
+        whole = trainer.step == trainer.epoch * len(trainer.batches)
+        name = f"epoch-{trainer.epoch:04d}.png" if whole else f"step-{trainer.step:07d}.png"
+        plot.save_png(plot.image_grid(to_pixels(trainer, images)), self.folder / name)
+
+
+def to_pixels(trainer: Trainer, images: np.ndarray) -> np.ndarray:
+    """Network images as uint8 (N, 28, 28)."""
+    return plot.to_uint8(images.reshape(len(images), 28, 28), trainer.recipe.value_range)
+
+
+def sheets(folder: Path, steps_per_epoch: int) -> list[Path]:
+    """The sample sheets in a folder, in the order in which training made them."""
+
+    def step(path: Path) -> int:
+        unit, number = path.stem.split("-")
+        return int(number) * (steps_per_epoch if unit == "epoch" else 1)
+
+    return sorted([*folder.glob("epoch-*.png"), *folder.glob("step-*.png")], key=step)
+
+
+def interpolate(z: Array, count: int, *, sphere: bool) -> Array:
+    """From each row of z (N, latent) to the next in `count` equal parts, ends included: (count·(N-1), latent).
+
+    Along the straight line, a(1-t) + bt; or, for normal latents, on the arc (a·sin((1-t)ω) + b·sin(tω)) / sin ω with
+    ω the angle between a and b, since the middle of a straight line is shorter than any latent that G has learned from.
+    Source: White, "Sampling generative networks", 2016 (the arc, known as slerp).
+    """
+    xp = array_module(z)
+    a, b = z[:-1, None], z[1:, None]
+    t = xp.linspace(0, 1, count, dtype=z.dtype)[:, None]
+    if sphere:
+        lengths = xp.sqrt((a * a).sum(axis=-1, keepdims=True) * (b * b).sum(axis=-1, keepdims=True))
+        angle = xp.arccos(xp.clip((a * b).sum(axis=-1, keepdims=True) / lengths, -0.9999, 0.9999))
+        path = (a * xp.sin((1 - t) * angle) + b * xp.sin(t * angle)) / xp.sin(angle)
+    else:
+        path = a * (1 - t) + b * t
+    return path.reshape(-1, z.shape[1]).astype(z.dtype)
+
+
+class Checkpoints(Callback):
+    """All that a run needs to go on, before the first step and after every epoch; only the newest is kept."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def start(self, trainer: Trainer) -> None:
-        batches = trainer.batches
-        real = to_numpy(batches.take(np.arange(min(SHEET, len(batches.images)))))
-        self.write(trainer, real, "real.png")
-        self.draw(trainer)
+        if trainer.step == 0:
+            self.save(trainer)
 
     def epoch_end(self, trainer: Trainer, row: Row) -> None:
-        self.draw(trainer)
+        self.save(trainer)
 
-    def draw(self, trainer: Trainer) -> None:
-        images = generate(trainer.G, trainer.preview_latents(SHEET))
-        self.write(trainer, images, f"epoch-{trainer.epoch:04d}.png")
-
-    def write(self, trainer: Trainer, images: np.ndarray, name: str) -> None:
-        pixels = plot.to_uint8(images.reshape(len(images), 28, 28), trainer.recipe.value_range)
-        plot.save_png(plot.image_grid(pixels), self.folder / name)
-
-
-class Checkpoints(Callback):
-    """Both networks after every epoch; only the newest is kept."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def epoch_end(self, trainer: Trainer, row: Row) -> None:
+    def save(self, trainer: Trainer) -> None:
         path = self.folder / f"epoch-{trainer.epoch:04d}.safetensors"
         header = {"recipe": trainer.recipe.name, "seed": trainer.seed, "epoch": trainer.epoch, "step": trainer.step}
-        save_networks(path, {"G": trainer.G, "D": trainer.D}, **header)
+        save_checkpoint(path, trainer.networks, trainer.optimizers, **header)
         for older in self.folder.glob("epoch-*.safetensors"):
             if older != path:
                 older.unlink()
-
-
-def _number(value: float | None) -> str:
-    return "     –" if value is None else f"{value:6.4f}"

@@ -1,37 +1,34 @@
-"""The command line: minigan train | sample. A user's mistake ends in one line and exit code 2."""
+"""The command line: minigan train | sample | recipes | info. A user's mistake ends in one line and exit code 2."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import asdict, dataclass, fields, make_dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-import numpy as np
+from minigan import __version__
+from minigan.errors import ArgumentError, MiniganError, nearest
+from minigan.recipes import DEFAULT, RECIPES
 
-from minigan import __version__, backend, callbacks, plot
-from minigan.checkpoint import load_networks
-from minigan.data.glyphs import load_glyphs
-from minigan.data.mnist import find_mnist, load_mnist
-from minigan.errors import ArgumentError, MiniganError, RunMissingError
-from minigan.recipes import RECIPES, Recipe
-from minigan.train import Trainer, draw_latents, generate
+if TYPE_CHECKING:
+    from rich.table import Table
 
-MAX_COUNT, CHUNK = 1_000_000, 10_000  # images of one `minigan sample`, and at a time
+MAX_COUNT = 1_000_000  # images of one `minigan sample`
 
 USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
 
-  minigan train RECIPE [flags]   train a recipe and keep what it draws in a run folder
-  minigan sample RUN [flags]     draw images with a trained generator
+  minigan train [RECIPE] [flags]       train a network to draw; without a recipe: {DEFAULT}
+  minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
+  minigan sample RUN [flags]           draw images with a trained generator
+  minigan recipes                      the recipes, with their sizes and sources
+  minigan info                         versions, BLAS, GPU, data: what minigan finds on this machine
 
-Recipes: {", ".join(RECIPES)}
-Flags of a command: minigan train RECIPE --help, minigan sample --help
+All flags of a command, with their defaults: minigan COMMAND --help
 """
 
 
@@ -40,11 +37,26 @@ class RunOptions:
     """Where a run takes its data from and where it leaves its results."""
 
     seed: int = 0  # decides every random number of the run
-    dataset: Literal["auto", "mnist", "glyphs"] = "auto"  # auto: MNIST if a folder is given, else glyphs drawn here
-    data_dir: Path | None = None  # folder that holds mnist/*; default: $MINIGAN_DATA
+    dataset: str = "auto"  # mnist, fashion-mnist, glyphs or a folder of IDX files; auto: mnist, or else glyphs
+    data_dir: Path | None = None  # folder that holds, or is to hold, mnist/*; default: $MINIGAN_DATA, else a cache
+    offline: bool = False  # download nothing
     out: Path | None = None  # folder of the run; default: the next free runs/RECIPE-NNN
     device: Literal["auto", "cpu", "gpu"] = "auto"
+    sample_every: str = "1"  # epochs, or steps (500steps), between two sheets of samples; never: only first and last
+    preview_every: str = "100steps"  # the same for the preview in the terminal; never: none
     smoke: bool = False  # a tiny version of the recipe, over in a moment
+
+
+@dataclass
+class ResumeOptions:
+    """What may change when a run goes on; everything else is as in its config.json."""
+
+    epochs: int | None = None  # train up to this many epochs in all; default: as the run was started
+    data_dir: Path | None = None  # where the data are, if they have moved
+    offline: bool = False  # download nothing
+    device: Literal["auto", "cpu", "gpu"] | None = None  # default: as the run was started
+    sample_every: str = "1"  # epochs, or steps (500steps), between two sheets of samples
+    preview_every: str = "100steps"  # the same for the preview in the terminal; never: none
 
 
 @dataclass
@@ -59,68 +71,65 @@ class SampleOptions:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; exits with 2 and one line on a user's mistake, 130 on Ctrl-C."""
     args = list(sys.argv[1:] if argv is None else argv)
-    commands = {"train": train, "sample": sample}
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?", rather than a traceback
+    commands = {"train": train, "sample": sample, "recipes": recipes, "info": info}
     try:
         if not args or args[0] in ("-h", "--help"):
             print(USAGE, end="")
         elif args[0] == "--version":
             print(f"minigan {__version__}")
         else:
-            commands[known("command", args[0], commands)](args[1:])
+            commands[nearest("command", args[0], commands)](args[1:])
+        sys.stdout.flush()
     except MiniganError as error:
         fail(str(error))
+    except BrokenPipeError:  # whoever read our output has had enough (… | head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:  # a full or read-only disk, a folder without permission
         fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
     except MemoryError as error:
         fail(f"not enough memory: {error}; a smaller batch, network or count needs less")
     except KeyboardInterrupt:
-        print("\nInterrupted; what was saved is in the run folder.", file=sys.stderr)
+        print("minigan: interrupted", file=sys.stderr)
         sys.exit(130)
 
 
 def train(args: list[str]) -> None:
-    """minigan train RECIPE [flags]"""
-    if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
-        raise ArgumentError(f"which recipe? minigan train {' | '.join(RECIPES)}")
-    if args[0] in ("-h", "--help"):
-        print(USAGE, end="")
-        return
-    recipe = RECIPES[known("recipe", args[0], RECIPES)]
-    parsed = parse(
-        {"recipe": recipe.smoke() if "--smoke" in args else recipe, "run": RunOptions()},
-        args[1:],
-        prog=f"minigan train {recipe.name}",
-        description=f"{recipe.source}. Every number of the recipe is a flag.",
-    )
-    recipe, options = parsed.recipe, parsed.run
+    """minigan train [RECIPE] [flags] | --resume RUN [flags]"""
+    from minigan import runs
 
-    if options.seed < 0:
-        raise ArgumentError(f"--seed must not be negative, got {options.seed}")
-    if options.out is not None:
-        callbacks.check_free(options.out)
-    device, reason = backend.resolve_device(options.device)
-    if reason:
-        print(reason)
-    images, dataset = load_images(recipe, options)
-    trainer = Trainer(recipe, images, seed=options.seed, device=device)
-    run = callbacks.claim_run(options.out, recipe.name)
-    callbacks.write_config(run, trainer, dataset)
-    print(
-        f"Training {recipe.name} on {len(trainer.batches.images):,} images of {dataset['name']} into {run}", flush=True
+    if any(arg.split("=")[0] == "--resume" for arg in args):
+        folder, flags = take_flag("--resume", args)
+        parsed = parse(
+            {"run": ResumeOptions()},
+            flags,
+            prog="minigan train --resume RUN",
+            description="Go on with a run from its newest checkpoint, as if it had never stopped.",
+        )
+        runs.resume(folder, **asdict(parsed.run))
+        return
+    name, flags = (args[0], args[1:]) if args and not args[0].startswith("-") else (DEFAULT, args)
+    recipe = RECIPES[nearest("recipe", name, RECIPES)]
+    parsed = parse(
+        {"recipe": recipe.smoke() if "--smoke" in flags else recipe, "run": RunOptions()},
+        flags,
+        prog=f"minigan train {name}",
+        description=f"{recipe.source}. Recipes: {', '.join(RECIPES)}. Every number of the recipe is a flag.",
     )
-    trainer.fit(
-        [
-            callbacks.MetricsLog(run),
-            callbacks.SampleSheets(run / "samples"),
-            callbacks.Checkpoints(run / "checkpoints"),
-            callbacks.PrintLosses(),
-        ]
-    )
-    print(f"Sheets are in {run / 'samples'}; draw more with: minigan sample {run}")
+    options = asdict(parsed.run)
+    del options["smoke"]
+    runs.start(parsed.recipe, **options)
 
 
 def sample(args: list[str]) -> None:
     """minigan sample RUN [flags]"""
+    import numpy as np
+
+    from minigan import plot, runs
+
     if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
         raise ArgumentError("which run? minigan sample RUN, where RUN is a folder that minigan train made")
     help_only = args[0] in ("-h", "--help")
@@ -137,12 +146,7 @@ def sample(args: list[str]) -> None:
         raise ArgumentError(f"--seed must not be negative, got {options.seed}")
     if options.out.suffix not in (".png", ".npy"):
         raise ArgumentError(f"--out must end in .png (a sheet) or .npy (an array), got {options.out}")
-
-    recipe, G = load_generator(Path(args[0]))
-    rng = backend.RandomStream(options.seed, "sample")
-    sizes = [min(CHUNK, options.count - start) for start in range(0, options.count, CHUNK)]
-    chunks = (generate(G, draw_latents(recipe, size, rng)) for size in sizes)
-    pixels = np.concatenate([plot.to_uint8(images.reshape(-1, 28, 28), recipe.value_range) for images in chunks])
+    pixels = runs.Run(args[0]).sample(options.count, seed=options.seed)
     if options.out.suffix == ".npy":
         with options.out.open("wb") as file:
             np.save(file, pixels, allow_pickle=False)
@@ -151,37 +155,67 @@ def sample(args: list[str]) -> None:
     print(f"Wrote {options.count:,} images to {options.out}")
 
 
-def load_images(recipe: Recipe, options: RunOptions) -> tuple[np.ndarray, dict[str, Any]]:
-    """The training images, and what config.json says of them."""
-    somewhere = options.data_dir or os.environ.get("MINIGAN_DATA")
-    if options.dataset == "auto" and not somewhere:
-        print(
-            "Training on glyphs, digits that minigan draws itself. For MNIST, give --data-dir DIR or set MINIGAN_DATA"
-        )
-        print("to a folder that holds mnist/train-images-idx3-ubyte.gz and mnist/train-labels-idx1-ubyte.gz.")
-    if options.dataset == "glyphs" or (options.dataset == "auto" and not somewhere):
-        return load_glyphs(recipe.images)[0], {"name": "glyphs", "seed": 0, "images": recipe.images}
-    images, _ = load_mnist("train", data_dir=options.data_dir)
-    folder = find_mnist("train", options.data_dir)[0].parent
-    return images, {"name": "mnist", "folder": str(folder), "images": min(len(images), recipe.images)}
+def recipes(args: list[str]) -> None:
+    """minigan recipes"""
+    no_more(args, "minigan recipes: every recipe, with the parameters of its networks and where it comes from")
+    import numpy as np
+    from rich.table import Table
+
+    table = Table("recipe", "parameters\nof G", "\nof D", "\nepochs", "source", box=None, padding=(0, 2, 0, 0))
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    table.columns[0].no_wrap = True
+    for name, recipe in RECIPES.items():
+        G, D = recipe.networks(np.random.default_rng(0))
+        shown = f"{name} (the default)" if name == DEFAULT else name
+        table.add_row(shown, f"{G.params.size:,}", f"{D.params.size:,}", f"{recipe.epochs:,}", recipe.source)
+    print_table(table)
 
 
-def load_generator(run: Path) -> tuple[Recipe, Any]:
-    """The recipe of a run, and its generator with the newest weights; raises RunMissingError, CheckpointError."""
-    checkpoints = sorted((run / "checkpoints").glob("epoch-*.safetensors"))
-    try:
-        config = json.loads((run / "config.json").read_text())
-        stored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config["fields"].items()}
-        recipe = type(RECIPES[config["recipe"]])(**stored)
-        G, D = recipe.networks(backend.RandomStream(0, "init").host)
-    except FileNotFoundError:
-        raise RunMissingError(f"{run} is not a run: there is no config.json in it") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunMissingError(f"{run / 'config.json'} cannot be read ({type(error).__name__}: {error})") from None
-    if not checkpoints:
-        raise RunMissingError(f"{run} holds no checkpoint yet; the first is written at the end of the first epoch")
-    load_networks(checkpoints[-1], {"G": G, "D": D})
-    return recipe, G
+def info(args: list[str]) -> None:
+    """minigan info"""
+    no_more(args, "minigan info: versions, BLAS, GPU and data, as minigan finds them on this machine")
+    from rich.table import Table
+
+    from minigan.info import facts
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, fact in facts():
+        table.add_row(name, fact)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """As wide as the terminal; in a pipe or a file one line per row."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if console.is_terminal:
+        console.print(table)
+    else:
+        console.width = 400
+        with console.capture() as captured:
+            console.print(table)
+        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def no_more(args: list[str], about: str) -> None:
+    """For a command without flags: print what it is on --help, and refuse anything else."""
+    if args and args[0] in ("-h", "--help"):
+        print(about)
+        sys.exit(0)
+    if args:
+        raise ArgumentError(f"{about.split(':')[0]} takes no arguments, got {' '.join(args)}")
+
+
+def take_flag(flag: str, args: list[str]) -> tuple[str, list[str]]:
+    """(the flag's value, the other arguments); raises ArgumentError if it has no value."""
+    i = next(i for i, arg in enumerate(args) if arg.split("=")[0] == flag)
+    if args[i].startswith(f"{flag}="):
+        return args[i].removeprefix(f"{flag}="), [*args[:i], *args[i + 1 :]]
+    if i + 1 == len(args) or args[i + 1].startswith("--"):
+        raise ArgumentError(f"{flag} needs the folder of a run, such as runs/{DEFAULT}-001")
+    return args[i + 1], [*args[:i], *args[i + 2 :]]
 
 
 def parse(parts: dict[str, Any], args: list[str], *, prog: str, description: str) -> Any:
@@ -209,7 +243,7 @@ def parse(parts: dict[str, Any], args: list[str], *, prog: str, description: str
         flags = [f"--{f.name.replace('_', '-')}" for part in parts.values() for f in fields(part)]
         for arg in args:
             if arg.startswith("--") and not arg.startswith("--no-"):
-                known("flag", arg.split("=")[0].replace("_", "-"), flags)
+                nearest("flag", arg.split("=")[0].replace("_", "-"), flags)
         reason = unboxed(messages.getvalue()).removeprefix("Error parsing recipe: ")
         raise ArgumentError(f"{reason} (see {prog} --help)") from None
 
@@ -219,15 +253,6 @@ def unboxed(box: str) -> str:
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
     rule = next((i for i, line in enumerate(lines) if line.startswith("─")), len(lines))
     return " ".join(lines[:rule]) or box.strip()
-
-
-def known(what: str, name: str, names: Any) -> str:
-    """`name` if it is one of `names`; else an error that suggests the nearest."""
-    if name in names:
-        return name
-    near = difflib.get_close_matches(name, list(names), n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
-    raise ArgumentError(f"unknown {what} {name!r}; {hint}")
 
 
 def fail(message: str) -> NoReturn:

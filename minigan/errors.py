@@ -4,6 +4,9 @@ They share the base `MiniganError`, so that the command line can turn a user's m
 the built-in exception that Python programmers expect in its place (a bad shape is a `ValueError`, and so on).
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class MiniganError(Exception):
     """Base of all errors that name something the caller can put right."""
@@ -41,6 +44,10 @@ class DataMissingError(MiniganError, FileNotFoundError):
     """A data set that is not on this machine."""
 
 
+class DownloadError(MiniganError, ConnectionError):
+    """A file that no mirror could deliver; the message says what each of them did."""
+
+
 class DivergenceError(MiniganError, ArithmeticError):
     """A training run whose losses are no longer numbers."""
 
@@ -55,6 +62,16 @@ class RunExistsError(MiniganError, FileExistsError):
 
 class RunMissingError(MiniganError, FileNotFoundError):
     """A folder that was named as a run and holds none."""
+
+
+def nearest(what: str, name: str, names: Iterable[str], *, also: str = "") -> str:
+    """`name` if it is one of `names`; else raise ArgumentError with the nearest, or with all of them and `also`."""
+    names = list(names)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}{also}"
+    raise ArgumentError(f"unknown {what} {name!r}; {hint}")
 
 
 def check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -21,6 +22,8 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def cache_dir() -> Path:
-    """$XDG_CACHE_HOME/minigan, or ~/.cache/minigan."""
+    """$XDG_CACHE_HOME/minigan, or ~/.cache/minigan; for a user without a home, a temporary folder."""
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    if root.startswith("~"):  # there is no HOME, and the system knows none for this user
+        return Path(tempfile.gettempdir()) / f"minigan-{os.getuid()}"
     return Path(root) / "minigan"

@@ -30,6 +30,10 @@ class Optimizer:
         self._update(self.network.params, self.network.grads)
         self.network.version += 1
 
+    def state(self) -> dict[str, Array]:
+        """The optimiser's own vectors by name, not copied; with `steps` they are all that a checkpoint has to hold."""
+        raise NotImplementedError
+
     def _update(self, theta: Array, g: Array) -> None:
         """Move the flat vector of parameters, in place, given their gradient."""
         raise NotImplementedError
@@ -49,6 +53,9 @@ class SGD(Optimizer):
             raise ArgumentError(f"SGD needs 0 <= momentum < 1, got {momentum}")
         self.momentum = momentum
         self.v = self._xp.zeros_like(network.params)
+
+    def state(self) -> dict[str, Array]:
+        return {"v": self.v}
 
     def _update(self, theta: Array, g: Array) -> None:
         self.v *= self.momentum
@@ -71,6 +78,9 @@ class Adam(Optimizer):
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
         self.m = self._xp.zeros_like(network.params)
         self.v = self._xp.zeros_like(network.params)
+
+    def state(self) -> dict[str, Array]:
+        return {"m": self.m, "v": self.v}
 
     def _update(self, theta: Array, g: Array) -> None:
         m, v = self.m, self.v

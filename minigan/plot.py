@@ -1,13 +1,21 @@
-"""Pictures: from a network's outputs to pixels, sheets and PNG files."""
+"""Pictures: from a network's outputs to pixels, sheets, PNG and GIF files, curves, and colours in a terminal."""
 
 from __future__ import annotations
 
+import io
 import math
 import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigan.errors import ArgumentError, DataError
+from minigan.files import write_atomically
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def to_uint8(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
@@ -35,8 +43,87 @@ def image_grid(images: np.ndarray, *, columns: int = 10, pad: int = 2) -> np.nda
     return sheet
 
 
-def save_png(image: np.ndarray, path: str | os.PathLike[str]) -> None:
-    """Write a uint8 image (H, W) as a grey PNG."""
+def png(image: np.ndarray) -> bytes:
+    """The bytes of a PNG file of a uint8 image (H, W)."""
     from PIL import Image
 
-    Image.fromarray(image).save(path, format="PNG")
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def save_png(image: np.ndarray, path: str | os.PathLike[str]) -> None:
+    """Write a uint8 image (H, W) as a grey PNG."""
+    write_atomically(Path(path), png(image))
+
+
+def save_gif(sheets: Sequence[str | os.PathLike[str]], path: str | os.PathLike[str], *, frames: int = 60) -> None:
+    """An endless animation of grey PNG files, evenly thinned to `frames`: 6 seconds or more, the last frame for 2."""
+    from PIL import Image
+
+    keep = np.unique(np.linspace(0, len(sheets) - 1, min(frames, len(sheets))).round().astype(int))
+    images = []
+    for i in keep:
+        with Image.open(sheets[i]) as sheet:
+            images.append(sheet.convert("L").quantize(16))  # 16 greys are enough to the eye, at a third of the bytes
+    each = max(100, 6000 // len(images))
+    buffer = io.BytesIO()
+    durations = [each] * (len(images) - 1) + [2000]
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def save_curves(history: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> None:
+    """Losses, D's mean probabilities and D's accuracies against the step, from rows of metrics: a PNG of 900×900."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = {
+        "loss": {"d_loss": "D", "g_loss": "G"},
+        "D's probability of real": {"d_real": "on real images", "d_fake": "on fakes"},
+        "share that D gets right": {"acc_real": "of real images", "acc_fake": "of fakes"},
+    }
+    figure = Figure(figsize=(6, 6), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(panels), sharex=True)
+    steps = [row["step"] for row in history]
+    marker = "." if len(history) < 40 else ""
+    for ax, (title, lines) in zip(axes, panels.items(), strict=True):
+        for name, label in lines.items():
+            values = [math.nan if row[name] is None else row[name] for row in history]
+            ax.plot(steps, values, label=label, marker=marker, linewidth=1)
+        ax.set_ylabel(title)
+        ax.grid(alpha=0.3)
+        ax.legend(loc="upper right", fontsize="small")
+    for ax in axes[1:]:
+        ax.set_ylim(-0.03, 1.03)
+        ax.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")  # where neither player is ahead
+    axes[-1].set_xlabel("step (updates of D)")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def half_blocks(pixels: np.ndarray) -> Text:
+    """A uint8 image (H, W) in the inferno colours as W characters in H/2 rows: the upper half block ▀, in the colour
+    of the pixel above, on the colour of the pixel below."""
+    from matplotlib import colormaps
+    from rich.text import Text
+
+    # 32 shades: more cannot be told apart at this size, and few pairs of them keep rich's cache of styles warm.
+    shades = (colormaps["inferno"](np.linspace(0, 1, 32))[:, :3] * 255).astype(int)
+    names = [f"rgb({r},{g},{b})" for r, g, b in shades]
+    if len(pixels) % 2:
+        pixels = np.vstack([pixels, np.zeros_like(pixels[:1])])
+    text = Text(no_wrap=True, end="")
+    for above, below in zip(pixels[::2] // 8, pixels[1::2] // 8, strict=True):
+        for a, b in zip(above, below, strict=True):
+            text.append("▀", f"{names[a]} on {names[b]}")
+        text.append("\n")
+    return text
+
+
+def shrink(pixels: np.ndarray) -> np.ndarray:
+    """Images (N, H, W) at half the size: every 2×2 pixels become their mean."""
+    N, H, W = pixels.shape
+    return pixels.reshape(N, H // 2, 2, W // 2, 2).mean(axis=(2, 4)).astype(np.uint8)

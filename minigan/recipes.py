@@ -32,6 +32,7 @@ class Recipe:
     lr_d: float = 2e-4  # … and for D
     beta1: float = 0.9  # Adam's decay of the mean gradient, both networks
     beta2: float = 0.999  # … and of the mean squared gradient
+    average: float = 0.0  # decay of the averaged generator, from which pictures come; 0: from G itself
     dropout: float = 0.0  # probability of silencing a feature after each hidden layer of D
     init: Literal["torch", "glorot"] = "torch"  # PyTorch's U(±1/√fan_in), or Flux's: Glorot's uniform, biases 0
     latents: Literal["normal", "uniform"] = "normal"  # N(0, 1) or U[0, 1)
@@ -54,6 +55,8 @@ class Recipe:
         for field in ("d_warmup", "log_every"):
             if getattr(self, field) < 0:
                 raise ArgumentError(f"{field} must not be negative, got {getattr(self, field)}")
+        if not 0 <= self.average < 1:
+            raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
         check_choice("init", self.init, ("torch", "glorot"))
         check_choice("latents", self.latents, ("normal", "uniform"))
         check_choice("update", self.update, ("alternating", "simultaneous"))
@@ -153,4 +156,29 @@ PYTORCH_MLP = PyTorchMLP(
     log_every=200,
 )
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (FLUX_MLP, PYTORCH_MLP)}
+
+@dataclass(frozen=True)
+class QuickMLP(FluxMLP):
+    """The best-looking digits that minigan can train in three minutes on two cores: the default."""
+
+    name = "quick-mlp"
+    source = "minigan's own: an MLP GAN with dropout in D, high rates and an averaged generator"
+
+
+QUICK_MLP = QuickMLP(
+    epochs=14,
+    batch_size=64,
+    latent_dim=64,
+    g_hidden=(256, 512),
+    d_hidden=(512, 256),
+    lr_g=1e-3,
+    lr_d=1e-3,
+    beta1=0.5,
+    average=0.999,
+    dropout=0.3,
+    d_batching="concat",
+    log_every=100,
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (QUICK_MLP, FLUX_MLP, PYTORCH_MLP)}
+DEFAULT = QUICK_MLP.name  # what `minigan train` trains

@@ -32,15 +32,25 @@ class Callback:
     def logged(self, trainer: Trainer, row: Row) -> None:
         """A row of metrics is complete (every `log_every` steps, and at the end of an epoch)."""
 
+    def step_end(self, trainer: Trainer) -> None:
+        """A step is over; `trainer.interval` holds the means so far."""
+
     def epoch_end(self, trainer: Trainer, row: Row) -> None:
         """An epoch is over; `row` holds its means."""
+
+    def finish(self, trainer: Trainer) -> None:
+        """Training is over, or was interrupted from the keyboard."""
+
+    def close(self, trainer: Trainer) -> None:
+        """The last call, after an error too: give back what was taken."""
 
 
 class Trainer:
     """A recipe at work on a set of images.
 
-    Attributes: `G`, `D`, their optimisers, `loss`, `batches`; `step` (D updates so far) and `epoch` (passes so far);
-    `history`, a row of means per log interval, and `epochs`, a row per epoch. A row holds d_loss, d_loss_real,
+    Attributes: `G`, `D`, their optimisers, `loss`, `batches`; `average`, the generator that pictures come from (G
+    itself, unless the recipe averages it); `step` (D updates so far) and `epoch` (passes so far); `history`, a row of
+    means per log interval, and `epochs`, a row per epoch trained by this object. A row holds d_loss, d_loss_real,
     d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real* on real images and on fakes), acc_real and
     acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each layer's last gradient.
     Raises DataError if the recipe's pixel range is not that of G's last activation; while training, DivergenceError
@@ -63,50 +73,86 @@ class Trainer:
             drop_last=recipe.drop_last,
             device=device,
         )
+        self.average = recipe.networks(RandomStream(seed, "init").host)[0].to(device) if recipe.average else self.G
         self.step = self.epoch = 0
         self.history: list[Row] = []
         self.epochs: list[Row] = []
+        self.interval = Means()
+
+    @property
+    def networks(self) -> dict[str, Sequential]:
+        """Every network of the run by name: G, D and, where the recipe averages it, G's average."""
+        networks = {"G": self.G, "D": self.D}
+        return {**networks, "average": self.average} if self.recipe.average else networks
+
+    @property
+    def optimizers(self) -> dict[str, Adam]:
+        """Both optimisers by name."""
+        return {"g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer}
 
     def fit(self, callbacks: Sequence[Callback] = ()) -> Trainer:
-        """Train for the recipe's epochs; returns the trainer."""
-        for callback in callbacks:
-            callback.start(self)
-        while self.epoch < self.recipe.epochs:
-            self.train_epoch(callbacks)
+        """Train up to the recipe's epochs; returns the trainer."""
+        try:
+            for callback in callbacks:
+                callback.start(self)
+            try:
+                while self.epoch < self.recipe.epochs:
+                    self.train_epoch(callbacks)
+            except KeyboardInterrupt:
+                for callback in callbacks:
+                    callback.finish(self)
+                raise
+            for callback in callbacks:
+                callback.finish(self)
+        finally:
+            for callback in callbacks:
+                callback.close(self)
         return self
 
     def train_epoch(self, callbacks: Sequence[Callback] = ()) -> None:
         """One pass over the images."""
-        interval, whole = Means(), Means()
+        recipe = self.recipe
+        self.interval, whole = Means(), Means()
         for i, x_real in enumerate(self.batches.epoch(self.epoch), start=1):
             values = measure(*self.train_step(x_real))
-            interval.add(values)
+            self.interval.add(values)
             whole.add(values)
+            for callback in callbacks:
+                callback.step_end(self)
             last = i == len(self.batches)
-            if last or (self.recipe.log_every and self.step % self.recipe.log_every == 0):
+            if last or (recipe.log_every and self.step % recipe.log_every == 0):
                 self.epoch += last
-                row = self.row(interval)
+                row = self.row(self.interval)
                 self.history.append(row)
                 for callback in callbacks:
                     callback.logged(self, row)
-                interval = Means()
+                self.interval = Means()
         row = self.row(whole)
         self.epochs.append(row)
         for callback in callbacks:
             callback.epoch_end(self, row)
 
     def train_step(self, x_real: Array) -> tuple[DiscriminatorResult, GeneratorResult | None]:
-        """The schedule: one update of D, and one of G when it is due."""
-        recipe, G, D = self.recipe, self.G, self.D
+        """The schedule: one update of D, and one of G (and of its average) when it is due."""
+        recipe = self.recipe
         latent = RandomStream(self.seed, "latent", self.step, device=self.device)
         rng = RandomStream(self.seed, "dropout", self.step, device=self.device)
         self.step += 1
+        since_warmup = self.step - recipe.d_warmup
+        g_due = since_warmup > 0 and since_warmup % recipe.d_steps == 0
+        results = self.play(x_real, latent, rng, g_due=g_due)
+        if g_due and recipe.average:
+            average(self.average, self.G, recipe.average, self.g_optimizer.steps)
+        return results
+
+    def play(
+        self, x_real: Array, latent: RandomStream, rng: RandomStream, *, g_due: bool
+    ) -> tuple[DiscriminatorResult, GeneratorResult | None]:
+        """One update of D and, if it is due, one of G, with the draws of the two streams."""
+        recipe, G, D = self.recipe, self.G, self.D
         z = self.latents(len(x_real), latent)
         if recipe.update == "simultaneous":
             return simultaneous_step(G, D, self.g_optimizer, self.d_optimizer, self.loss, x_real, z, rng=rng)
-
-        since_warmup = self.step - recipe.d_warmup
-        g_due = since_warmup > 0 and since_warmup % recipe.d_steps == 0
         fakes = G.forward(z, train=True, rng=rng) if recipe.shared_fakes and g_due else None
         d = discriminator_step(G, D, self.d_optimizer, self.loss, x_real, z, fakes=fakes, rng=rng)
         if not g_due:
@@ -143,6 +189,20 @@ def draw_latents(recipe: Recipe, count: int, rng: RandomStream, *, dtype: Any = 
 def generate(G: Sequential, z: Array, *, batch_size: int = 500) -> np.ndarray:
     """G's images for the latents z, at inference, on the host, a batch at a time."""
     return np.concatenate([to_numpy(G(z[i : i + batch_size])) for i in range(0, len(z), batch_size)])
+
+
+def average(averaged: Sequential, G: Sequential, decay: float, steps: int) -> None:
+    """θ̄ ← d·θ̄ + (1-d)·θ over G's parameters, and likewise over its buffers; d = min(decay, (1+t)/(10+t)) after t steps.
+
+    G's weights circle around what they are after; their average sits nearer to the middle. A short memory at first (d
+    rises from 2/11) keeps the untrained weights from lingering in it.
+    Source: Yazıcı et al., "The unusual effectiveness of averaging in GAN training", ICLR 2019; the rise of d is
+    TensorFlow's ExponentialMovingAverage with num_updates.
+    """
+    d = min(decay, (1 + steps) / (10 + steps))
+    averaged.params += (1 - d) * (G.params - averaged.params)
+    averaged.buffers += (1 - d) * (G.buffers - averaged.buffers)
+    averaged.version += 1
 
 
 def check_range(G: Sequential, value_range: tuple[float, float]) -> None:

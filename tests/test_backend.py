@@ -115,7 +115,9 @@ def _installed(error=None, module=None):
 @pytest.mark.parametrize(
     ("cupy", "match"),
     [
-        (_installed(ImportError("libcuda.so.1 is missing")), "cannot be imported.*libcuda.so.1.*pip install"),
+        (_installed(ImportError("libcuda.so.1 is missing")), "cannot be imported.*libcuda.so.1"),
+        (_installed(ModuleNotFoundError("No module", name="cupy")), r"CuPy is not installed \(minigan info"),
+        (_installed(ModuleNotFoundError("No module", name="fastrlock")), "cannot be imported"),
         (_installed(module=types.SimpleNamespace(arange=lambda n: 1 / 0)), "trial product.*ZeroDivisionError"),
         (_installed(module=types.SimpleNamespace(arange=lambda n: np.zeros(4))), "wrong result"),
         (_installed(module=np), "^$"),

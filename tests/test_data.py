@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigan.backend import RandomStream
-from minigan.data import glyphs, mnist
+from minigan.data import glyphs
 from minigan.data.batches import Batches
 from minigan.data.idx import read_idx
-from minigan.errors import ArgumentError, DataError, DataMissingError, DTypeError, ShapeError
+from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
 
 
 def idx(array, code=0x08):
@@ -84,63 +84,6 @@ def test_a_damaged_idx_file_never_gives_anything_but_data_or_a_data_error(tmp_pa
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     with contextlib.suppress(DataError):
         assert isinstance(read_idx(path), np.ndarray)
-
-
-@pytest.fixture
-def tiny_mnist(tmp_path, monkeypatch):
-    """A folder with a data set in MNIST's form, and the library told to expect its hashes."""
-    labels = np.array([3, 4], np.uint8)
-    files = {}
-    for name, array in (("train-images-idx3-ubyte", IMAGES), ("train-labels-idx1-ubyte", labels)):
-        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
-        files[name] = hashlib.sha256(idx(array)).hexdigest()
-    monkeypatch.setattr(mnist, "FILES", {**mnist.FILES, "train": files})
-    return tmp_path
-
-
-def test_mnist_is_found_in_the_folder_or_its_mnist_subfolder_by_flag_or_environment(tiny_mnist, monkeypatch):
-    images, labels = mnist.load_mnist(data_dir=tiny_mnist)
-    np.testing.assert_array_equal(images, IMAGES)
-    assert labels.tolist() == [3, 4]
-    (tiny_mnist / "mnist").mkdir()
-    for path in list(tiny_mnist.glob("*.gz")):
-        path.rename(tiny_mnist / "mnist" / path.name)
-    monkeypatch.setenv("MINIGAN_DATA", str(tiny_mnist))
-    assert len(mnist.load_mnist()[0]) == 2
-    for path in list((tiny_mnist / "mnist").glob("*.gz")):  # plain files will do as well
-        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
-        path.unlink()
-    assert len(mnist.load_mnist()[0]) == 2
-
-
-def test_mnist_with_other_content_is_refused(tiny_mnist):
-    (tiny_mnist / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(IMAGES + 1)))
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz has the wrong content"):
-        mnist.load_mnist(data_dir=tiny_mnist)
-
-
-def test_missing_mnist_names_the_files_the_folder_and_the_alternatives(tmp_path, monkeypatch):
-    with pytest.raises(DataMissingError) as caught:
-        mnist.load_mnist("test", data_dir=tmp_path)
-    for part in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", str(tmp_path), "--dataset glyphs"):
-        assert part in str(caught.value)
-    monkeypatch.delenv("MINIGAN_DATA", raising=False)
-    with pytest.raises(DataMissingError, match=r"--data-dir DIR or set MINIGAN_DATA.*--dataset glyphs"):
-        mnist.load_mnist()
-    with pytest.raises(ArgumentError, match="split is 'validation'; it must be train or test"):
-        mnist.load_mnist("validation")
-
-
-def test_the_pinned_hashes_are_those_of_the_published_content():
-    import os
-
-    if not os.environ.get("MINIGAN_DATA"):
-        pytest.skip("MINIGAN_DATA is not set; CI sets it")
-    images, labels = mnist.load_mnist("train")
-    test_images, test_labels = mnist.load_mnist("test")
-    assert (images.shape, labels.shape) == ((60_000, 28, 28), (60_000,))
-    assert (test_images.shape, test_labels.shape) == ((10_000, 28, 28), (10_000,))
-    assert labels[:5].tolist() == [5, 0, 4, 1, 9]
 
 
 # Glyphs --------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Flat vectors make an optimiser one formula over one array, and saving, averaging
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -194,10 +195,22 @@ class Sequential:
 
     def summary(self) -> str:
         """A table of layers, output shapes and parameter counts."""
-        lines = [f"{'':>3} {'layer':<32} {'output':<16} {'parameters':>12}", f"{'':>3} {'input':<32} {self.in_shape!s}"]
+        return "\n".join(
+            f"{i:>3} {layer:<32} {shape:<16} {count:>12}".rstrip() for i, layer, shape, count in self._rows()
+        )
+
+    def _repr_html_(self) -> str:
+        """The table for a notebook."""
+        rows = [[html.escape(text) for text in row] for row in self._rows()]
+        head, *body = (f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rows)
+        return f"<table><thead>{head.replace('td>', 'th>')}</thead><tbody>{''.join(body)}</tbody></table>"
+
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        """(index, layer, output shape, parameters), with a head, the input and the total."""
+        rows = [("", "layer", "output", "parameters"), ("", "input", str(self.in_shape), "")]
         for i, (layer, shape, specs) in enumerate(zip(self.layers, self.out_shapes, self._param_specs, strict=True)):
-            lines.append(f"{i:>3} {layer!r:<32} {shape!s:<16} {sum(_sizes(specs)):>12,}")
-        return "\n".join([*lines, f"{'':>3} {'total':<49} {self.params.size:>12,}"])
+            rows.append((str(i), repr(layer), str(shape), f"{sum(_sizes(specs)):,}"))
+        return [*rows, ("", "total", "", f"{self.params.size:,}")]
 
     def __repr__(self) -> str:
         return f"Sequential({self.layers}, in_shape={self.in_shape})"

@@ -1,0 +1,127 @@
+"""The door to all training images: MNIST, Fashion-MNIST, glyphs, or a folder of IDX files, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan.data.glyphs import VERSION, load_glyphs
+from minigan.data.idx import read_idx
+from minigan.data.mnist import SETS, data_folder, load_mnist
+from minigan.errors import DataError, DataMissingError, DownloadError, nearest
+
+REMEDY = "connect to a network, or give --data-dir DIR (or MINIGAN_DATA=DIR) where DIR/mnist holds the files"
+NAMES = ("auto", *SETS, "glyphs")
+
+
+class Dataset(NamedTuple):
+    """Images, and a record of what they are: plain JSON, enough to load them again and to tell whether they changed."""
+
+    images: np.ndarray  # uint8 (N, 28, 28)
+    record: dict[str, Any]
+
+
+def load_dataset(
+    name: str = "auto",
+    *,
+    count: int = 60_000,
+    data_dir: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+    say: Callable[[str], None] = print,
+) -> Dataset:
+    """The first `count` training images of "mnist", "fashion-mnist", "glyphs" or a folder of IDX files.
+
+    "auto" is MNIST if it is on this machine or can be downloaded, else glyphs, and `say` is told so.
+    Raises ArgumentError for an unknown name, DataMissingError or DownloadError if the set cannot be had (never for
+    "auto", unless a folder was named that does not exist), DataError for a damaged one.
+    """
+    data_folder(data_dir)  # a folder that was named and does not exist is a mistake, not a reason for glyphs
+    if name == "auto":
+        try:
+            images, record = _read("mnist", count, data_dir, offline, say)
+        except OSError as error:  # not there, not to be downloaded, or nowhere to keep it
+            say(f"Training on glyphs, digits that minigan draws itself: {_reason(error)}. For MNIST, {REMEDY}.")
+            images, record = _read("glyphs", count, data_dir, offline, say)
+    else:
+        try:
+            images, record = _read(name, count, data_dir, offline, say)
+        except (DownloadError, DataMissingError) as error:
+            raise type(error)(f"{error}; {REMEDY}, or train on digits that minigan draws: --dataset glyphs") from None
+    images = images[:count]
+    return Dataset(images, {**record, "images": len(images), "sha256": hashlib.sha256(images.tobytes()).hexdigest()})
+
+
+def _read(
+    name: str, count: int, data_dir: str | os.PathLike[str] | None, offline: bool, say: Callable[[str], None]
+) -> tuple[np.ndarray, dict[str, Any]]:
+    if name == "glyphs":
+        return load_glyphs(count)[0], {"name": "glyphs", "version": VERSION, "seed": 0}
+    if name in SETS:
+        return load_mnist(name=name, data_dir=data_dir, offline=offline, say=say)[0], {"name": name}
+    if Path(name).is_dir():
+        images, path = _from_folder(Path(name))
+        return images, {"name": path.parent.resolve().name, "path": str(path.resolve())}
+    nearest("dataset", name, NAMES, also=", or a folder of IDX files")
+    raise AssertionError(name)
+
+
+def load_recorded(
+    record: dict[str, Any],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+    say: Callable[[str], None] = print,
+) -> Dataset:
+    """The very images that `record` describes; raises DataError if they are no longer the same."""
+    name = str(Path(record["path"]).parent) if "path" in record else record["name"]
+    found = load_dataset(name, count=record["images"], data_dir=data_dir, offline=offline, say=say)
+    if found.record != record:
+        raise DataError(
+            f"the run was trained on {record['images']:,} images of {record['name']} with SHA-256 "
+            f"{record['sha256'][:12]}…, and what is there now has {found.record['sha256'][:12]}…; put the former back"
+        )
+    return found
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error)
+
+
+def _from_folder(folder: Path) -> tuple[np.ndarray, Path]:
+    """The images in a folder of IDX files: its one file with three axes, or of several the one named "train"."""
+    names = re.compile(r"idx|ubyte", re.IGNORECASE)
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and names.search(path.name)]
+    images = [path for path in files if _axes(path) == 3]
+    if len(images) > 1:
+        images = [path for path in images if "train" in path.name.lower()] or images
+    if len(images) != 1:
+        found = ", ".join(path.name for path in images) or "none"
+        raise DataError(
+            f"{folder} must hold one IDX file of images (N, 28, 28), with idx or ubyte in its name, and train if there "
+            f"are several; found: {found}"
+        )
+    array = read_idx(images[0])
+    if array.dtype != np.uint8 or array.shape[1:] != (28, 28):
+        raise DataError(f"{images[0]} holds {array.dtype} {array.shape}; minigan's recipes draw uint8 (N, 28, 28)")
+    return array, images[0]
+
+
+def _axes(path: Path) -> int:
+    """The number of axes that an IDX file's header states; 0 if it is no IDX file."""
+    import gzip
+
+    with path.open("rb") as raw:
+        head = raw.read(4)
+    if head[:2] == b"\x1f\x8b":
+        try:
+            with gzip.open(path) as content:
+                head = content.read(4)
+        except (OSError, EOFError):
+            return 0
+    return head[3] if len(head) == 4 and head[:2] == b"\0\0" else 0

@@ -1,0 +1,105 @@
+"""What minigan finds on this machine: for `minigan info`, and for a report of a problem."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from minigan import __version__
+from minigan.backend import describe_gpu, why_no_gpu
+from minigan.data.mnist import SETS, data_folder, find_file
+from minigan.errors import MiniganError
+from minigan.files import cache_dir
+
+LIBRARIES = ("matplotlib", "pillow", "rich", "tyro", "pooch", "safetensors")
+CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # the names under which CuPy is installed
+
+
+def facts() -> Iterator[tuple[str, str]]:
+    """(what, how it is) for each thing that decides how minigan runs here."""
+    yield "minigan", f"{__version__} in {Path(__file__).parent}"
+    yield "Python", f"{platform.python_version()} in {sys.prefix}"
+    yield "system", f"{platform.platform()}, {len(os.sched_getaffinity(0))} cores"
+    yield "NumPy", np.__version__
+    yield from (("BLAS", line) for line in blas())
+    yield "libraries", ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    yield "CuPy", cupy()
+    yield "GPU", gpu()
+    yield from data()
+
+
+def version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def blas() -> Iterator[str]:
+    """The library behind NumPy's matrix products, the processor whose kernels it has chosen, and its threads."""
+    from threadpoolctl import threadpool_info
+
+    found = [lib for lib in threadpool_info() if lib["user_api"] == "blas"]
+    for lib in found:
+        kernel = lib.get("architecture") or "unknown"
+        yield f"{lib['internal_api']} {lib['version']}, kernel {kernel}, threads {lib['num_threads']}"
+    if not found:
+        yield "unknown (threadpoolctl finds none)"
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if name in os.environ:
+            yield f"set by the environment: {name}={os.environ[name]}"
+
+
+def cupy() -> str:
+    """Which CuPy is installed, or the line that installs the right one."""
+    found = [f"{name} {version(name)}" for name in CUPY if version(name) != "not installed"]
+    if len(found) > 1:
+        return f"{' and '.join(found)}: one disturbs the other; remove all but one with pip uninstall"
+    if found:
+        return found[0]
+    cuda = driver_cuda()
+    if not cuda:
+        return f"not installed; no NVIDIA driver is found here; with one: pip install {CUPY[0]} (CUDA 12) or {CUPY[1]}"
+    package = CUPY[1] if cuda >= 13 else CUPY[0]
+    return f"not installed; install it with: {sys.executable} -m pip install {package}"
+
+
+def driver_cuda() -> int:
+    """The major version of CUDA that the NVIDIA driver speaks, as nvidia-smi says; 0 without one."""
+    if not shutil.which("nvidia-smi"):
+        return 0
+    try:
+        out = subprocess.run(["nvidia-smi"], capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S607
+        return int(out.split("CUDA Version:")[1].split(".")[0])
+    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
+        return 0
+
+
+def gpu() -> str:
+    """The GPU that a trial operation ran on, with its free memory, or why there is none."""
+    reason = why_no_gpu()
+    return f"not usable: {reason}" if reason else describe_gpu()
+
+
+def data() -> Iterator[tuple[str, str]]:
+    """Where each data set is, or that it is not here."""
+    try:
+        folder, own = data_folder()
+    except MiniganError as error:
+        yield "data", str(error)
+        return
+    yield "data folder", f"{folder} ({'from MINIGAN_DATA' if own else 'the cache; MINIGAN_DATA is not set'})"
+    for name, published in SETS.items():
+        paths = [find_file(name, file, folder) for file in (*published.train, *published.test)]
+        here = sum(path is not None for path in paths)
+        where = next((str(path.parent) for path in paths if path is not None), "")
+        yield name, f"{here} of {len(paths)} files in {where}" if here else "not here; downloaded when it is first used"
+    yield "glyphs", f"always: drawn by minigan, kept in {cache_dir()}"

@@ -1,0 +1,250 @@
+"""Runs: a folder in which a recipe was trained, made by `start`, continued by `resume`, and looked into by `Run`."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigan import __version__, plot
+from minigan.backend import RandomStream, resolve_device
+from minigan.callbacks import Checkpoints, Every, MetricsLog, Pictures, read_rows
+from minigan.checkpoint import load_checkpoint
+from minigan.data.datasets import Dataset, load_dataset, load_recorded
+from minigan.errors import ArgumentError, CheckpointError, RunExistsError, RunMissingError, nearest
+from minigan.files import write_atomically
+from minigan.nn import Sequential
+from minigan.progress import Watch
+from minigan.recipes import DEFAULT, RECIPES, Recipe
+from minigan.train import Row, Trainer, draw_latents, generate
+
+CHUNK = 10_000  # samples drawn at a time
+
+
+class Run:
+    """A run's folder, for reading. In a notebook it shows its newest digits and its curves.
+
+    Attributes: `folder`, `config` (the content of config.json), `recipe`.
+    Raises RunMissingError if there is no run, or not a whole one, in `folder`.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        try:
+            self.config = json.loads((self.folder / "config.json").read_text())
+            fields: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in self.config["fields"].items()
+            }
+            self.recipe: Recipe = type(RECIPES[self.config["recipe"]])(**fields)
+            self.seed: int = self.config["seed"]
+            self.dataset: dict[str, Any] = self.config["dataset"]
+        except (FileNotFoundError, NotADirectoryError):
+            raise RunMissingError(f"{self.folder} is not a run: there is no config.json in it") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise RunMissingError(f"{self.folder / 'config.json'} cannot be read ({reason})") from None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint; raises RunMissingError if there is none."""
+        found = sorted((self.folder / "checkpoints").glob("epoch-*.safetensors"))
+        if not found:
+            raise RunMissingError(f"{self.folder} holds no checkpoint")
+        return found[-1]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the newest checkpoint."""
+        return int(self.checkpoint.stem.removeprefix("epoch-"))
+
+    def metrics(self) -> list[Row]:
+        """The rows of metrics.jsonl."""
+        return read_rows(self.folder / "metrics.jsonl")
+
+    def generator(self) -> Sequential:
+        """The generator of the newest checkpoint that pictures come from: G, or its average. On the CPU.
+
+        Raises RunMissingError if there is none, CheckpointError if it is damaged.
+        """
+        G, _ = self.recipe.networks(RandomStream(0, "init").host)
+        load_checkpoint(self.checkpoint, {"average" if self.recipe.average else "G": G})
+        return G
+
+    def sample(self, count: int = 100, *, seed: int = 0) -> np.ndarray:
+        """uint8 (count, 28, 28): new images, decided by `seed`."""
+        G, rng = self.generator(), RandomStream(seed, "sample")
+        sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
+        chunks = (generate(G, draw_latents(self.recipe, size, rng)) for size in sizes)
+        return np.concatenate([plot.to_uint8(x.reshape(-1, 28, 28), self.recipe.value_range) for x in chunks])
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str:
+        """Twenty samples, the curves, and what the run is, for a notebook."""
+        images = [plot.png(plot.image_grid(self.sample(20)).repeat(2, axis=0).repeat(2, axis=1))]
+        curves = self.folder / "samples" / "curves.png"
+        images += [curves.read_bytes()] if curves.exists() else []
+        pictures = "".join(
+            f'<img src="data:image/png;base64,{base64.b64encode(image).decode()}" style="max-height: 30em"><br>'
+            for image in images
+        )
+        facts = (
+            f"{self.recipe.name} on {self.dataset['images']:,} images of {self.dataset['name']}, "
+            f"seed {self.seed}, after {self.epoch} of {self.recipe.epochs} epochs, in {self.folder}"
+        )
+        return f"<div><p>{html.escape(facts)}</p>{pictures}</div>"
+
+
+def start(
+    recipe: Recipe | str = DEFAULT,
+    *,
+    seed: int = 0,
+    dataset: str = "auto",
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    out: str | Path | None = None,
+    device: str = "auto",
+    sample_every: str = "1",
+    preview_every: str = "100steps",
+    say: Callable[[str], None] = print,
+    **changes: Any,
+) -> Run:
+    """Train a recipe and return its run; what `minigan train` does. `changes` are fields of the recipe (epochs=3).
+
+    `out` is the run's folder, by default the next free runs/RECIPE-NNN. `sample_every` and `preview_every` count
+    epochs ("2"), steps ("500steps") or are "never". `dataset`, `data_dir`, `offline`: see `load_dataset`.
+    Raises RunExistsError if `out` holds a run, ArgumentError for an impossible number, DataError and its like if the
+    images cannot be had, DeviceUnavailableError, DivergenceError. On KeyboardInterrupt, pictures are finished first.
+    """
+    if isinstance(recipe, str):
+        recipe = RECIPES[nearest("recipe", recipe, RECIPES)]
+    for field in changes:
+        nearest("field", field, asdict(recipe))
+    recipe = replace(recipe, **changes)
+    if not isinstance(seed, int) or seed < 0:
+        raise ArgumentError(f"seed must be a whole number that is not negative, got {seed}")
+    every = Every.parse("sample_every", sample_every), Every.parse("preview_every", preview_every)
+    if out is not None:
+        check_free(Path(out))
+    device = choose_device(device, say)
+    data = load_dataset(dataset, count=recipe.images, data_dir=data_dir, offline=offline, say=say)
+    trainer = Trainer(recipe, data.images, seed=seed, device=device)
+    folder = claim_run(out if out is None else Path(out), recipe.name)
+    write_config(folder, trainer, data)
+    say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']} into {folder}")
+    return train(folder, trainer, *every, say)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    epochs: int | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    device: str | None = None,
+    sample_every: str = "1",
+    preview_every: str = "100steps",
+    say: Callable[[str], None] = print,
+) -> Run:
+    """Go on with a run from its newest checkpoint, to the bit as if it had never stopped (on the same device).
+
+    `epochs` is the new total. The recipe, the seed and the images are the run's own and cannot be changed.
+    Raises as `start`; RunMissingError or CheckpointError if the run cannot be read, DataError if its images are no
+    longer the same, ArgumentError if it is already trained to the end.
+    """
+    run = Run(folder)
+    every = Every.parse("sample_every", sample_every), Every.parse("preview_every", preview_every)
+    recipe = run.recipe if epochs is None else replace(run.recipe, epochs=epochs)
+    if recipe.epochs <= run.epoch:
+        raise ArgumentError(
+            f"{run.folder} has been trained for {run.epoch} epochs; for more: minigan train --resume {run.folder} "
+            f"--epochs {2 * run.epoch}"
+        )
+    device = choose_device(device or run.config["device"], say)
+    data = load_recorded(run.dataset, data_dir=data_dir, offline=offline, say=say)
+    trainer = Trainer(recipe, data.images, seed=run.seed, device=device)
+    header = load_checkpoint(run.checkpoint, trainer.networks, trainer.optimizers)
+    trainer.step, trainer.epoch = header["step"], header["epoch"]
+    if trainer.step != trainer.epoch * len(trainer.batches):
+        raise CheckpointError(f"{run.checkpoint} is not from an epoch's end (step {trainer.step})")
+    trainer.history = [row for row in run.metrics() if row["step"] <= trainer.step]
+    write_config(run.folder, trainer, data)
+    say(f"Going on with {run.folder} ({recipe.name} on {data.record['name']}) after epoch {trainer.epoch}")
+    return train(run.folder, trainer, *every, say)
+
+
+def train(folder: Path, trainer: Trainer, sample_every: Every, preview_every: Every, say: Callable[[str], None]) -> Run:
+    """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
+    run = Run(folder)
+    # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
+    watchers = [
+        MetricsLog(folder),
+        Pictures(folder / "samples", sample_every),
+        Watch(preview_every),
+        Checkpoints(folder / "checkpoints"),
+    ]
+    try:
+        trainer.fit(watchers)
+    except KeyboardInterrupt:
+        say(f"Stopped in epoch {trainer.epoch + 1}; what is saved is the end of epoch {run.epoch}.")
+        say(f"Go on from there: minigan train --resume {folder}")
+        raise
+    say(f"Draw more: minigan sample {folder}. Train on: minigan train --resume {folder} --epochs {2 * trainer.epoch}")
+    say(
+        f"Everything is in {folder}: samples/ (epoch-{trainer.epoch:04d}.png, samples.gif, interpolation.png, "
+        "curves.png), checkpoints/, metrics.jsonl"
+    )
+    return run
+
+
+def choose_device(device: str, say: Callable[[str], None]) -> str:
+    """The device to run on, "cpu" or "gpu"; says why if "auto" means the CPU."""
+    device, reason = resolve_device(device)
+    if reason:
+        say(reason)
+    return device
+
+
+def check_free(out: Path) -> None:
+    """Raise RunExistsError if `out` holds a run, or what is left of one."""
+    if (out / "config.json").exists():
+        raise RunExistsError(
+            f"{out} already holds a run; go on with it: minigan train --resume {out}, or give another --out"
+        )
+    if any((out / part).exists() for part in ("metrics.jsonl", "checkpoints")):
+        raise RunExistsError(f"{out} already holds what is left of a run; give another --out, or move that away")
+
+
+def claim_run(out: Path | None, name: str) -> Path:
+    """Make the run's folder: `out`, or the next free `runs/NAME-NNN`. No other run can claim the same."""
+    if out is None:
+        numbers = [int(n) for p in Path("runs").glob(f"{name}-*") if (n := p.name.removeprefix(f"{name}-")).isdecimal()]
+        out = Path("runs") / f"{name}-{max(numbers, default=0) + 1:03d}"
+    check_free(out)
+    try:
+        (out / "checkpoints").mkdir(parents=True)
+    except FileExistsError:
+        raise RunExistsError(f"{out} has just been taken by another run; start again") from None
+    (out / "samples").mkdir(exist_ok=True)
+    return out
+
+
+def write_config(folder: Path, trainer: Trainer, data: Dataset) -> None:
+    """RUN/config.json: everything that decides the run, and where its data came from."""
+    config = {
+        "recipe": trainer.recipe.name,
+        "fields": asdict(trainer.recipe),
+        "seed": trainer.seed,
+        "device": trainer.device,
+        "dataset": data.record,
+        "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
+    }
+    write_atomically(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())

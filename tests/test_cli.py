@@ -1,0 +1,285 @@
+"""The command line, as a user meets it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minigan
+from minigan import cli
+from minigan.recipes import RECIPES
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path_factory, monkeypatch):
+    """A cache and a working folder of the test's own, and no MNIST."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("MINIGAN_DATA", raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+def picture(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """A smoke run, made once."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        cli.main(["train", "flux-mlp", "--smoke", "--epochs", "2", "--dataset", "glyphs", "--out", str(run)])
+    return run
+
+
+def test_sampling_writes_an_array_or_a_sheet(finished_run, capsys):
+    cli.main(["sample", str(finished_run), "--count", "7", "--out", "x.npy"])
+    images = np.load("x.npy")
+    assert (images.shape, images.dtype) == ((7, 28, 28), np.uint8)
+    cli.main(["sample", str(finished_run), "--count", "7", "--out", "same.npy"])
+    np.testing.assert_array_equal(images, np.load("same.npy"))
+    cli.main(["sample", str(finished_run), "--count", "7", "--out", "other.npy", "--seed", "1"])
+    assert not np.array_equal(images, np.load("other.npy"))
+    older = finished_run / "checkpoints" / "epoch-0001.safetensors"
+    older.write_bytes(b"the newest is what counts")
+    cli.main(["sample", str(finished_run), "--out", "x.png"])
+    older.unlink()
+    assert picture("x.png").shape == (302, 302)
+    assert "Wrote 100 images to x.png" in capsys.readouterr().out
+
+
+def test_without_out_runs_are_numbered(capsys):
+    for _ in range(2):
+        cli.main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
+    assert sorted(p.name for p in Path("runs").iterdir()) == ["pytorch-mlp-001", "pytorch-mlp-002"]
+
+
+def test_without_mnist_auto_trains_on_glyphs_and_says_so(capsys):
+    cli.main(["train", "pytorch-mlp", "--smoke", "--device", "cpu"])
+    out = capsys.readouterr().out
+    assert "Training on glyphs" in out
+    assert "MINIGAN_DATA" in out
+
+
+MISTAKES = [
+    (["trian"], "unknown command 'trian'; did you mean train?"),
+    (["fly"], "unknown command 'fly'; known: train, sample, recipes, info"),
+    (["train", "flux-mpl"], "unknown recipe 'flux-mpl'; did you mean flux-mlp?"),
+    (["train", "flux-mlp", "--epohcs", "3"], "unknown flag '--epohcs'; did you mean --epochs?"),
+    (["train", "flux-mlp", "--epochs", "many"], "--epochs"),
+    (["train", "flux-mlp", "--epochs", "0"], "epochs must be at least 1, got 0"),
+    (["train", "flux-mlp", "--g-loss", "wasserstein"], "invalid choice 'wasserstein'"),
+    (["train", "flux-mlp", "--seed", "-1"], "seed"),
+    (["train", "flux-mlp", "--dataset", "mnist", "--data-dir", "nowhere"], "there is no folder nowhere"),
+    (["train", "flux-mlp", "--dataset", "mnist", "--offline"], "give --data-dir DIR (or MINIGAN_DATA=DIR)"),
+    (["train", "flux-mlp", "--dataset", "minst"], "unknown dataset 'minst'; did you mean mnist?"),
+    (["train", "flux-mlp", "--sample-every", "often"], "sample_every must be like 5 (epochs), 500steps or never"),
+    (["train", "flux-mlp", "--preview-every", "-3"], "preview"),
+    (["train", "--resume"], "--resume needs the folder of a run"),
+    (["train", "--resume", "nowhere"], "nowhere is not a run: there is no config.json in it"),
+    (["train", "--resume", "RUN"], "has been trained for 2 epochs; for more: minigan train --resume"),
+    (["train", "--resume", "RUN", "--lr-g", "1"], "unknown flag '--lr-g'"),
+    (["train", "--resume", "RUN", "--epochs", "1"], "has been trained for 2 epochs"),
+    (["train", "--average", "1.5", "--smoke"], "average must be a decay in [0, 1)"),
+    (["recipes", "all"], "minigan recipes takes no arguments, got all"),
+    (["info", "--verbose"], "minigan info takes no arguments, got --verbose"),
+    (["train", "flux-mlp", "--smoke", "--lr-d", "0"], "learning rate above 0, got 0.0"),
+    (["train", "flux-mlp", "--smoke", "--out", "/proc/nothing"], "nothing"),
+    (["sample"], "which run?"),
+    (["sample", "nowhere"], "nowhere is not a run: there is no config.json in it"),
+    (["sample", "RUN", "--count", "0"], "--count must lie between 1 and 1,000,000, got 0"),
+    (["train", "flux-mlp", "--data-dir", "nowhere"], "nowhere"),
+    (
+        ["train", "flux-mlp", "--smoke", "--dataset", "glyphs", "--batch-size", "10000000000"],
+        "from 1 to the 200 images",
+    ),
+    (["train", "flux-mlp", "--smoke", "--dataset", "glyphs", "--update", "simultaneous"], "--d-batching separate"),
+    (["train", "flux-mlp", "--data_dir", "x", "--epochs", "many"], "--epochs"),
+    (["sample", "RUN", "--count", "100000000"], "--count must lie between 1 and 1,000,000"),
+    (["sample", "RUN", "--out", "x.jpg"], "must end in .png (a sheet) or .npy (an array), got x.jpg"),
+    (["sample", "RUN", "--cuont", "3"], "did you mean --count?"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_a_users_mistake_is_one_line_and_exit_code_2(args, message, finished_run, capsys):
+    args = [str(finished_run) if a == "RUN" else a for a in args]
+    with pytest.raises(SystemExit) as stop:
+        cli.main(args)
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.startswith("minigan: ")
+    assert err.count("\n") == 1
+
+
+def test_a_gpu_that_is_not_there_fails_with_the_reason_when_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr("minigan.backend.why_no_gpu", lambda: "no driver")
+    with pytest.raises(SystemExit):
+        cli.main(["train", "flux-mlp", "--smoke", "--device", "gpu"])
+    assert capsys.readouterr().err == "minigan: device 'gpu' cannot be used: no driver\n"
+    assert not Path("runs").exists()
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(finished_run, capsys):
+    before = {p: p.read_bytes() for p in finished_run.rglob("*") if p.is_file()}
+    with pytest.raises(SystemExit):
+        cli.main(["train", "flux-mlp", "--smoke", "--dataset", "glyphs", "--out", str(finished_run)])
+    assert "already holds a run" in capsys.readouterr().err
+    assert before == {p: p.read_bytes() for p in finished_run.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("damage", ["config", "recipe", "fields", "checkpoint", "no checkpoint"])
+def test_a_damaged_run_cannot_be_sampled_and_says_why(finished_run, tmp_path, damage, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    checkpoint = run / "checkpoints" / "epoch-0002.safetensors"
+    config = (run / "config.json").read_text()
+    if damage == "config":
+        (run / "config.json").write_text(config[:50])
+    elif damage == "recipe":
+        (run / "config.json").write_text(config.replace('"flux-mlp"', '"fluks-mlp"'))
+    elif damage == "fields":
+        (run / "config.json").write_text(json.dumps({**json.loads(config), "fields": None}))
+    elif damage == "checkpoint":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-10])
+    else:
+        checkpoint.unlink()
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["sample", str(run)])
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert ("checkpoint" if "checkpoint" in damage else "config.json") in err
+
+
+def test_ctrl_c_exits_130_and_says_what_is_saved_and_how_to_go_on(monkeypatch, capsys):
+    def interrupted(self, *args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minigan.train.Trainer.train_epoch", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
+    assert stop.value.code == 130
+    said = capsys.readouterr()
+    assert "Stopped in epoch 1; what is saved is the end of epoch 0." in said.out
+    assert "minigan train --resume runs/pytorch-mlp-001" in said.out
+    assert said.err == "minigan: interrupted\n"
+
+
+def test_an_interrupted_run_goes_on_by_the_printed_command(capsys):
+    cli.main(["train", "--smoke", "--dataset", "glyphs"])
+    cli.main(["train", "--resume", "runs/quick-mlp-001", "--epochs", "2"])
+    out = capsys.readouterr().out
+    assert "Going on with runs/quick-mlp-001 (quick-mlp on glyphs) after epoch 1" in out
+    assert Path("runs/quick-mlp-001/checkpoints/epoch-0002.safetensors").exists()
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--smoke", "--dataset", "glyphs", "--out", "runs/quick-mlp-001"])
+    assert "minigan train --resume runs/quick-mlp-001" in capsys.readouterr().err
+
+
+def test_without_a_recipe_the_default_is_trained_and_the_last_line_says_where_everything_is(capsys):
+    cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Everything is in runs/quick-mlp-001: ")
+    for name in ("epoch-0001.png", "samples.gif", "interpolation.png", "curves.png", "checkpoints/", "metrics.jsonl"):
+        assert name in last
+
+
+def test_a_full_disk_is_one_line_with_the_file(monkeypatch, capsys):
+    def full(fd):
+        raise OSError(28, "No space left on device", "x.safetensors")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "minigan: No space left on device: x.safetensors\n"
+
+
+def test_output_cut_off_by_head_is_no_traceback(tmp_path):
+    command = f"{sys.executable} -m minigan recipes | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("env", [{"PYTHONIOENCODING": "ascii"}, {"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=str)
+def test_a_terminal_that_knows_little_is_no_error(env):
+    command = [sys.executable, "-m", "minigan", "train", "--smoke", "--offline", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Everything is in runs/quick-mlp-001" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_help_and_version_are_for_reading(capsys):
+    cli.main([])
+    assert "minigan train [RECIPE]" in capsys.readouterr().out
+    cli.main(["--version"])
+    assert capsys.readouterr().out == f"minigan {minigan.__version__}\n"
+    for command in (["train"], ["train", "flux-mlp"], ["train", "--resume", "x"], ["sample"], ["recipes"], ["info"]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main([*command, "--help"])
+        assert stop.value.code == 0
+        assert "minigan" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["train", "flux-mlp", "--help"])
+    out = capsys.readouterr().out
+    assert "--lr-d" in out
+    assert "Adam's learning rate" in out
+
+
+def test_recipes_lists_every_recipe_with_its_sizes_and_source(capsys):
+    cli.main(["recipes"])
+    lines = capsys.readouterr().out.splitlines()
+    for name, recipe in RECIPES.items():
+        (line,) = [line for line in lines if line.startswith(name)]
+        G, D = recipe.networks(np.random.default_rng(0))
+        for part in (f"{G.params.size:,}", f"{D.params.size:,}", recipe.source):
+            assert part in line
+    assert "quick-mlp (the default)" in "".join(lines)
+
+
+def test_info_says_what_decides_how_minigan_runs(monkeypatch, capsys):
+    monkeypatch.setattr("minigan.info.why_no_gpu", lambda: "no driver")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    cli.main(["info"])
+    out = capsys.readouterr().out
+    for part in (minigan.__version__, np.__version__, "threads", "kernel", "OPENBLAS_CORETYPE=Haswell", "no driver"):
+        assert part in out
+    assert "mnist" in out
+    monkeypatch.setenv("MINIGAN_DATA", "/no/such/folder")
+    cli.main(["info"])
+    assert "there is no folder /no/such/folder (from MINIGAN_DATA)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("installed", "cuda", "said"),
+    [
+        ({}, 0, "not installed; no NVIDIA driver is found here"),
+        ({}, 12, "-m pip install cupy-cuda12x"),
+        ({}, 13, "-m pip install cupy-cuda13x"),
+        ({"cupy-cuda12x": "13.6.0"}, 12, "cupy-cuda12x 13.6.0"),
+        ({"cupy-cuda12x": "13.6.0", "cupy-cuda13x": "13.6.0"}, 12, "one disturbs the other"),
+    ],
+)
+def test_info_says_which_cupy_to_install_or_that_two_disturb_each_other(monkeypatch, installed, cuda, said):
+    from minigan import info
+
+    monkeypatch.setattr(info, "version", lambda name: installed.get(name, "not installed"))
+    monkeypatch.setattr(info, "driver_cuda", lambda: cuda)
+    assert said in info.cupy()
+
+
+def test_importing_minigan_loads_no_plotting_no_gpu_and_no_network():
+    code = "import sys, minigan.train, minigan.gradcheck; print([m for m in sys.modules if m in sys.argv[1:]])"
+    heavy = ["matplotlib", "cupy", "PIL", "tyro", "safetensors", "rich", "pooch", "urllib.request", "socket"]
+    loaded = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"

@@ -1,0 +1,376 @@
+"""MNIST and its like: found on disk, downloaded from mirrors that misbehave, or replaced by glyphs."""
+
+import gc
+import gzip
+import hashlib
+import http.server
+import os
+import socket
+import struct
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from minigan.data import download, mnist
+from minigan.data.datasets import load_dataset, load_recorded
+from minigan.errors import ArgumentError, DataError, DataMissingError, DownloadError
+
+# requests leaves the socket of a response that nobody finished reading to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+PUBLISHED = dict(mnist.SETS)  # as they are, before conftest.py makes their mirrors unreachable
+REAL = os.environ.get("MINIGAN_DATA")  # read before a fixture takes it away
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 28, 28), dtype=np.uint8)
+LABELS = np.array([3, 4], np.uint8)
+
+
+def idx(array):
+    codes = {"uint8": 0x08, "float32": 0x0D}
+    head = bytes([0, 0, codes[array.dtype.name], array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+CONTENT = {
+    f"{mnist.TRAIN_IMAGES}.gz": gzip.compress(idx(IMAGES)),
+    f"{mnist.TRAIN_LABELS}.gz": gzip.compress(idx(LABELS)),
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache of the test's own, and no folder of the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MINIGAN_DATA", raising=False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "cache" / "minigan"
+
+
+def listing(cache):
+    return [path.name for path in (cache / "mnist").iterdir()]
+
+
+class Mirror:
+    """A web server on this machine; `behaviour(handler, name)` answers each request."""
+
+    def __init__(self, behaviour):
+        self.asked = asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                behaviour(self, self.path.split("/")[-1])
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+
+
+def send(handler, body, *, code=200, length=None):
+    handler.send_response(code)
+    handler.send_header("Content-Length", str(len(body) if length is None else length))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def good(handler, name):
+    send(handler, CONTENT[name])
+
+
+def page_503(handler, name):
+    send(handler, b"<html>Service Unavailable</html>", code=503)
+
+
+def page_instead_of_data(handler, name):
+    send(handler, b"<html>Please log in to the hotel's network</html>")
+
+
+def cut_off(handler, name):
+    send(handler, CONTENT[name][:100], length=len(CONTENT[name]))
+
+
+def silent(handler, name):
+    time.sleep(3)
+
+
+def a_byte_at_a_time(handler, name):
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(CONTENT[name][:1100])
+    for byte in CONTENT[name][1100:1160]:
+        handler.wfile.write(bytes([byte]))
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def mirrors(monkeypatch):
+    """Makes mirrors of the given behaviours, and tells the library that they, with our two images, are MNIST."""
+    running = []
+    monkeypatch.setattr(download, "PATIENCE", 0.6)
+    monkeypatch.setattr(download, "STALL", 0.4)
+
+    def make(*behaviours):
+        running.extend(Mirror(b) for b in behaviours)
+        files = tuple(
+            mnist.File(
+                name.removesuffix(".gz"),
+                len(data),
+                hashlib.sha256(data).hexdigest(),
+                hashlib.sha256(gzip.decompress(data)).hexdigest(),
+            )
+            for name, data in CONTENT.items()
+        )
+        published = mnist.Published(tuple(m.url for m in running), files, files)
+        monkeypatch.setitem(mnist.SETS, "mnist", published)
+        return running
+
+    yield make
+    for mirror in running:
+        mirror.server.shutdown()
+        mirror.server.server_close()
+    gc.collect()
+
+
+def put(folder, *, plain=False):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in CONTENT.items():
+        path = folder / (name.removesuffix(".gz") if plain else name)
+        path.write_bytes(gzip.decompress(data) if plain else data)
+
+
+# From disk -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sub", ["", "mnist"])
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("by", ["flag", "environment"])
+def test_mnist_is_found_in_the_users_folder_without_asking_a_network(tmp_path, mirrors, monkeypatch, sub, plain, by):
+    (mirror,) = mirrors(good)
+    put(tmp_path / "mine" / sub, plain=plain)
+    if by == "environment":
+        monkeypatch.setenv("MINIGAN_DATA", str(tmp_path / "mine"))
+    images, labels = mnist.load_mnist(data_dir=tmp_path / "mine" if by == "flag" else None)
+    np.testing.assert_array_equal(images, IMAGES)
+    assert labels.tolist() == [3, 4]
+    assert mirror.asked == []
+
+
+def test_a_damaged_file_in_the_users_folder_is_an_error_and_stays(tmp_path, mirrors):
+    mirrors(good)
+    put(tmp_path / "mine")
+    bad = tmp_path / "mine" / f"{mnist.TRAIN_IMAGES}.gz"
+    bad.write_bytes(gzip.compress(idx(IMAGES + 1)))
+    for name in ("mnist", "auto"):
+        with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz has the wrong content"):
+            load_dataset(name, data_dir=tmp_path / "mine")
+    assert bad.exists()
+
+
+def test_a_folder_that_does_not_exist_is_an_error_even_for_auto(tmp_path, monkeypatch):
+    with pytest.raises(DataMissingError, match=r"there is no folder nowhere \(from --data-dir\)"):
+        load_dataset("auto", data_dir="nowhere")
+    monkeypatch.setenv("MINIGAN_DATA", "elsewhere")
+    with pytest.raises(DataMissingError, match=r"there is no folder elsewhere \(from MINIGAN_DATA\)"):
+        load_dataset("mnist")
+
+
+def test_a_split_or_set_that_does_not_exist_is_named():
+    with pytest.raises(ArgumentError, match="split is 'validation'; it must be train or test"):
+        mnist.load_mnist("validation")
+    with pytest.raises(ArgumentError, match="unknown dataset 'minst'; did you mean mnist"):
+        load_dataset("minst")
+    with pytest.raises(ArgumentError, match="known: auto, mnist, fashion-mnist, glyphs, or a folder of IDX files"):
+        load_dataset("/no/such/folder")
+
+
+@pytest.mark.skipif(not REAL, reason="MINIGAN_DATA is not set; CI sets it")
+def test_the_pinned_hashes_are_those_of_the_published_content():
+    images, labels = mnist.load_mnist("train", data_dir=REAL)
+    test_images, test_labels = mnist.load_mnist("test", data_dir=REAL)
+    assert (images.shape, labels.shape) == ((60_000, 28, 28), (60_000,))
+    assert (test_images.shape, test_labels.shape) == ((10_000, 28, 28), (10_000,))
+    assert labels[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+# From the network ----------------------------------------------------------------------------------------------------
+
+
+def test_mnist_is_downloaded_once_announced_and_kept(cache, mirrors):
+    first, second = mirrors(good, good)
+    said = []
+    np.testing.assert_array_equal(mnist.load_mnist(say=said.append)[0], IMAGES)
+    assert said[0].startswith(f"Downloading {first.url}{mnist.TRAIN_IMAGES}.gz (0.0 MB) into {cache / 'mnist'}")
+    assert len(first.asked) == 2
+    mnist.load_mnist(say=said.append)
+    mnist.load_mnist(offline=True)
+    assert (len(first.asked), second.asked, len(said)) == (2, [], 2)
+    assert sorted(listing(cache)) == sorted(CONTENT)
+
+
+@pytest.mark.parametrize(
+    "bad", [page_503, page_instead_of_data, cut_off, silent, a_byte_at_a_time], ids=lambda b: b.__name__
+)
+def test_a_bad_mirror_is_followed_by_the_next_and_leaves_nothing(cache, mirrors, bad):
+    first, second = mirrors(bad, good)
+    images, _ = mnist.load_mnist(say=lambda line: None)
+    np.testing.assert_array_equal(images, IMAGES)
+    assert first.asked
+    assert second.asked
+    time.sleep(0.1)  # for the thread that was given up to remove what it had
+    kept = {name: (cache / "mnist" / name).read_bytes() for name in listing(cache) if name in CONTENT}
+    assert kept == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (page_503, "503 Service Unavailable"),
+        (page_instead_of_data, "sent something else than the published file"),
+        (cut_off, "127.0.0.1"),
+        (silent, "no answer within 0.3 s"),
+        (a_byte_at_a_time, "only 0 bytes in 0.4 s"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_when_all_mirrors_are_bad_the_reason_and_the_remedies_are_told_and_no_file_is_kept(cache, mirrors, bad, reason):
+    mirrors(bad, bad)
+    with pytest.raises(DownloadError) as caught:
+        load_dataset("mnist", say=lambda line: None)
+    message = str(caught.value)
+    assert message.count(reason) >= (2 if reason != "127.0.0.1" else 1)
+    for part in (mnist.TRAIN_IMAGES, "--data-dir DIR", "MINIGAN_DATA=DIR", "--dataset glyphs"):
+        assert part in message
+    assert not [name for name in listing(cache) if name in CONTENT]
+
+
+def test_a_dead_network_is_given_up_within_the_stated_time(mirrors):
+    """A port that accepts connections and never answers, for both mirrors."""
+    mirrors(good)
+    with socket.create_server(("127.0.0.1", 0)) as dead:
+        url = f"http://127.0.0.1:{dead.getsockname()[1]}/"
+        mnist.SETS["mnist"] = mnist.SETS["mnist"]._replace(mirrors=(url, url))
+        began = time.monotonic()
+        said = []
+        load_dataset("auto", count=3, say=said.append)
+        # PATIENCE in all is 0.6 s here; drawing three glyphs takes a moment, too.
+        assert time.monotonic() - began < 5
+    assert said[-1].startswith("Training on glyphs")
+    assert "no answer within 0.3 s" in said[-1]
+
+
+def test_a_name_lookup_that_hangs_is_given_up_too(mirrors, monkeypatch):
+    mirrors(good)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: time.sleep(3))
+    with pytest.raises(DownloadError, match=r"no answer within 0.6 s"):
+        load_dataset("mnist", say=lambda line: None)
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(cache, mirrors):
+    mirrors(good)
+    put(cache / "mnist")
+    (cache / "mnist" / f"{mnist.TRAIN_IMAGES}.gz").write_bytes(b"<html>")
+    np.testing.assert_array_equal(mnist.load_mnist(say=lambda line: None)[0], IMAGES)
+    np.testing.assert_array_equal(mnist.load_mnist(offline=True)[0], IMAGES)
+
+
+def test_a_mirrors_file_of_the_right_hash_but_wrong_content_is_not_kept(cache, mirrors):
+    mirrors(good)
+    published = mnist.SETS["mnist"]
+    wrong = tuple(file._replace(sha256="00" * 32) for file in published.train)
+    mnist.SETS["mnist"] = published._replace(train=wrong)
+    with pytest.raises(DownloadError, match="wrong content"):
+        mnist.load_mnist(say=lambda line: None)
+    assert listing(cache) == []
+
+
+def test_offline_asks_no_network_and_says_how_to_get_mnist(mirrors):
+    (mirror,) = mirrors(good)
+    with pytest.raises(DataMissingError, match=r"nothing is downloaded with --offline; connect to a network, or give"):
+        load_dataset("mnist", offline=True)
+    said = []
+    found = load_dataset("auto", offline=True, count=3, say=said.append)
+    assert found.record["name"] == "glyphs"
+    assert len(said) == 1
+    assert "For MNIST, connect to a network, or give --data-dir DIR" in said[0]
+    assert mirror.asked == []
+
+
+def test_a_cache_that_cannot_be_written_means_glyphs_with_the_reason_or_an_error(cache, mirrors, monkeypatch):
+    mirrors(good)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.write_text("a file where the cache's folder should be")
+    said = []
+    assert load_dataset("auto", count=3, say=said.append).record["name"] == "glyphs"
+    assert str(cache) in said[-1]
+    with pytest.raises(OSError, match=r"exists|Not a directory"):
+        load_dataset("mnist", say=said.append)
+
+
+def test_a_disk_that_fills_up_leaves_no_part_of_a_file(cache, mirrors, monkeypatch):
+    def full(url, path, sha256, transfer):
+        raise OSError(28, "No space left on device", str(path))
+
+    mirrors(good)
+    monkeypatch.setattr(download, "_download", full)
+    with pytest.raises(OSError, match="No space left"):
+        load_dataset("mnist", say=lambda line: None)
+    assert listing(cache) == []
+
+
+# By name -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_set_has_two_https_mirrors_and_a_hash_for_every_file():
+    for published in PUBLISHED.values():
+        assert len(published.mirrors) == 2
+        assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in published.mirrors)
+        for file in (*published.train, *published.test):
+            assert len(file.gz_sha256) == 64
+
+
+def test_a_folder_of_idx_files_is_a_dataset_named_after_it(tmp_path):
+    folder = tmp_path / "kuzushiji"
+    folder.mkdir()
+    (folder / "README.txt").write_text("not data")
+    (folder / "k49-idx1-ubyte").write_bytes(idx(LABELS))
+    (folder / "k49-test-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(IMAGES)))
+    found = load_dataset(str(folder))
+    assert (found.record["name"], found.record["images"]) == ("kuzushiji", 2)
+    (folder / "k49-train-images.idx").write_bytes(idx(IMAGES[:1]))
+    assert load_dataset(str(folder)).record["images"] == 1
+    (folder / "more-train-images.idx").write_bytes(idx(IMAGES[:1]))
+    with pytest.raises(DataError, match=r"one IDX file of images.*k49-train-images.idx, more-train-images.idx"):
+        load_dataset(str(folder))
+
+
+@pytest.mark.parametrize("images", [IMAGES[:, :20], IMAGES.astype(np.float32)])
+def test_a_folder_with_other_images_is_refused(tmp_path, images):
+    (tmp_path / "x.idx").write_bytes(idx(np.ascontiguousarray(images)))
+    with pytest.raises(DataError, match=r"minigan's recipes draw uint8 \(N, 28, 28\)"):
+        load_dataset(str(tmp_path))
+
+
+def test_a_recorded_dataset_comes_back_or_its_change_is_an_error(tmp_path):
+    glyphs = load_dataset("glyphs", count=5)
+    np.testing.assert_array_equal(load_recorded(glyphs.record).images, glyphs.images)
+    (tmp_path / "x.idx").write_bytes(idx(IMAGES))
+    record = load_dataset(str(tmp_path)).record
+    np.testing.assert_array_equal(load_recorded(record).images, IMAGES)
+    (tmp_path / "x.idx").write_bytes(idx(IMAGES + 1))
+    with pytest.raises(DataError, match=r"trained on 2 images .* put the former back"):
+        load_recorded(record)
+
+
+def test_only_as_many_images_as_asked_for_are_given(tmp_path):
+    (tmp_path / "x.idx").write_bytes(idx(IMAGES))
+    assert len(load_dataset(str(tmp_path), count=1).images) == 1

@@ -1,0 +1,418 @@
+"""A run's folder: what training leaves, going on to the bit, and what a person sees on the way."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from minigan import callbacks, runs
+from minigan.backend import RandomStream
+from minigan.callbacks import Every, interpolate, keep_rows, read_rows, sheets
+from minigan.checkpoint import load_checkpoint
+from minigan.data.glyphs import make_glyphs
+from minigan.errors import ArgumentError, CheckpointError, DataError, DivergenceError, RunExistsError, RunMissingError
+from minigan.nn import BatchNorm, Dense, Sequential
+from minigan.progress import HEADER, Watch, clock
+from minigan.recipes import RECIPES
+from minigan.train import Callback, Trainer, average, generate
+
+SMOKE = RECIPES["quick-mlp"].smoke()  # averaged, so that every kind of state is in its checkpoints
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("MINIGAN_DATA", raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+def start(out, *, recipe=SMOKE, epochs=3, log_every=2, **options):
+    options = {"dataset": "glyphs", "device": "cpu", "say": lambda line: None, **options}
+    return runs.start(recipe, out=out, epochs=epochs, log_every=log_every, **options)
+
+
+def resume(out, **options):
+    return runs.resume(out, **{"say": lambda line: None, **options})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of three epochs that was never stopped."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        return start(tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """A copy of it that may be spoilt."""
+    return runs.Run(shutil.copytree(whole.folder, tmp_path / "copy"))
+
+
+def contents(run):
+    """Every file of a run that is decided by its seed, and its bytes; the pause of a resumed run shows in the rest."""
+    files = (path for path in run.folder.rglob("*") if path.is_file() and path.name != "timing.jsonl")
+    return {str(path.relative_to(run.folder)): path.read_bytes() for path in files}
+
+
+def test_a_run_leaves_the_folder_that_is_documented(whole):
+    files = sorted(str(p.relative_to(whole.folder)) for p in whole.folder.rglob("*") if p.is_file())
+    assert files == [
+        "checkpoints/epoch-0003.safetensors",
+        "config.json",
+        "metrics.jsonl",
+        *(f"samples/{name}" for name in ("curves.png", *(f"epoch-000{i}.png" for i in range(4)))),
+        *(f"samples/{name}" for name in ("interpolation.png", "real.png", "samples.gif")),
+        "timing.jsonl",
+    ]
+    assert (whole.config["recipe"], whole.seed, whole.recipe.epochs, whole.epoch) == ("quick-mlp", 0, 3, 3)
+    assert {k: whole.dataset[k] for k in ("name", "seed", "images")} == {"name": "glyphs", "seed": 0, "images": 200}
+    rows = whole.metrics()
+    assert [row["step"] for row in rows] == [2, 4, 6, 7, 8, 10, 12, 14, 16, 18, 20, 21]
+    assert [row["epoch"] for row in rows] == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3]
+    assert "seconds" not in rows[0]
+    timing = read_rows(whole.folder / "timing.jsonl")
+    assert [row["step"] for row in timing] == [row["step"] for row in rows]
+    with Image.open(whole.folder / "samples" / "real.png") as sheet:
+        assert np.median(np.asarray(sheet)) == 0, "the background of the real digits is not black"
+
+
+def test_the_same_call_leaves_the_same_bits_and_another_seed_others(whole, tmp_path):
+    assert contents(start(tmp_path / "again")) == contents(whole)
+    other = contents(start(tmp_path / "other", seed=1))
+    assert other["metrics.jsonl"] != contents(whole)["metrics.jsonl"]
+
+
+# Going on ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_resumed_from_an_epochs_end_is_to_the_bit_the_run_that_was_never_stopped(whole, tmp_path):
+    start(tmp_path / "run", epochs=1)
+    assert contents(resume(tmp_path / "run", epochs=3)) == contents(whole)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_every_recipe_resumes_to_the_bit(recipe, tmp_path):
+    straight = start(tmp_path / "straight", recipe=recipe.smoke(), epochs=2, log_every=0)
+    start(tmp_path / "stopped", recipe=recipe.smoke(), epochs=1, log_every=0)
+    assert contents(resume(tmp_path / "stopped", epochs=2)) == contents(straight)
+
+
+class Stop(Callback):
+    """Presses Ctrl-C after a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def step_end(self, trainer):
+        if trainer.step == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step", [1, 9, 20])
+def test_a_run_interrupted_within_an_epoch_ends_cleanly_and_goes_on_to_the_same_bits(
+    whole, tmp_path, monkeypatch, step
+):
+    real = Trainer.fit
+    said = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", lambda self, watchers: real(self, [*watchers, Stop(step)]))
+        with pytest.raises(KeyboardInterrupt):
+            start(tmp_path / "run", say=said.append)
+    assert said[-1] == f"Go on from there: minigan train --resume {tmp_path / 'run'}"
+    for name in ("samples.gif", "interpolation.png"):
+        with Image.open(tmp_path / "run" / "samples" / name) as image:
+            image.load()
+    assert contents(resume(tmp_path / "run")) == contents(whole)
+
+
+def test_rows_behind_the_checkpoint_and_a_half_written_one_are_cut_off(whole, tmp_path):
+    run = start(tmp_path / "run", epochs=1)
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 8, "epoch": 1, "d_loss": 99}\n{"step": 10, "ep')
+    (run.folder / "timing.jsonl").unlink()
+    assert contents(resume(run.folder, epochs=3)) == contents(whole)
+
+
+def test_time_goes_on_where_it_stopped(copy):
+    before = read_rows(copy.folder / "timing.jsonl")
+    (copy.folder / "timing.jsonl").write_text(
+        "".join(json.dumps({**row, "seconds": row["seconds"] + 1000}) + "\n" for row in before)
+    )
+    resume(copy.folder, epochs=4)
+    seconds = [row["seconds"] for row in read_rows(copy.folder / "timing.jsonl")]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] > 1000
+
+
+def test_a_resumed_run_keeps_its_recipe_its_seed_and_its_images(copy):
+    run = resume(copy.folder, epochs=4)
+    assert run.config["fields"] == {**copy.config["fields"], "epochs": 4}
+    assert (run.seed, run.dataset) == (copy.seed, copy.dataset)
+
+
+def test_a_finished_run_says_how_to_train_it_for_longer(whole):
+    with pytest.raises(ArgumentError, match=r"trained for 3 epochs; for more: .* --resume .*whole --epochs 6"):
+        resume(whole.folder)
+
+
+def test_images_that_have_changed_are_refused(copy):
+    config = json.loads((copy.folder / "config.json").read_text())
+    config["dataset"]["sha256"] = "00" * 32
+    (copy.folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match="put the former back"):
+        resume(copy.folder, epochs=4)
+
+
+@pytest.mark.parametrize("name", ["g_optimizer.m", "d_optimizer.v", "average.0.Dense.W"])
+def test_a_checkpoint_without_the_whole_state_is_refused_and_nothing_is_touched(copy, name):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    with safe_open(copy.checkpoint, framework="numpy") as file:
+        document = json.loads(file.metadata()["minigan"])
+        tensors = {key: file.get_tensor(key) for key in file.keys() if key != name}  # noqa: SIM118
+    del document["sha256"][name]
+    save_file(tensors, copy.checkpoint, metadata={"minigan": json.dumps(document)})
+    trainer = Trainer(copy.recipe, make_glyphs(200)[0], seed=5)
+    before = trainer.G.params.copy()
+    with pytest.raises(CheckpointError, match=name.split(".")[0] if "optimizer" in name else "0.Dense.W"):
+        load_checkpoint(copy.checkpoint, trainer.networks, trainer.optimizers)
+    np.testing.assert_array_equal(trainer.G.params, before)
+    assert trainer.g_optimizer.steps == 0
+
+
+def test_a_diverged_run_is_an_error_that_leaves_the_last_good_checkpoint(copy, monkeypatch):
+    def diverge(self, means):
+        raise DivergenceError("d_loss is NaN")
+
+    monkeypatch.setattr(Trainer, "row", diverge)
+    with pytest.raises(DivergenceError):
+        resume(copy.folder, epochs=4)
+    assert copy.epoch == 3
+    assert copy.sample(3).shape == (3, 28, 28)
+
+
+# The folder ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_holds_a_run_is_left_alone_and_the_resume_command_printed(whole):
+    before = contents(whole)
+    with pytest.raises(RunExistsError, match=f"go on with it: minigan train --resume {whole.folder}, or give another"):
+        start(whole.folder)
+    assert contents(whole) == before
+
+
+@pytest.mark.parametrize("left", ["metrics.jsonl", "checkpoints/epoch-0001.safetensors"])
+def test_a_folder_with_anything_left_of_a_run_is_left_alone(tmp_path, left):
+    (tmp_path / left).parent.mkdir(exist_ok=True)
+    (tmp_path / left).write_text("precious")
+    with pytest.raises(RunExistsError, match="what is left of a run"):
+        start(tmp_path)
+    assert (tmp_path / left).read_text() == "precious"
+
+
+def test_two_runs_never_share_a_folder():
+    Path("runs/x-1000").mkdir(parents=True)
+    first, second = runs.claim_run(None, "x"), runs.claim_run(None, "x")
+    assert (first.name, second.name) == ("x-1001", "x-1002")
+    with pytest.raises(RunExistsError):
+        runs.claim_run(first, "x")
+
+
+def test_an_impossible_option_is_named_before_anything_is_made(tmp_path):
+    for changes, match in (
+        ({"seed": -1}, "seed must be"),
+        ({"sample_every": "often"}, "sample_every must be like"),
+        ({"epohcs": 3}, "unknown field 'epohcs'; did you mean epochs"),
+        ({"recipe": "flux"}, "unknown recipe 'flux'; did you mean flux-mlp"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            start(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_samples_come_from_the_averaged_generator_of_the_newest_checkpoint(copy):
+    G = copy.recipe.networks(np.random.default_rng(0))[0]
+    load_checkpoint(copy.checkpoint, {"average": G})
+    np.testing.assert_array_equal(copy.generator().params, G.params)
+    load_checkpoint(copy.checkpoint, {"G": G})
+    assert not np.array_equal(copy.generator().params, G.params)
+    images = copy.sample(7)
+    assert (images.shape, images.dtype) == ((7, 28, 28), np.uint8)
+    np.testing.assert_array_equal(images, copy.sample(7))
+    assert not np.array_equal(images, copy.sample(7, seed=1))
+    copy.checkpoint.unlink()
+    with pytest.raises(RunMissingError, match="holds no checkpoint"):
+        copy.sample()
+
+
+def test_a_run_and_a_network_show_themselves_in_a_notebook(whole):
+    shown = whole._repr_html_()
+    assert shown.count("data:image/png;base64,") == 2  # samples and curves
+    assert "quick-mlp on 200 images of glyphs, seed 0, after 3 of 3 epochs" in shown
+    table = whole.generator()._repr_html_()
+    assert table.count("<tr>") == 2 + 6 + 1
+    assert "<th>parameters</th>" in table
+    assert "784" in table
+    assert "Tanh()" in table
+
+
+# The average ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_average_follows_its_formula_for_parameters_and_buffers():
+    def network(value):
+        net = Sequential([Dense(3), BatchNorm()], (2,), rng=np.random.default_rng(0))
+        net.params[...], net.buffers[...] = value, 10 * value
+        return net
+
+    averaged, version = network(0.0), 0
+    for steps, decay in ((1, 2 / 11), (8, 0.5), (10**6, 0.999)):
+        before, other = averaged.params.copy(), network(1.0)
+        average(averaged, other, 0.999, steps)
+        np.testing.assert_allclose(averaged.params, decay * before + (1 - decay), rtol=1e-6)
+        np.testing.assert_allclose(averaged.buffers, 10 * averaged.params[0], rtol=1e-6)
+        assert averaged.version > version
+        version = averaged.version
+
+
+def test_the_average_moves_with_g_only_and_costs_it_nothing():
+    images = make_glyphs(200)[0]
+    averaged = Trainer(SMOKE, images).fit()
+    plain = Trainer(runs.replace(SMOKE, average=0.0), images).fit()
+    np.testing.assert_array_equal(averaged.G.params, plain.G.params)
+    assert plain.average is plain.G
+    assert not np.array_equal(averaged.average.params, averaged.G.params)
+    warming = Trainer(runs.replace(SMOKE, d_warmup=100), images).fit()
+    np.testing.assert_array_equal(warming.average.params, warming.G.params)
+
+
+# Pictures ------------------------------------------------------------------------------------------------------------
+
+
+def test_how_often_is_counted_in_epochs_or_steps():
+    assert Every.parse("x", "3") == Every.parse("x", "3epochs") == Every(3, steps=False)
+    assert Every.parse("x", "500steps") == Every.parse("x", "500 steps") == Every(500, steps=True)
+    assert [n for n in range(7) if Every(3, steps=True).step_due(n)] == [0, 3, 6]
+    assert [n for n in range(7) if Every(3, steps=False).epoch_due(n)] == [0, 3, 6]
+    never = Every.parse("x", "never")
+    assert not any(never.step_due(n) or never.epoch_due(n) for n in range(5))
+    assert not Every(3, steps=True).epoch_due(3)
+    for text in ("", "x", "-1", "1.5", "0steps", "5 minutes"):
+        with pytest.raises(ArgumentError, match="sample_every must be like 5"):
+            Every.parse("sample_every", text)
+
+
+def test_sheets_may_come_between_epochs_and_the_animation_shows_them_in_order(tmp_path):
+    run = start(tmp_path / "run", epochs=2, sample_every="5steps")
+    found = [path.name for path in sheets(run.folder / "samples", 7)]
+    steps = ["step-0000005.png", "step-0000010.png"]
+    assert found == ["epoch-0000.png", *steps, "epoch-0002.png"]
+    with Image.open(run.folder / "samples" / "samples.gif") as gif:
+        assert gif.n_frames == 4
+        assert gif.size == (302, 302)
+    never = start(tmp_path / "never", sample_every="never")
+    assert [path.name for path in sheets(never.folder / "samples", 7)] == ["epoch-0000.png", "epoch-0003.png"]
+
+
+def test_sheets_show_the_average_on_the_fixed_latents(whole):
+    trainer = Trainer(whole.recipe, make_glyphs(200)[0])
+    load_checkpoint(whole.checkpoint, trainer.networks)
+    drawn = callbacks.to_pixels(trainer, generate(trainer.average, trainer.preview_latents(100)))
+    with Image.open(whole.folder / "samples" / "epoch-0003.png") as sheet:
+        np.testing.assert_array_equal(np.asarray(sheet)[2:30, 2:30], drawn[0])
+        np.testing.assert_array_equal(np.asarray(sheet)[272:300, 272:300], drawn[99])
+
+
+@pytest.mark.parametrize("sphere", [True, False])
+def test_interpolation_goes_from_each_latent_to_the_next(sphere):
+    z = RandomStream(0, "preview").normal((3, 64))
+    path = interpolate(z, 5, sphere=sphere).reshape(2, 5, 64)
+    np.testing.assert_allclose(path[:, 0], z[:2], atol=1e-5)
+    np.testing.assert_allclose(path[:, -1], z[1:], atol=1e-5)
+    middle = np.linalg.norm(path[:, 2], axis=-1)
+    ends = np.linalg.norm(z, axis=-1)
+    if sphere:  # on the arc the middle is as long as the ends
+        np.testing.assert_allclose(middle, (ends[:-1] + ends[1:]) / 2, rtol=0.05)
+    else:
+        np.testing.assert_allclose(path[:, 2], (z[:-1] + z[1:]) / 2, atol=1e-6)
+
+
+def test_interpolation_between_equal_latents_stays_where_it_is():
+    z = np.ones((2, 8), np.float32)
+    np.testing.assert_allclose(interpolate(z, 4, sphere=True), np.ones((4, 8)), atol=0.01)
+
+
+def test_rows_are_read_up_to_the_first_that_is_not_whole(tmp_path):
+    path = tmp_path / "x.jsonl"
+    assert read_rows(path) == []
+    path.write_text('{"step": 1}\n{"step": 2}\n{"st\n{"step": 4}\n')
+    assert read_rows(path) == [{"step": 1}, {"step": 2}]
+    keep_rows(path, 1)
+    assert path.read_text() == '{"step": 1}\n'
+
+
+# In the terminal -----------------------------------------------------------------------------------------------------
+
+
+def watched(preview="3steps", **console):
+    """What a run of two epochs writes to a console of the given kind."""
+    options = {"width": 80, "height": 24, "color_system": "truecolor", "legacy_windows": False, **console}
+    screen = Console(file=io.StringIO(), highlight=False, _environ={"TERM": "xterm"}, **options)
+    trainer = Trainer(runs.replace(SMOKE, epochs=2), make_glyphs(200)[0])
+    trainer.fit([Watch(Every.parse("preview_every", preview), screen)])
+    return screen.file.getvalue()
+
+
+def test_in_a_file_there_is_a_plain_line_per_epoch_under_a_header():
+    out = watched(force_terminal=False)
+    lines = out.splitlines()
+    assert lines[0] == HEADER
+    assert [line.split()[0] for line in lines[1:]] == ["1/2", "2/2"]
+    assert all(len(line) <= len(HEADER) < 80 for line in lines)
+    assert "\x1b" not in out
+    assert "▀" not in out
+
+
+def test_in_a_terminal_the_digits_are_drawn_in_colour_within_80_columns():
+    out = watched(force_terminal=True)
+    assert "▀" in out
+    assert "\x1b[38;2;" in out
+    widest = max(line.count("▀") for line in out.splitlines())
+    assert widest == 5 * 14 + 4
+    assert "left" in out
+    assert "▀" not in watched("never", force_terminal=True)
+    assert "━" in watched("never", force_terminal=True)
+
+
+def test_a_terminal_without_colours_shows_no_preview():
+    assert "▀" not in watched(force_terminal=True, no_color=True)
+    assert "▀" not in watched(force_terminal=True, color_system=None)
+    assert "▀" not in watched(force_terminal=True, color_system="standard")
+
+
+def test_a_narrow_or_low_terminal_shows_fewer_digits():
+    narrow = watched(force_terminal=True, width=40)
+    assert max(line.count("▀") for line in narrow.splitlines()) == 2 * 14 + 1
+    low = watched(force_terminal=True, height=15)
+    assert low.count("▀") * 2 < watched(force_terminal=True).count("▀") * 1.2
+
+
+def test_the_terminal_is_given_back_after_an_error(monkeypatch):
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80, _environ={"TERM": "xterm"})
+    watch = Watch(Every(1, steps=True), screen)
+    trainer = Trainer(SMOKE, make_glyphs(200)[0])
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit([watch, Stop(2)])
+    assert watch.live is None
+    assert screen.file.getvalue().endswith("\x1b[?25h")  # the cursor is shown again
+
+
+def test_time_is_written_as_on_a_clock():
+    assert [clock(s) for s in (7.4, 59.6, 754, 3723)] == ["0:07", "1:00", "12:34", "1:02:03"]
