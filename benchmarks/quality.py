@@ -21,6 +21,7 @@ import numpy as np
 from minigan import plot
 from minigan.backend import RandomStream
 from minigan.data.batches import Batches
+from minigan.data.glyphs import load_glyphs, make_glyphs
 from minigan.data.mnist import load_mnist
 from minigan.recipes import RECIPES
 from minigan.train import Callback, Trainer, generate
@@ -66,41 +67,52 @@ def train_torch(recipe, seed, images, epochs, save):
                 save(epoch, peer.G(torch.randn(SAMPLES, recipe.latent_dim)).numpy())
 
 
-def classifier(work):
-    """A small convolutional classifier, trained once with PyTorch, and its accuracy on the test images."""
+def classifier(work, name="mnist"):
+    """A small convolutional classifier, trained once with PyTorch: (describe, its accuracy on the test images).
+
+    `describe(images in [-1, 1])` gives its last 128 features and the class probabilities of each image.
+    """
     import torch
     from torch import nn
 
+    (images, labels), (test_images, test_labels) = data(name)
     torch.manual_seed(0)
     net = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10),
     )  # fmt: skip
-    weights = work / "classifier.npz"
+    weights = work / f"classifier-{name}.npz"
     if weights.exists():
         with np.load(weights) as file:
             net.load_state_dict({k: torch.from_numpy(file[k]) for k in file.files})
     else:
-        images, labels = (torch.from_numpy(a) for a in load_mnist("train"))
+        x, y = torch.from_numpy(images), torch.from_numpy(labels)
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
         for _ in range(5):
-            for index in torch.randperm(len(images)).split(128):
-                x = images[index, None].float() / 127.5 - 1
+            for index in torch.randperm(len(x)).split(128):
                 optimizer.zero_grad()
-                nn.functional.cross_entropy(net(x), labels[index].long()).backward()
+                nn.functional.cross_entropy(net(x[index, None].float() / 127.5 - 1), y[index].long()).backward()
                 optimizer.step()
+        work.mkdir(parents=True, exist_ok=True)
         np.savez(weights, **{k: v.numpy() for k, v in net.state_dict().items()})
     net.eval()
 
-    def predict(images):
+    def describe(samples):
         with torch.no_grad():
-            parts = torch.from_numpy(images.astype(np.float32)).reshape(-1, 1, 28, 28).split(1000)
-            return torch.cat([net(p).softmax(1) for p in parts]).double().numpy()
+            parts = torch.from_numpy(samples.astype(np.float32)).reshape(-1, 1, 28, 28).split(1000)
+            features = torch.cat([net[:10](part) for part in parts])
+            return features.double().numpy(), net[10](features).softmax(1).double().numpy()
 
-    test_images, test_labels = load_mnist("test")
-    accuracy = (predict(test_images / 127.5 - 1).argmax(1) == test_labels).mean()
-    return predict, float(accuracy)
+    accuracy = (describe(test_images / 127.5 - 1)[1].argmax(1) == test_labels).mean()
+    return describe, float(accuracy)
+
+
+def data(name):
+    """((images, labels) to train on, (images, labels) to test on); the glyphs to test on come from another seed."""
+    return (
+        (load_mnist("train"), load_mnist("test")) if name == "mnist" else (load_glyphs(), make_glyphs(10_000, seed=1))
+    )
 
 
 def score(p):
@@ -127,7 +139,11 @@ def store(key, value):
 
 def run(work, only):
     work.mkdir(parents=True, exist_ok=True)
-    predict, accuracy = classifier(work)
+    describe, accuracy = classifier(work)
+
+    def predict(images):
+        return describe(images)[1]
+
     images, _ = load_mnist("train")
     noise = np.random.default_rng(0).uniform(-1, 1, (SAMPLES, 784))
     store("classifier accuracy", round(accuracy, 4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ class RunOptions:
     data_dir: Path | None = None  # folder that holds, or is to hold, mnist/*; default: $MINIGAN_DATA, else a cache
     offline: bool = False  # download nothing
     out: Path | None = None  # folder of the run; default: the next free runs/RECIPE-NNN
-    device: Literal["auto", "cpu", "gpu"] = "auto"
+    device: Literal["auto", "cpu", "gpu"] = "auto"  # auto: the GPU if one works
     sample_every: str = "1"  # epochs, or steps (500steps), between two sheets of samples; never: only first and last
     preview_every: str = "100steps"  # the same for the preview in the terminal; never: none
     smoke: bool = False  # a tiny version of the recipe, over in a moment
@@ -74,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?", rather than a traceback
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on its own cache are nobody's business here
     commands = {"train": train, "sample": sample, "recipes": recipes, "info": info}
     try:
         if not args or args[0] in ("-h", "--help"):
@@ -89,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:  # a full or read-only disk, a folder without permission
-        fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        fail(f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error))
     except MemoryError as error:
         fail(f"not enough memory: {error}; a smaller batch, network or count needs less")
     except KeyboardInterrupt:
@@ -117,7 +119,7 @@ def train(args: list[str]) -> None:
         {"recipe": recipe.smoke() if "--smoke" in flags else recipe, "run": RunOptions()},
         flags,
         prog=f"minigan train {name}",
-        description=f"{recipe.source}. Recipes: {', '.join(RECIPES)}. Every number of the recipe is a flag.",
+        description=f"{recipe.source}.\nEvery number of the recipe is a flag. Recipes: {', '.join(RECIPES)}.",
     )
     options = asdict(parsed.run)
     del options["smoke"]
@@ -129,6 +131,7 @@ def sample(args: list[str]) -> None:
     import numpy as np
 
     from minigan import plot, runs
+    from minigan.files import write_atomically
 
     if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
         raise ArgumentError("which run? minigan sample RUN, where RUN is a folder that minigan train made")
@@ -148,8 +151,9 @@ def sample(args: list[str]) -> None:
         raise ArgumentError(f"--out must end in .png (a sheet) or .npy (an array), got {options.out}")
     pixels = runs.Run(args[0]).sample(options.count, seed=options.seed)
     if options.out.suffix == ".npy":
-        with options.out.open("wb") as file:
-            np.save(file, pixels, allow_pickle=False)
+        buffer = io.BytesIO()
+        np.save(buffer, pixels, allow_pickle=False)
+        write_atomically(options.out, buffer.getvalue())
     else:
         plot.save_png(plot.image_grid(pixels), options.out)
     print(f"Wrote {options.count:,} images to {options.out}")
@@ -235,7 +239,7 @@ def parse(parts: dict[str, Any], args: list[str], *, prog: str, description: str
                 args=args,
                 prog=prog,
                 description=description,
-                config=(tyro.conf.OmitArgPrefixes,),
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
             )
     except SystemExit as stop:
         if stop.code in (0, None):

@@ -193,7 +193,7 @@ def train(folder: Path, trainer: Trainer, sample_every: Every, preview_every: Ev
     ]
     try:
         trainer.fit(watchers)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError):  # OSError: a disk that is full, or gone
         say(f"Stopped in epoch {trainer.epoch + 1}; what is saved is the end of epoch {run.epoch}.")
         say(f"Go on from there: minigan train --resume {folder}")
         raise

@@ -64,7 +64,7 @@ def test_without_out_runs_are_numbered(capsys):
 def test_without_mnist_auto_trains_on_glyphs_and_says_so(capsys):
     cli.main(["train", "pytorch-mlp", "--smoke", "--device", "cpu"])
     out = capsys.readouterr().out
-    assert "Training on glyphs" in out
+    assert "Training on glyphs instead" in out
     assert "MINIGAN_DATA" in out
 
 
@@ -195,13 +195,13 @@ def test_without_a_recipe_the_default_is_trained_and_the_last_line_says_where_ev
 
 def test_a_full_disk_is_one_line_with_the_file(monkeypatch, capsys):
     def full(fd):
-        raise OSError(28, "No space left on device", "x.safetensors")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
     assert stop.value.code == 2
-    assert capsys.readouterr().err == "minigan: No space left on device: x.safetensors\n"
+    assert capsys.readouterr().err == "minigan: No space left on device: runs/quick-mlp-001/config.json\n"
 
 
 def test_output_cut_off_by_head_is_no_traceback(tmp_path):

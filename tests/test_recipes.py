@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from minigan.errors import ArgumentError
-from minigan.nn import Dense, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
-from minigan.recipes import RECIPES
+from minigan.nn import BatchNorm, Dense, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
+from minigan.recipes import DEFAULT, RECIPES
 
 
 def networks(name):
@@ -37,6 +37,17 @@ def test_flux_mlp_is_s0_layer_by_layer():
     assert (recipe.d_batching, recipe.labels, recipe.latents, recipe.drop_last) == ("concat", (1, 0), "normal", False)
 
 
+def test_quick_mlp_normalises_gs_features_and_drops_ds():
+    G, D = networks("quick-mlp")
+    leaky, drop = LeakyReLU(slope=0.2), Dropout(drop=0.3)
+    hidden = [layer for width in (256, 512) for layer in (Dense(width, bias=False), BatchNorm(), leaky)]
+    assert described(G) == [repr(layer) for layer in [*hidden, Dense(784), Tanh()]]
+    assert not any(layer.bias for layer in G.layers[:-2] if isinstance(layer, Dense))  # BatchNorm's β is the bias
+    hidden = [layer for width in (512, 256) for layer in (Dense(width), leaky, drop)]
+    assert described(D) == [repr(layer) for layer in [*hidden, Dense(1), Sigmoid()]]
+    assert DEFAULT == "quick-mlp"
+
+
 def test_pytorch_mlp_is_s1_layer_by_layer():
     G, D = networks("pytorch-mlp")
     leaky = LeakyReLU(slope=0.2)
@@ -56,11 +67,11 @@ def test_weights_start_as_pytorchs_or_as_fluxs(name):
     for layer in (n for net in torch for n in net.layers if isinstance(n, Dense)):
         limit = 1 / np.sqrt(len(layer.W))  # PyTorch's Linear, weights and bias
         assert limit * 0.95 < abs(layer.W).max() <= limit
-        assert 0 < abs(layer.b).max() <= limit
+        assert not layer.bias or 0 < abs(layer.b).max() <= limit
     for layer in (n for net in flux for n in net.layers if isinstance(n, Dense)):
         limit = np.sqrt(6 / sum(layer.W.shape))
         assert limit * 0.95 < abs(layer.W).max() <= limit
-        assert (layer.b == 0).all()
+        assert not layer.bias or (layer.b == 0).all()
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -16,7 +16,6 @@ from minigan.data.idx import read_idx
 from minigan.data.mnist import SETS, data_folder, load_mnist
 from minigan.errors import DataError, DataMissingError, DownloadError, nearest
 
-REMEDY = "connect to a network, or give --data-dir DIR (or MINIGAN_DATA=DIR) where DIR/mnist holds the files"
 NAMES = ("auto", *SETS, "glyphs")
 
 
@@ -46,13 +45,16 @@ def load_dataset(
         try:
             images, record = _read("mnist", count, data_dir, offline, say)
         except OSError as error:  # not there, not to be downloaded, or nowhere to keep it
-            say(f"Training on glyphs, digits that minigan draws itself: {_reason(error)}. For MNIST, {REMEDY}.")
+            reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+            say(f"No MNIST: {reason}. Training on glyphs instead, digits that minigan draws itself.")
+            say(f"For MNIST, {remedy('mnist')}.")
             images, record = _read("glyphs", count, data_dir, offline, say)
     else:
         try:
             images, record = _read(name, count, data_dir, offline, say)
         except (DownloadError, DataMissingError) as error:
-            raise type(error)(f"{error}; {REMEDY}, or train on digits that minigan draws: --dataset glyphs") from None
+            also = "or train on digits that minigan draws itself: --dataset glyphs"
+            raise type(error)(f"{error}; {remedy(name)}, {also}") from None
     images = images[:count]
     return Dataset(images, {**record, "images": len(images), "sha256": hashlib.sha256(images.tobytes()).hexdigest()})
 
@@ -89,8 +91,9 @@ def load_recorded(
     return found
 
 
-def _reason(error: OSError) -> str:
-    return f"{error.strerror}: {error.filename}" if error.filename else str(error)
+def remedy(name: str) -> str:
+    """What to do to have a published set."""
+    return f"connect to a network, or give --data-dir DIR (or MINIGAN_DATA=DIR) where DIR/{name} holds its files"
 
 
 def _from_folder(folder: Path) -> tuple[np.ndarray, Path]:

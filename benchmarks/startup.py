@@ -1,0 +1,35 @@
+"""How long until minigan is there? Medians over 11 new processes each, in turns, in seconds.
+
+    python benchmarks/startup.py        measure, and store in results/startup.json
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results" / "startup.json"
+COMMANDS = {
+    "import numpy": ["-c", "import numpy"],
+    "import minigan": ["-c", "import minigan"],
+    "import minigan.runs (the whole library)": ["-c", "import minigan.runs"],
+    "minigan --help": ["-m", "minigan", "--help"],
+    "minigan train --help": ["-m", "minigan", "train", "--help"],
+}
+
+
+def seconds(arguments):
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    rounds = [{name: seconds(arguments) for name, arguments in COMMANDS.items()} for _ in range(11)]
+    medians = {name: round(statistics.median(r[name] for r in rounds), 3) for name in COMMANDS}
+    RESULTS.write_text(json.dumps(medians, indent=1) + "\n")
+    print("\n".join(f"{name:<42}{median:6.3f}" for name, median in medians.items()))
