@@ -12,7 +12,6 @@ about 2 to 3 for as many training images. The score is that of quality.py. Inter
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import quality
+from results import Results
 
 from minigan import plot
 from minigan.backend import RandomStream
@@ -29,7 +29,7 @@ from minigan.data.datasets import load_dataset
 from minigan.recipes import DEFAULT, RECIPES, FluxMLP
 from minigan.train import Callback, Trainer, generate
 
-RESULTS = Path(__file__).parent / "results" / "default.json"
+RESULTS = Results("default")
 SEEDS = range(5)
 SAMPLES = 10_000
 RECIPE = RECIPES[DEFAULT]
@@ -77,34 +77,24 @@ class Scores(Callback):
             self.score = quality.score(p)
 
 
-def stored():
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-
-
-def store(key, value):
-    """Add one result, to what is there now: another process may be working on other jobs."""
-    RESULTS.write_text(json.dumps({**stored(), key: value}, indent=1) + "\n")
-    print(key, value, flush=True)
-
-
 def run(work, only):
     oracles = {}
     for label, (name, recipe, seed) in jobs().items():
-        if only not in label or label in stored():
+        if only not in label or label in RESULTS.read():
             continue
         images = load_dataset(name).images
         if name not in oracles:
             describe, accuracy = quality.classifier(work, name)
             reference = describe(quality.data(name)[1][0] / 127.5 - 1)[0]
             oracles[name] = describe, reference
-            store(f"{name} classifier accuracy", round(accuracy, 4))
+            RESULTS.add(f"{name} classifier accuracy", round(accuracy, 4))
             real = describe(images[:SAMPLES] / 127.5 - 1)
-            store(f"{name} real", {"distance": round(frechet(real[0], reference), 1), **quality.score(real[1])})
+            RESULTS.add(f"{name} real", {"distance": round(frechet(real[0], reference), 1), **quality.score(real[1])})
         began, scores = time.perf_counter(), Scores(*oracles[name])
         trainer = Trainer(recipe, images, seed=seed).fit([scores])
         sheet = generate(trainer.average, trainer.preview_latents(100)).reshape(-1, 28, 28)
         plot.save_png(plot.image_grid(plot.to_uint8(sheet, (-1, 1))), work / f"{label.replace(' ', '-')}.png")
-        store(label, {"distances": scores.distances, **scores.score})
+        RESULTS.add(label, {"distances": scores.distances, **scores.score})
         print(f"{label}: {time.perf_counter() - began:.0f} s", flush=True)
 
 
@@ -120,12 +110,14 @@ def timed(work):
             began = time.perf_counter()
             subprocess.run(command, check=True, env=settings)
             seconds = time.perf_counter() - began
-            store(f"time {name} OPENBLAS_CORETYPE={coretype}", {"seconds": round(seconds), "cores": os.cpu_count()})
+            RESULTS.add(
+                f"time {name} OPENBLAS_CORETYPE={coretype}", {"seconds": round(seconds), "cores": os.cpu_count()}
+            )
 
 
 def tables():
     """The stored results as Markdown: the default, and what it was chosen among."""
-    results = stored()
+    results = RESULTS.read()
 
     def row(title, entry):
         distance = entry.get("distance") or list(entry["distances"].values())[-1]

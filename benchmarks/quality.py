@@ -11,12 +11,12 @@ for ten clear digits in equal shares. 10,000 samples each. Interrupted, it goes 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from results import Results
 
 from minigan import plot
 from minigan.backend import RandomStream
@@ -27,7 +27,7 @@ from minigan.recipes import RECIPES
 from minigan.train import Callback, Trainer, generate
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "quality.json"
+RESULTS = Results("quality")
 SAMPLES = 10_000
 FLUX, PYTORCH = RECIPES["flux-mlp"], RECIPES["pytorch-mlp"]
 JOBS = {  # what is trained, in both libraries: {label: (recipe, {seed: epochs at which it is scored})}
@@ -127,16 +127,6 @@ def score(p):
     }
 
 
-def stored():
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-
-
-def store(key, value):
-    """Add one result, to what is there now: another process may be working on other jobs."""
-    RESULTS.write_text(json.dumps({**stored(), key: value}, indent=1) + "\n")
-    print(key, value, flush=True)
-
-
 def run(work, only):
     work.mkdir(parents=True, exist_ok=True)
     describe, accuracy = classifier(work)
@@ -146,9 +136,9 @@ def run(work, only):
 
     images, _ = load_mnist("train")
     noise = np.random.default_rng(0).uniform(-1, 1, (SAMPLES, 784))
-    store("classifier accuracy", round(accuracy, 4))
-    store("real test images", score(predict(load_mnist("test")[0] / 127.5 - 1)))
-    store("uniform noise", score(predict(noise)))
+    RESULTS.add("classifier accuracy", round(accuracy, 4))
+    RESULTS.add("real test images", score(predict(load_mnist("test")[0] / 127.5 - 1)))
+    RESULTS.add("uniform noise", score(predict(noise)))
 
     jobs = [
         (f"{library} {name} seed {seed}", train, recipe, seed, epochs)
@@ -157,14 +147,14 @@ def run(work, only):
         for library, train in (("minigan", train_minigan), ("pytorch", train_torch))
     ]
     for label, train, recipe, seed, epochs in jobs:
-        if only not in label or all(f"{label} epochs {e}" in stored() for e in epochs):
+        if only not in label or all(f"{label} epochs {e}" in RESULTS.read() for e in epochs):
             continue
 
         def save(epoch, samples, label=label):
             key = f"{label} epochs {epoch}"
             pixels = plot.to_uint8(samples[:100].reshape(-1, 28, 28), (-1, 1))
             plot.save_png(plot.image_grid(pixels), work / f"{key.replace(' ', '-')}.png")
-            store(key, score(predict(samples)))
+            RESULTS.add(key, score(predict(samples)))
 
         began = time.perf_counter()
         train(replace(recipe, epochs=max(epochs)), seed, images, epochs, save)
@@ -192,7 +182,7 @@ def pictures(work):
 
 def table():
     """The stored results as Markdown."""
-    results = stored()
+    results = RESULTS.read()
     lines = [
         f"The classifier gets {results.pop('classifier accuracy'):.2%} of the test images right.\n",
         "| samples | MNIST score | rarest digit | commonest digit |",

@@ -1,6 +1,6 @@
 """How long until minigan is there? Medians over 11 new processes each, in turns, in seconds.
 
-    python benchmarks/startup.py        measure, and store in results/startup.json
+python benchmarks/startup.py        measure, and store in results/startup.json
 """
 
 from __future__ import annotations

@@ -73,6 +73,12 @@ class Recipe:
 
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
         """(G, D) with fresh weights drawn from `rng`, G's first."""
+        g_layers, d_layers = self.layers()
+        G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
+        return G, Sequential(d_layers, (PIXELS,), rng=rng, dtype=dtype)
+
+    def layers(self) -> tuple[list[Layer], list[Layer]]:
+        """The layers of G and of D, new ones each time."""
         raise NotImplementedError
 
     def smoke(self) -> Self:
@@ -121,12 +127,11 @@ class FluxMLP(Recipe):
     name = "flux-mlp"
     source = "R. Kube, “Generative Adversarial Networks”, Flux.jl tutorial, 2021"
 
-    def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
+    def layers(self) -> tuple[list[Layer], list[Layer]]:
         leaky = LeakyReLU(slope=0.2)
         g_layers = [*self.hidden(self.g_hidden, leaky), self.dense(PIXELS), Tanh()]
         d_layers = [*self.hidden(self.d_hidden, leaky, drop=self.dropout), *self.d_head()]
-        G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
-        return G, Sequential(d_layers, (PIXELS,), rng=rng, dtype=dtype)
+        return g_layers, d_layers
 
 
 FLUX_MLP = FluxMLP(
@@ -147,11 +152,10 @@ class PyTorchMLP(Recipe):
     name = "pytorch-mlp"
     source = "“Generative Adversarial Networks”, PyTorch MNIST tutorial after A. N S, Jovian, 2020"
 
-    def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
+    def layers(self) -> tuple[list[Layer], list[Layer]]:
         g_layers = [*self.hidden(self.g_hidden, ReLU()), self.dense(PIXELS), Tanh()]
         d_layers = [*self.hidden(self.d_hidden, LeakyReLU(slope=0.2), drop=self.dropout), *self.d_head()]
-        G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
-        return G, Sequential(d_layers, (PIXELS,), rng=rng, dtype=dtype)
+        return g_layers, d_layers
 
 
 PYTORCH_MLP = PyTorchMLP(
@@ -174,12 +178,11 @@ class QuickMLP(Recipe):
     name = "quick-mlp"
     source = "minigan's own: BatchNorm in G, dropout in D, high rates, an averaged generator"
 
-    def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
+    def layers(self) -> tuple[list[Layer], list[Layer]]:
         leaky = LeakyReLU(slope=0.2)
         g_layers = [*self.hidden(self.g_hidden, leaky, norm=True), self.dense(PIXELS), Tanh()]
         d_layers = [*self.hidden(self.d_hidden, leaky, drop=self.dropout), *self.d_head()]
-        G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
-        return G, Sequential(d_layers, (PIXELS,), rng=rng, dtype=dtype)
+        return g_layers, d_layers
 
 
 QUICK_MLP = QuickMLP(
