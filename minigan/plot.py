@@ -83,9 +83,10 @@ def save_curves(history: Sequence[dict[str, Any]], path: str | os.PathLike[str])
         "D's probability of real": {"d_real": "on real images", "d_fake": "on fakes"},
         "share that D gets right": {"acc_real": "of real images", "acc_fake": "of fakes"},
     }
-    figure = Figure(figsize=(6, 6), dpi=150, layout="constrained")
+    figure = Figure(figsize=(6, 6), dpi=150)
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(panels), sharex=True)
+    margins = {"left": 0.12, "right": 0.98, "top": 0.98, "bottom": 0.09, "hspace": 0.08}
+    axes = figure.subplots(len(panels), sharex=True, gridspec_kw=margins)
     steps = [row["step"] for row in history]
     marker = "." if len(history) < 40 else ""
     for ax, (title, lines) in zip(axes, panels.items(), strict=True):

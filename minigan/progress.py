@@ -71,13 +71,16 @@ class Watch(Callback):
 
     def look(self, trainer: Trainer) -> None:
         """Draw the digits anew, as many of the fixed latents as fit: two rows, or one in a low window."""
+        from rich.segment import Segments
+
         if self.in_colour and self.preview.count:
             columns = max(1, min(10, (self.console.width - 1 + GAP) // (14 + GAP)))
             rows = 2 if self.console.height >= 22 else 1
             images = plot.shrink(to_pixels(trainer, generate(trainer.average, trainer.preview_latents(rows * columns))))
             sheet = np.zeros((rows, 16, columns, 14 + GAP), np.uint8)
             sheet[:, :14, :, :14] = images.reshape(rows, columns, 14, 14).transpose(0, 2, 1, 3)
-            self.picture = plot.half_blocks(sheet.reshape(rows * 16, -1)[:-2, :-GAP])
+            blocks = plot.half_blocks(sheet.reshape(rows * 16, -1)[:-2, :-GAP])
+            self.picture = Segments(list(self.console.render(blocks)))  # laid out once, shown many times
         self.refresh(trainer)
 
     def refresh(self, trainer: Trainer) -> None:

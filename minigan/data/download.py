@@ -79,6 +79,8 @@ class Transfer:
 
 def _watched(url: str, path: Path, sha256: str, size: int, *, first_byte: float) -> Path:
     """`_download` in a thread of its own, with a bar, for as long as bytes keep coming."""
+    import pooch  # noqa: F401 (now, so that the import does not count as waiting for the mirror)
+    import requests  # noqa: F401
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
@@ -99,17 +101,22 @@ def _watched(url: str, path: Path, sha256: str, size: int, *, first_byte: float)
         task = bar.add_task("", total=size)
         thread.start()
         since, seen, limit = time.monotonic(), 0, first_byte
-        while thread.is_alive():
-            thread.join(0.05)
-            received = transfer.received
-            bar.update(task, completed=received)
-            if received >= seen + ENOUGH or (received and not seen):
-                since, seen, limit = time.monotonic(), received, STALL
-            elif time.monotonic() - since > limit and thread.is_alive():
-                transfer.cancelled = True
-                raise DownloadError(
-                    f"only {received - seen:,} bytes in {limit:g} s" if seen else f"no answer within {limit:g} s"
-                )
+        try:
+            while thread.is_alive():
+                thread.join(0.05)
+                received = transfer.received
+                bar.update(task, completed=received)
+                if received >= seen + ENOUGH or (received and not seen):
+                    since, seen, limit = time.monotonic(), received, STALL
+                elif time.monotonic() - since > limit and thread.is_alive():
+                    raise DownloadError(
+                        f"only {received - seen:,} bytes in {limit:g} s" if seen else f"no answer within {limit:g} s"
+                    )
+        except BaseException:  # Ctrl-C, too
+            transfer.cancelled = True
+            if transfer.received:
+                thread.join(0.2)  # time to remove what there is of the file
+            raise
     if isinstance(transfer.result, Path):
         return transfer.result
     assert transfer.result is not None
