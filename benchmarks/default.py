@@ -30,7 +30,7 @@ from minigan.recipes import DEFAULT, RECIPES, FluxMLP
 from minigan.train import Callback, Trainer, generate
 
 RESULTS = Results("default")
-SEEDS = range(5)
+DATA, SEEDS = ("mnist", "glyphs"), range(5)
 SAMPLES = 10_000
 RECIPE = RECIPES[DEFAULT]
 NO_BATCHNORM = FluxMLP(**vars(RECIPE))  # the same numbers
@@ -49,7 +49,7 @@ VARIANTS = {  # what the default was chosen among: each differs in one thing; al
 
 def jobs():
     """{label: (data set, recipe, seed)}"""
-    default = {f"{name} seed {seed}": (name, RECIPE, seed) for name in ("mnist", "glyphs") for seed in SEEDS}
+    default = {f"{name} seed {seed}": (name, RECIPE, seed) for name in DATA for seed in SEEDS}
     return {**default, **{f"mnist {label}": ("mnist", recipe, 0) for label, recipe in VARIANTS.items()}}
 
 
@@ -102,7 +102,7 @@ def timed(work):
     """`minigan train` from its start to its end, data included, as the machine is set up and with OpenBLAS's choice."""
     env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
     for coretype in ("unset", "Haswell"):
-        for name in ("mnist", "glyphs"):
+        for name in DATA:
             settings = {k: v for k, v in env.items() if k != "OPENBLAS_CORETYPE"}
             settings |= {} if coretype == "unset" else {"OPENBLAS_CORETYPE": coretype}
             out = work / f"timed-{name}-{coretype}-{time.time():.0f}"
@@ -125,10 +125,10 @@ def tables():
         return f"| {title} | {distance:.1f} | {entry['mnist_score']:.2f} | {min(shares):.1%} | {max(shares):.1%} |"
 
     head = ["| | Fréchet distance | score | rarest digit | commonest digit |", "|---|---|---|---|---|"]
-    default = [row(f"{name}: training images", results[f"{name} real"]) for name in ("mnist", "glyphs")]
+    default = [row(f"{n}: training images", results[f"{n} real"]) for n in DATA if f"{n} real" in results]
     default += [
         row(f"{name}, seed {seed}", results[f"{name} seed {seed}"])
-        for name in ("mnist", "glyphs")
+        for name in DATA
         for seed in SEEDS
         if f"{name} seed {seed}" in results
     ]

@@ -88,7 +88,7 @@ def why_no_gpu() -> str:
             return "a trial product on the GPU gave a wrong result"
     except ModuleNotFoundError as error:
         if error.name == "cupy":
-            return "CuPy is not installed (minigan info tells how)"
+            return "CuPy is not installed"
         return f"CuPy cannot be imported ({error})"
     except ImportError as error:
         return f"CuPy cannot be imported ({error})"
@@ -113,9 +113,9 @@ def resolve_device(device: str) -> tuple[str, str]:
     check_choice("device", device, DEVICES)
     reason = "" if device == "cpu" else why_no_gpu()
     if device == "gpu" and reason:
-        raise DeviceUnavailableError(f"device 'gpu' cannot be used: {reason}")
+        raise DeviceUnavailableError(f"device 'gpu' cannot be used: {reason} (minigan info tells more)")
     if device == "auto":
-        return ("cpu", f"Running on the CPU: {reason}") if reason else ("gpu", "")
+        return ("cpu", f"Running on the CPU: {reason} (minigan info tells more)") if reason else ("gpu", "")
     return device, ""
 
 

@@ -20,7 +20,7 @@ from minigan import plot
 from minigan.backend import Array, array_module, to_numpy
 from minigan.checkpoint import save_checkpoint
 from minigan.errors import ArgumentError
-from minigan.files import write_atomically
+from minigan.files import append_line, write_atomically
 from minigan.train import Callback, Row, Trainer, generate
 
 SHEET = 100  # images on a sample sheet
@@ -34,11 +34,11 @@ class Every:
     steps: bool  # counted in steps, not in epochs
 
     @classmethod
-    def parse(cls, flag: str, text: str) -> Self:
-        """From "5" or "5epochs", "500steps", or "never"; raises ArgumentError naming the flag."""
-        if text in ("0", "never"):
+    def parse(cls, flag: str, text: str | int) -> Self:
+        """From 5, "5" or "5epochs", "500steps", or "never"; raises ArgumentError naming the flag."""
+        if text in (0, "0", "never"):
             return cls(0, False)
-        match = re.fullmatch(r"(\d{1,9}) ?(epochs?|steps?)?", text)
+        match = re.fullmatch(r"(\d{1,9}) ?(epochs?|steps?)?", str(text))
         if not match or int(match[1]) == 0:
             raise ArgumentError(f"{flag} must be like 5 (epochs), 500steps or never, got {text!r}")
         return cls(int(match[1]), (match[2] or "").startswith("step"))
@@ -68,8 +68,7 @@ class MetricsLog(Callback):
     def logged(self, trainer: Trainer, row: Row) -> None:
         timing = {"step": row["step"], "seconds": round(time.perf_counter() - self.began, 3)}
         for name, values in (("metrics.jsonl", row), ("timing.jsonl", timing)):
-            with (self.run / name).open("a") as file:
-                file.write(json.dumps(values) + "\n")
+            append_line(self.run / name, json.dumps(values))
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -103,7 +102,8 @@ class Pictures(Callback):
         batches = trainer.batches
         real = to_numpy(batches.take(np.arange(min(SHEET, len(batches.images)))))
         plot.save_png(plot.image_grid(to_pixels(trainer, real)), self.folder / "real.png")
-        self.draw_sheet(trainer)
+        if trainer.step == 0:
+            self.draw_sheet(trainer)
 
     def step_end(self, trainer: Trainer) -> None:
         if self.every.step_due(trainer.step):
@@ -115,6 +115,7 @@ class Pictures(Callback):
         plot.save_curves(trainer.history, self.folder / "curves.png")
 
     def finish(self, trainer: Trainer) -> None:
+        plot.save_curves(trainer.history, self.folder / "curves.png")  # up to the last interval, if it was interrupted
         steps = len(trainer.batches)
         plot.save_gif(sheets(self.folder, steps), self.folder / "samples.gif")
         z = interpolate(trainer.preview_latents(SHEET // 10 + 1), 10, sphere=trainer.recipe.latents == "normal")
@@ -129,18 +130,19 @@ class Pictures(Callback):
 
 
 def to_pixels(trainer: Trainer, images: np.ndarray) -> np.ndarray:
-    """Network images as uint8 (N, 28, 28)."""
+    """Network images as uint8 (N, 28, 28); raises DivergenceError if they are no longer numbers."""
+    if not np.isfinite(images).all():
+        raise trainer.divergence("what G draws")
     return plot.to_uint8(images.reshape(len(images), 28, 28), trainer.recipe.value_range)
 
 
 def sheets(folder: Path, steps_per_epoch: int) -> list[Path]:
     """The sample sheets in a folder, in the order in which training made them."""
-
-    def step(path: Path) -> int:
-        unit, number = path.stem.split("-")
-        return int(number) * (steps_per_epoch if unit == "epoch" else 1)
-
-    return sorted([*folder.glob("epoch-*.png"), *folder.glob("step-*.png")], key=step)
+    found = {}
+    for path in folder.iterdir():
+        if match := re.fullmatch(r"(epoch|step)-(\d+)\.png", path.name):
+            found[path] = int(match[2]) * (steps_per_epoch if match[1] == "epoch" else 1)
+    return sorted(found, key=lambda path: found[path])
 
 
 def interpolate(z: Array, count: int, *, sphere: bool) -> Array:
@@ -163,14 +165,10 @@ def interpolate(z: Array, count: int, *, sphere: bool) -> Array:
 
 
 class Checkpoints(Callback):
-    """All that a run needs to go on, before the first step and after every epoch; only the newest is kept."""
+    """All that a run needs to go on, after every epoch; only the newest is kept."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-
-    def start(self, trainer: Trainer) -> None:
-        if trainer.step == 0:
-            self.save(trainer)
 
     def epoch_end(self, trainer: Trainer, row: Row) -> None:
         self.save(trainer)

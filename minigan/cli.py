@@ -56,7 +56,7 @@ class ResumeOptions:
     data_dir: Path | None = None  # where the data are, if they have moved
     offline: bool = False  # download nothing
     device: Literal["auto", "cpu", "gpu"] | None = None  # default: as the run was started
-    sample_every: str = "1"  # epochs, or steps (500steps), between two sheets of samples
+    sample_every: str | None = None  # epochs, or steps (500steps), between two sheets; default: as it was started
     preview_every: str = "100steps"  # the same for the preview in the terminal; never: none
 
 
@@ -84,11 +84,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"minigan {__version__}")
         else:
             commands[nearest("command", args[0], commands)](args[1:])
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None where the shell has closed it
+            sys.stdout.flush()
     except MiniganError as error:
         fail(str(error))
     except BrokenPipeError:  # whoever read our output has had enough (… | head)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that flushing at exit does not fail once more
         sys.exit(1)
     except OSError as error:  # a full or read-only disk, a folder without permission
         fail(f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error))
@@ -105,6 +106,8 @@ def train(args: list[str]) -> None:
 
     if any(arg.split("=")[0] == "--resume" for arg in args):
         folder, flags = take_flag("--resume", args)
+        if flags and flags[0] in RECIPES:
+            raise ArgumentError(f"a run keeps its recipe: leave {flags[0]} out of minigan train --resume {folder}")
         parsed = parse(
             {"run": ResumeOptions()},
             flags,
@@ -215,11 +218,12 @@ def no_more(args: list[str], about: str) -> None:
 def take_flag(flag: str, args: list[str]) -> tuple[str, list[str]]:
     """(the flag's value, the other arguments); raises ArgumentError if it has no value."""
     i = next(i for i, arg in enumerate(args) if arg.split("=")[0] == flag)
-    if args[i].startswith(f"{flag}="):
-        return args[i].removeprefix(f"{flag}="), [*args[:i], *args[i + 1 :]]
-    if i + 1 == len(args) or args[i + 1].startswith("--"):
+    value, rest = args[i].partition("=")[2], args[i + 1 :]
+    if "=" not in args[i] and rest and not rest[0].startswith("-"):
+        value, rest = rest[0], rest[1:]
+    if not value and not {"-h", "--help"} & set(args):
         raise ArgumentError(f"{flag} needs the folder of a run, such as runs/{DEFAULT}-001")
-    return args[i + 1], [*args[:i], *args[i + 2 :]]
+    return value, [*args[:i], *rest]
 
 
 def parse(parts: dict[str, Any], args: list[str], *, prog: str, description: str) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from minigan import __version__
 from minigan.backend import describe_gpu, why_no_gpu
-from minigan.data.mnist import SETS, data_folder, find_file
+from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
 from minigan.files import cache_dir
 
@@ -27,7 +27,7 @@ def facts() -> Iterator[tuple[str, str]]:
     """(what, how it is) for each thing that decides how minigan runs here."""
     yield "minigan", f"{__version__} in {Path(__file__).parent}"
     yield "Python", f"{platform.python_version()} in {sys.prefix}"
-    yield "system", f"{platform.platform()}, {len(os.sched_getaffinity(0))} cores"
+    yield "system", f"{platform.platform()}, {os.cpu_count()} cores"
     yield "NumPy", np.__version__
     yield from (("BLAS", line) for line in blas())
     yield "libraries", ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
@@ -98,8 +98,8 @@ def data() -> Iterator[tuple[str, str]]:
         return
     yield "data folder", f"{folder} ({'from MINIGAN_DATA' if own else 'the cache; MINIGAN_DATA is not set'})"
     for name, published in SETS.items():
-        paths = [find_file(name, file, folder) for file in (*published.train, *published.test)]
-        here = sum(path is not None for path in paths)
-        where = next((str(path.parent) for path in paths if path is not None), "")
-        yield name, f"{here} of {len(paths)} files in {where}" if here else "not here; downloaded when it is first used"
+        found = [find_files(name, file, folder)[:1] for file in (*published.train, *published.test)]
+        paths = [path for one in found for path in one]
+        where = f"{len(paths)} of {len(found)} files in {paths[0].parent}" if paths else ""
+        yield name, where or "not here; downloaded when it is first used"
     yield "glyphs", f"always: drawn by minigan, kept in {cache_dir()}"

@@ -49,12 +49,19 @@ class Recipe:
     log_every: int = 0  # steps between two rows of metrics; 0: one row an epoch
 
     def __post_init__(self) -> None:
-        for field in ("epochs", "batch_size", "latent_dim", "d_steps", "images"):
-            if getattr(self, field) < 1:
-                raise ArgumentError(f"{field} must be at least 1, got {getattr(self, field)}")
-        for field in ("d_warmup", "log_every"):
-            if getattr(self, field) < 0:
-                raise ArgumentError(f"{field} must not be negative, got {getattr(self, field)}")
+        least = {
+            "epochs": 1,
+            "batch_size": 1,
+            "latent_dim": 1,
+            "d_steps": 1,
+            "images": 1,
+            "d_warmup": 0,
+            "log_every": 0,
+        }
+        for field, low in least.items():
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < low:
+                raise ArgumentError(f"{field} must be a whole number, at least {low}, got {value}")
         if not 0 <= self.average < 1:
             raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
         check_choice("init", self.init, ("torch", "glorot"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import platform
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -43,8 +45,12 @@ class Run:
                 k: tuple(v) if isinstance(v, list) else v for k, v in self.config["fields"].items()
             }
             self.recipe: Recipe = type(RECIPES[self.config["recipe"]])(**fields)
-            self.seed: int = self.config["seed"]
-            self.dataset: dict[str, Any] = self.config["dataset"]
+            self.seed: int = int(self.config["seed"])
+            self.dataset: dict[str, Any] = dict(self.config["dataset"])
+            for key in ("name", "images", "sha256"):
+                self.dataset[key]
+            for key in ("device", "data_dir", "sample_every"):
+                self.config[key]
         except (FileNotFoundError, NotADirectoryError):
             raise RunMissingError(f"{self.folder} is not a run: there is no config.json in it") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -54,8 +60,7 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         """The newest checkpoint; raises RunMissingError if there is none."""
-        found = sorted((self.folder / "checkpoints").glob("epoch-*.safetensors"))
-        if not found:
+        if not (found := checkpoints(self.folder)):
             raise RunMissingError(f"{self.folder} holds no checkpoint")
         return found[-1]
 
@@ -63,6 +68,12 @@ class Run:
     def epoch(self) -> int:
         """The epoch of the newest checkpoint."""
         return int(self.checkpoint.stem.removeprefix("epoch-"))
+
+    def has_pictures(self) -> bool:
+        """Whether the pictures that come at the end of training are there, and not older than the weights."""
+        pictures = [self.folder / "samples" / name for name in ("samples.gif", "interpolation.png")]
+        since = self.checkpoint.stat().st_mtime_ns
+        return all(path.exists() and path.stat().st_mtime_ns >= since for path in pictures)
 
     def metrics(self) -> list[Row]:
         """The rows of metrics.jsonl."""
@@ -78,7 +89,9 @@ class Run:
         return G
 
     def sample(self, count: int = 100, *, seed: int = 0) -> np.ndarray:
-        """uint8 (count, 28, 28): new images, decided by `seed`."""
+        """uint8 (count, 28, 28): new images, decided by `seed`. Raises ArgumentError for a count below 1."""
+        if count < 1:
+            raise ArgumentError(f"cannot draw {count} images; ask for at least 1")
         G, rng = self.generator(), RandomStream(seed, "sample")
         sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
         chunks = (generate(G, draw_latents(self.recipe, size, rng)) for size in sizes)
@@ -112,15 +125,15 @@ def start(
     offline: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
-    sample_every: str = "1",
-    preview_every: str = "100steps",
+    sample_every: str | int = 1,
+    preview_every: str | int = "100steps",
     say: Callable[[str], None] = print,
     **changes: Any,
 ) -> Run:
     """Train a recipe and return its run; what `minigan train` does. `changes` are fields of the recipe (epochs=3).
 
     `out` is the run's folder, by default the next free runs/RECIPE-NNN. `sample_every` and `preview_every` count
-    epochs ("2"), steps ("500steps") or are "never". `dataset`, `data_dir`, `offline`: see `load_dataset`.
+    epochs (2), steps ("500steps") or are "never". `dataset`, `data_dir`, `offline`: see `load_dataset`.
     Raises RunExistsError if `out` holds a run, ArgumentError for an impossible number, DataError and its like if the
     images cannot be had, DeviceUnavailableError, DivergenceError. On KeyboardInterrupt, pictures are finished first.
     """
@@ -131,14 +144,17 @@ def start(
     recipe = replace(recipe, **changes)
     if not isinstance(seed, int) or seed < 0:
         raise ArgumentError(f"seed must be a whole number that is not negative, got {seed}")
-    every = Every.parse("sample_every", sample_every), Every.parse("preview_every", preview_every)
+    every = how_often(sample_every, preview_every)
     if out is not None:
         check_free(Path(out))
     device = choose_device(device, say)
     data = load_dataset(dataset, count=recipe.images, data_dir=data_dir, offline=offline, say=say)
     trainer = Trainer(recipe, data.images, seed=seed, device=device)
     folder = claim_run(out if out is None else Path(out), recipe.name)
-    write_config(folder, trainer, data)
+    places = [data_dir, os.environ.get("MINIGAN_DATA")]
+    data_dir = next((str(Path(place).resolve()) for place in places if place), None)
+    write_config(folder, trainer, data, data_dir=data_dir, sample_every=str(sample_every))
+    Checkpoints(folder / "checkpoints").save(trainer)  # so that it can be resumed from the first moment
     say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']} into {folder}")
     return train(folder, trainer, *every, say)
 
@@ -150,24 +166,26 @@ def resume(
     data_dir: str | Path | None = None,
     offline: bool = False,
     device: str | None = None,
-    sample_every: str = "1",
-    preview_every: str = "100steps",
+    sample_every: str | int | None = None,
+    preview_every: str | int = "100steps",
     say: Callable[[str], None] = print,
 ) -> Run:
     """Go on with a run from its newest checkpoint, to the bit as if it had never stopped (on the same device).
 
-    `epochs` is the new total. The recipe, the seed and the images are the run's own and cannot be changed.
+    `epochs` is the new total. The recipe, the seed and the images are the run's own and cannot be changed; `data_dir`,
+    `device` and `sample_every` are, unless given, what the run was started with.
     Raises as `start`; RunMissingError or CheckpointError if the run cannot be read, DataError if its images are no
-    longer the same, ArgumentError if it is already trained to the end.
+    longer the same, ArgumentError if it is already trained to the end (and its pictures are drawn).
     """
     run = Run(folder)
-    every = Every.parse("sample_every", sample_every), Every.parse("preview_every", preview_every)
+    if data_dir is None and run.config["data_dir"] and Path(run.config["data_dir"]).is_dir():
+        data_dir = run.config["data_dir"]
+    sampling = run.config["sample_every"] if sample_every is None else sample_every
+    every = how_often(sampling, preview_every)
     recipe = run.recipe if epochs is None else replace(run.recipe, epochs=epochs)
-    if recipe.epochs <= run.epoch:
-        raise ArgumentError(
-            f"{run.folder} has been trained for {run.epoch} epochs; for more: minigan train --resume {run.folder} "
-            f"--epochs {2 * run.epoch}"
-        )
+    if recipe.epochs < run.epoch or (recipe.epochs == run.epoch and run.has_pictures()):
+        more = f"minigan train --resume {shlex.quote(str(run.folder))} --epochs {2 * run.epoch}"
+        raise ArgumentError(f"{run.folder} has been trained for {run.epoch} epochs; for more: {more}")
     device = choose_device(device or run.config["device"], say)
     data = load_recorded(run.dataset, data_dir=data_dir, offline=offline, say=say)
     trainer = Trainer(recipe, data.images, seed=run.seed, device=device)
@@ -176,14 +194,16 @@ def resume(
     if trainer.step != trainer.epoch * len(trainer.batches):
         raise CheckpointError(f"{run.checkpoint} is not from an epoch's end (step {trainer.step})")
     trainer.history = [row for row in run.metrics() if row["step"] <= trainer.step]
-    write_config(run.folder, trainer, data)
+    write_config(
+        run.folder, trainer, data, data_dir=data_dir and str(Path(data_dir).resolve()), sample_every=str(sampling)
+    )
     say(f"Going on with {run.folder} ({recipe.name} on {data.record['name']}) after epoch {trainer.epoch}")
     return train(run.folder, trainer, *every, say)
 
 
 def train(folder: Path, trainer: Trainer, sample_every: Every, preview_every: Every, say: Callable[[str], None]) -> Run:
     """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
-    run = Run(folder)
+    run, name = Run(folder), shlex.quote(str(folder))
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
     watchers = [
         MetricsLog(folder),
@@ -192,17 +212,30 @@ def train(folder: Path, trainer: Trainer, sample_every: Every, preview_every: Ev
         Checkpoints(folder / "checkpoints"),
     ]
     try:
-        trainer.fit(watchers)
+        with np.errstate(all="ignore"):  # a run that diverges ends in an error of its own, without NumPy's warnings
+            trainer.fit(watchers)
     except (KeyboardInterrupt, OSError):  # OSError: a disk that is full, or gone
-        say(f"Stopped in epoch {trainer.epoch + 1}; what is saved is the end of epoch {run.epoch}.")
-        say(f"Go on from there: minigan train --resume {folder}")
+        where = f"in epoch {run.epoch + 1}" if run.epoch < trainer.recipe.epochs else "while drawing the last pictures"
+        say(f"Stopped {where}; what is saved is the end of epoch {run.epoch}.")
+        say(f"Go on from there: minigan train --resume {name}")
         raise
-    say(f"Draw more: minigan sample {folder}. Train on: minigan train --resume {folder} --epochs {2 * trainer.epoch}")
+    say(f"Draw more: minigan sample {name}. Train on: minigan train --resume {name} --epochs {2 * trainer.epoch}")
     say(
         f"Everything is in {folder}: samples/ (epoch-{trainer.epoch:04d}.png, samples.gif, interpolation.png, "
         "curves.png), checkpoints/, metrics.jsonl"
     )
     return run
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a run's folder, the newest last."""
+    found = (folder / "checkpoints").glob("epoch-*.safetensors")
+    return sorted((path for path in found if path.stem[6:].isdecimal()), key=lambda path: int(path.stem[6:]))
+
+
+def how_often(sample_every: str | int, preview_every: str | int) -> tuple[Every, Every]:
+    """Both, parsed; raises ArgumentError naming the one that cannot be."""
+    return Every.parse("--sample-every", sample_every), Every.parse("--preview-every", preview_every)
 
 
 def choose_device(device: str, say: Callable[[str], None]) -> str:
@@ -215,11 +248,10 @@ def choose_device(device: str, say: Callable[[str], None]) -> str:
 
 def check_free(out: Path) -> None:
     """Raise RunExistsError if `out` holds a run, or what is left of one."""
-    if (out / "config.json").exists():
-        raise RunExistsError(
-            f"{out} already holds a run; go on with it: minigan train --resume {out}, or give another --out"
-        )
-    if any((out / part).exists() for part in ("metrics.jsonl", "checkpoints")):
+    if (out / "config.json").exists() and checkpoints(out):
+        command = f"minigan train --resume {shlex.quote(str(out))}"
+        raise RunExistsError(f"{out} already holds a run; go on with it: {command}, or give another --out")
+    if any((out / part).exists() for part in ("config.json", "metrics.jsonl", "samples", "checkpoints")):
         raise RunExistsError(f"{out} already holds what is left of a run; give another --out, or move that away")
 
 
@@ -233,11 +265,11 @@ def claim_run(out: Path | None, name: str) -> Path:
         (out / "checkpoints").mkdir(parents=True)
     except FileExistsError:
         raise RunExistsError(f"{out} has just been taken by another run; start again") from None
-    (out / "samples").mkdir(exist_ok=True)
+    (out / "samples").mkdir()
     return out
 
 
-def write_config(folder: Path, trainer: Trainer, data: Dataset) -> None:
+def write_config(folder: Path, trainer: Trainer, data: Dataset, *, data_dir: str | None, sample_every: str) -> None:
     """RUN/config.json: everything that decides the run, and where its data came from."""
     config = {
         "recipe": trainer.recipe.name,
@@ -245,6 +277,8 @@ def write_config(folder: Path, trainer: Trainer, data: Dataset) -> None:
         "seed": trainer.seed,
         "device": trainer.device,
         "dataset": data.record,
+        "data_dir": data_dir,
+        "sample_every": sample_every,
         "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
     write_atomically(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())

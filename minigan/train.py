@@ -14,7 +14,7 @@ import numpy as np
 
 from minigan.backend import Array, RandomStream, to_numpy
 from minigan.data.batches import Batches
-from minigan.errors import DataError, DivergenceError
+from minigan.errors import ArgumentError, DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
 from minigan.nn import Sequential
 from minigan.optim import Adam
@@ -74,6 +74,14 @@ class Trainer:
             device=device,
         )
         self.average = recipe.networks(RandomStream(seed, "init").host)[0].to(device) if recipe.average else self.G
+        if 1 in (recipe.batch_size, len(self.batches.images) % recipe.batch_size * (not recipe.drop_last)):
+            for name, network in (("G", self.G), ("D", self.D)):
+                if network.buffers.size:
+                    raise ArgumentError(
+                        f"{name} has BatchNorm, which needs two images or more, and the last batch of an epoch would "
+                        f"hold one ({len(self.batches.images)} images in batches of {recipe.batch_size}); leave it out "
+                        "with drop_last (--drop-last), or take another batch size"
+                    )
         self.step = self.epoch = 0
         self.history: list[Row] = []
         self.epochs: list[Row] = []
@@ -172,12 +180,16 @@ class Trainer:
         """A row of metrics, as Python numbers."""
         result = means.result()
         if bad := [name for name, value in result.items() if value is not None and not math.isfinite(value)]:
-            raise DivergenceError(
-                f"training has diverged: {', '.join(bad)} is NaN or infinite by step {self.step} (epoch {self.epoch}); "
-                f"lower the learning rates (lr_g {self.recipe.lr_g:g}, lr_d {self.recipe.lr_d:g})"
-            )
+            raise self.divergence(", ".join(bad))
         norms = {**gradient_norms("G", self.G), **gradient_norms("D", self.D)}
         return {"step": self.step, "epoch": self.epoch, **result, "grad_norm": norms}
+
+    def divergence(self, what: str) -> DivergenceError:
+        """The error to raise when `what` is no longer a number."""
+        return DivergenceError(
+            f"training has diverged: {what} is NaN or infinite by step {self.step} (epoch {self.epoch}); lower the "
+            f"learning rates (lr_g {self.recipe.lr_g:g}, lr_d {self.recipe.lr_d:g})"
+        )
 
 
 def draw_latents(recipe: Recipe, count: int, rng: RandomStream, *, dtype: Any = np.float32) -> Array:

@@ -96,13 +96,14 @@ def test_a_logit_discriminator_has_no_sigmoid():
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"batch_size": -1}, "batch_size must be at least 1, got -1"),
+        ({"epochs": 0}, "epochs must be a whole number, at least 1, got 0"),
+        ({"batch_size": -1}, "batch_size must be a whole number, at least 1, got -1"),
         ({"latent_dim": 0}, "latent_dim"),
         ({"d_steps": 0}, "d_steps"),
         ({"images": 0}, "images must"),
-        ({"d_warmup": -1}, "d_warmup must not be negative"),
-        ({"log_every": -1}, "log_every must not be negative"),
+        ({"d_warmup": -1}, "d_warmup must be a whole number, at least 0, got -1"),
+        ({"log_every": -1}, "log_every must be a whole"),
+        ({"epochs": 2.5}, "epochs must be a whole number, at least 1, got 2.5"),
         ({"labels": (2.0, 0.0)}, "labels"),
         ({"init": "pytorch"}, "init is 'pytorch'; it must be torch or glorot"),
         ({"latents": "gauss"}, "latents is 'gauss'"),

@@ -131,6 +131,59 @@ def test_a_run_interrupted_within_an_epoch_ends_cleanly_and_goes_on_to_the_same_
     assert contents(resume(tmp_path / "run")) == contents(whole)
 
 
+def test_the_interval_of_the_sheets_is_kept_when_the_run_goes_on(tmp_path, monkeypatch):
+    straight = start(tmp_path / "straight", sample_every=2)
+    assert sorted(p.name for p in (straight.folder / "samples").glob("epoch-*")) == [
+        f"epoch-000{i}.png" for i in (0, 2, 3)
+    ]
+    real = Trainer.fit
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", lambda self, watchers: real(self, [*watchers, Stop(9)]))
+        with pytest.raises(KeyboardInterrupt):
+            start(tmp_path / "run", sample_every=2)
+    assert contents(resume(tmp_path / "run")) == contents(straight)
+
+
+class Fault:
+    """Stands in for a method and raises, the first time that it is called."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *args):
+        raise self.error
+
+
+@pytest.mark.parametrize("where", ["start", "epoch_end", "finish"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")], ids=["ctrl-c", "disk"])
+def test_a_stop_at_any_place_is_told_as_it_is_and_the_printed_command_goes_on(
+    whole, tmp_path, monkeypatch, where, error
+):
+    said = []
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Pictures, where, Fault(error))
+        with pytest.raises(type(error)):
+            start(tmp_path / "my run", say=said.append)
+    stopped = {"start": "in epoch 1", "epoch_end": "in epoch 1", "finish": "while drawing the last pictures"}[where]
+    saved = 3 if where == "finish" else 0
+    assert said[-2:] == [
+        f"Stopped {stopped}; what is saved is the end of epoch {saved}.",
+        f"Go on from there: minigan train --resume '{tmp_path / 'my run'}'",
+    ]
+    assert contents(resume(tmp_path / "my run")) == contents(whole)
+
+
+def test_a_run_remembers_its_folder_of_data(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    run = start(tmp_path / "run", data_dir=tmp_path / "data")
+    assert run.config["data_dir"] == str(tmp_path / "data")
+    asked = []
+    real = runs.load_recorded
+    monkeypatch.setattr(runs, "load_recorded", lambda r, **o: asked.append(o["data_dir"]) or real(r, **o))
+    resume(run.folder, epochs=4)
+    assert asked == [str(tmp_path / "data")]
+
+
 def test_rows_behind_the_checkpoint_and_a_half_written_one_are_cut_off(whole, tmp_path):
     run = start(tmp_path / "run", epochs=1)
     with (run.folder / "metrics.jsonl").open("a") as file:
@@ -208,13 +261,27 @@ def test_a_folder_that_holds_a_run_is_left_alone_and_the_resume_command_printed(
     assert contents(whole) == before
 
 
-@pytest.mark.parametrize("left", ["metrics.jsonl", "checkpoints/epoch-0001.safetensors"])
+@pytest.mark.parametrize(
+    "left", ["config.json", "metrics.jsonl", "samples/epoch-0009.png", "checkpoints/epoch-0001.safetensors"]
+)
 def test_a_folder_with_anything_left_of_a_run_is_left_alone(tmp_path, left):
     (tmp_path / left).parent.mkdir(exist_ok=True)
     (tmp_path / left).write_text("precious")
     with pytest.raises(RunExistsError, match="what is left of a run"):
         start(tmp_path)
     assert (tmp_path / left).read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [{"dataset": None}, {"dataset": {"name": "glyphs"}}, {"seed": "x"}, {"device": ...}, {"fields": {"epochs": 1}}],
+    ids=str,
+)
+def test_a_config_that_is_not_whole_is_one_error(copy, spoil):
+    config = {k: v for k, v in {**copy.config, **spoil}.items() if v is not ...}
+    (copy.folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunMissingError, match=r"config.json cannot be read"):
+        runs.Run(copy.folder)
 
 
 def test_two_runs_never_share_a_folder():
@@ -228,7 +295,7 @@ def test_two_runs_never_share_a_folder():
 def test_an_impossible_option_is_named_before_anything_is_made(tmp_path):
     for changes, match in (
         ({"seed": -1}, "seed must be"),
-        ({"sample_every": "often"}, "sample_every must be like"),
+        ({"sample_every": "often"}, "--sample-every must be like"),
         ({"epohcs": 3}, "unknown field 'epohcs'; did you mean epochs"),
         ({"recipe": "flux"}, "unknown recipe 'flux'; did you mean flux-mlp"),
     ):
@@ -257,7 +324,8 @@ def test_a_run_and_a_network_show_themselves_in_a_notebook(whole):
     assert shown.count("data:image/png;base64,") == 2  # samples and curves
     assert "quick-mlp on 200 images of glyphs, seed 0, after 3 of 3 epochs" in shown
     table = whole.generator()._repr_html_()
-    assert table.count("<tr>") == 2 + 6 + 1
+    assert table.count("<tr>") == 2 + 8 + 1
+    assert "BatchNorm" in table
     assert "<th>parameters</th>" in table
     assert "784" in table
     assert "Tanh()" in table
@@ -297,7 +365,7 @@ def test_the_average_moves_with_g_only_and_costs_it_nothing():
 
 
 def test_how_often_is_counted_in_epochs_or_steps():
-    assert Every.parse("x", "3") == Every.parse("x", "3epochs") == Every(3, steps=False)
+    assert Every.parse("x", 3) == Every.parse("x", "3") == Every.parse("x", "3epochs") == Every(3, steps=False)
     assert Every.parse("x", "500steps") == Every.parse("x", "500 steps") == Every(500, steps=True)
     assert [n for n in range(7) if Every(3, steps=True).step_due(n)] == [0, 3, 6]
     assert [n for n in range(7) if Every(3, steps=False).epoch_due(n)] == [0, 3, 6]
@@ -317,6 +385,8 @@ def test_sheets_may_come_between_epochs_and_the_animation_shows_them_in_order(tm
     with Image.open(run.folder / "samples" / "samples.gif") as gif:
         assert gif.n_frames == 4
         assert gif.size == (302, 302)
+    (run.folder / "samples" / "epoch-0001 copy.png").write_bytes(b"a file of somebody else's")
+    assert [path.name for path in sheets(run.folder / "samples", 7)] == found
     never = start(tmp_path / "never", sample_every="never")
     assert [path.name for path in sheets(never.folder / "samples", 7)] == ["epoch-0000.png", "epoch-0003.png"]
 
@@ -363,8 +433,8 @@ def test_rows_are_read_up_to_the_first_that_is_not_whole(tmp_path):
 
 def watched(preview="3steps", **console):
     """What a run of two epochs writes to a console of the given kind."""
-    options = {"width": 80, "height": 24, "color_system": "truecolor", "legacy_windows": False, **console}
-    screen = Console(file=io.StringIO(), highlight=False, _environ={"TERM": "xterm"}, **options)
+    options = {"width": 80, "height": 24, "color_system": "truecolor", "_environ": {"TERM": "xterm"}, **console}
+    screen = Console(file=io.StringIO(), highlight=False, **options)
     trainer = Trainer(runs.replace(SMOKE, epochs=2), make_glyphs(200)[0])
     trainer.fit([Watch(Every.parse("preview_every", preview), screen)])
     return screen.file.getvalue()
@@ -395,6 +465,13 @@ def test_a_terminal_without_colours_shows_no_preview():
     assert "▀" not in watched(force_terminal=True, no_color=True)
     assert "▀" not in watched(force_terminal=True, color_system=None)
     assert "▀" not in watched(force_terminal=True, color_system="standard")
+
+
+def test_a_dumb_terminal_gets_plain_lines():
+    out = watched(force_terminal=True, _environ={"TERM": "dumb"})
+    assert out.splitlines()[0] == HEADER
+    assert len(out.splitlines()) == 3
+    assert "\x1b" not in out
 
 
 def test_a_narrow_or_low_terminal_shows_fewer_digits():

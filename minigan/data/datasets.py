@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,8 +41,8 @@ def load_dataset(
     Raises ArgumentError for an unknown name, DataMissingError or DownloadError if the set cannot be had (never for
     "auto", unless a folder was named that does not exist), DataError for a damaged one.
     """
-    data_folder(data_dir)  # a folder that was named and does not exist is a mistake, not a reason for glyphs
     if name == "auto":
+        data_folder(data_dir)  # a folder that was named and does not exist is a mistake, not a reason for glyphs
         try:
             images, record = _read("mnist", count, data_dir, offline, say)
         except OSError as error:  # not there, not to be downloaded, or nowhere to keep it
@@ -81,9 +82,15 @@ def load_recorded(
     say: Callable[[str], None] = print,
 ) -> Dataset:
     """The very images that `record` describes; raises DataError if they are no longer the same."""
-    name = str(Path(record["path"]).parent) if "path" in record else record["name"]
+    name = record["name"]
+    if "path" in record:
+        name, data_dir = str(data_dir or Path(record["path"]).parent), None
+        if not Path(name).is_dir():
+            raise DataMissingError(
+                f"the run's images were in {name}, which is gone; give the new place: --data-dir DIR"
+            )
     found = load_dataset(name, count=record["images"], data_dir=data_dir, offline=offline, say=say)
-    if found.record != record:
+    if found.record["sha256"] != record["sha256"]:
         raise DataError(
             f"the run was trained on {record['images']:,} images of {record['name']} with SHA-256 "
             f"{record['sha256'][:12]}…, and what is there now has {found.record['sha256'][:12]}…; put the former back"
@@ -125,6 +132,6 @@ def _axes(path: Path) -> int:
         try:
             with gzip.open(path) as content:
                 head = content.read(4)
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             return 0
     return head[3] if len(head) == 4 and head[:2] == b"\0\0" else 0

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from minigan.errors import DataError, DownloadError
@@ -57,82 +57,63 @@ def fetch(
     raise DownloadError(f"{name} could not be downloaded ({', '.join(reasons)})")
 
 
-class Transfer:
-    """What the downloading thread tells the one that watches it. Pooch calls it as it would a progress bar."""
-
-    def __init__(self) -> None:
-        self.total = self.received = 0
-        self.cancelled = False
-        self.result: Path | BaseException | None = None
-
-    def update(self, count: int) -> None:
-        self.received += count
-        if self.cancelled:
-            raise DownloadError("cancelled")  # nobody waits any more: end the thread, and pooch removes what there is
-
-    def reset(self) -> None:
-        self.received = 0
-
-    def close(self) -> None:
-        pass
-
-
 def _watched(url: str, path: Path, sha256: str, size: int, *, first_byte: float) -> Path:
-    """`_download` in a thread of its own, with a bar, for as long as bytes keep coming."""
-    import pooch  # noqa: F401 (now, so that the import does not count as waiting for the mirror)
+    """Download in a thread of its own, with a bar, while bytes keep coming; into place only if all is right."""
+    import pooch  # now, so that the import does not count as waiting for the mirror
     import requests  # noqa: F401
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-    transfer = Transfer()
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    faults: list[BaseException] = []
+    done = threading.Event()  # Thread.is_alive and join cannot be trusted after a KeyboardInterrupt within join
 
     def work() -> None:
         try:
-            transfer.result = _download(url, path, sha256, transfer)
+            _receive(url, file)
         except BaseException as error:  # handed to the thread that waits
-            transfer.result = error
+            faults.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=work, daemon=True)
     console = Console()
-    with Progress(
-        BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console, transient=True,
-        disable=not console.is_terminal,
-    ) as bar:  # fmt: skip
-        task = bar.add_task("", total=size)
-        thread.start()
-        since, seen, limit = time.monotonic(), 0, first_byte
-        try:
-            while thread.is_alive():
-                thread.join(0.05)
-                received = transfer.received
+    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    try:
+        with (
+            part.open("wb") as file,  # closed when nobody waits any more: that ends the thread at its next write
+            Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
+        ):
+            task = bar.add_task("", total=size)
+            threading.Thread(target=work, daemon=True).start()
+            since, seen, limit = time.monotonic(), 0, first_byte
+            while not done.wait(0.05):
+                received = part.stat().st_size
                 bar.update(task, completed=received)
+                if received > size:
+                    raise DownloadError(f"sent more than the {size:,} bytes of the published file")
                 if received >= seen + ENOUGH or (received and not seen):
                     since, seen, limit = time.monotonic(), received, STALL
-                elif time.monotonic() - since > limit and thread.is_alive():
+                elif time.monotonic() - since > limit:
                     raise DownloadError(
                         f"only {received - seen:,} bytes in {limit:g} s" if seen else f"no answer within {limit:g} s"
                     )
-        except BaseException:  # Ctrl-C, too
-            transfer.cancelled = True
-            if transfer.received:
-                thread.join(0.2)  # time to remove what there is of the file
-            raise
-    if isinstance(transfer.result, Path):
-        return transfer.result
-    assert transfer.result is not None
-    raise transfer.result
+        if faults:
+            raise faults[0]
+        if pooch.file_hash(str(part), alg="sha256") != sha256:
+            raise DownloadError("sent something else than the published file (its SHA-256 differs)")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
 
 
-def _download(url: str, path: Path, sha256: str, transfer: Transfer) -> Path:
-    """One file from one place; a file of another hash is removed and is a DownloadError, as is every network fault."""
+def _receive(url: str, file: BinaryIO) -> None:
+    """Write what the URL gives into `file`; every fault of the network or the server is a DownloadError."""
     import pooch
     import requests
 
-    pooch.get_logger().setLevel("ERROR")
-    # Pooch takes any object with a progress bar's methods; its annotations say bool.
-    downloader: Any = pooch.HTTPDownloader(progressbar=cast(Any, transfer), chunk_size=1 << 10, timeout=PATIENCE)
     try:
-        kept = pooch.retrieve(url, f"sha256:{sha256}", fname=path.name, path=path.parent, downloader=downloader)
+        pooch.HTTPDownloader(timeout=PATIENCE)(url, file, None)
     except requests.HTTPError as error:
         response = error.response
         assert response is not None
@@ -140,10 +121,11 @@ def _download(url: str, path: Path, sha256: str, transfer: Transfer) -> Path:
         raise DownloadError(f"{response.status_code} {response.reason}") from None
     except requests.Timeout:
         raise DownloadError(f"no answer within {PATIENCE:g} s") from None
+    except requests.exceptions.ChunkedEncodingError:
+        raise DownloadError("the connection broke") from None
     except requests.RequestException as error:
         raise DownloadError("no connection" if isinstance(error, requests.ConnectionError) else str(error)) from None
-    except ValueError as error:
-        if "hash" not in str(error).lower():
-            raise
-        raise DownloadError("sent something else than the published file (its SHA-256 differs)") from None
-    return Path(kept)
+    except ValueError as error:  # a length that is no number, or our file closed under the thread
+        raise DownloadError(f"a broken answer ({error})") from None
+    except OSError as error:  # the disk's
+        raise OSError(error.errno, error.strerror, file.name) from None

@@ -147,11 +147,11 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, b
     return Path(chosen), True
 
 
-def find_file(name: str, file: File, folder: Path) -> Path | None:
-    """`folder/NAME/FILE`, or for MNIST also `folder/FILE`, plain or with `.gz`."""
+def find_files(name: str, file: File, folder: Path) -> list[Path]:
+    """Those that exist of `folder/NAME/FILE` and, for MNIST, `folder/FILE`, plain or with `.gz`."""
     places = [folder / name, folder] if name == "mnist" else [folder / name]
     candidates = [place / (file.name + end) for place in places for end in ("", ".gz")]
-    return next((path for path in candidates if path.is_file()), None)
+    return [path for path in candidates if path.is_file()]
 
 
 def _load(
@@ -166,13 +166,16 @@ def _load(
     def read(path: Path) -> np.ndarray:
         return read_idx(path, sha256=file.sha256)
 
-    path = find_file(name, file, folder)
-    if path is not None:
+    damaged: DataError | None = None
+    for path in find_files(name, file, folder):
         try:
             return read(path)
-        except DataError:
-            if own or offline:
+        except DataError as error:
+            if own:
                 raise
+            damaged = damaged or error  # in the cache: look for another copy, else fetch it again
+    if offline and damaged:
+        raise damaged
     if offline:
         raise DataMissingError(f"{file.name}.gz is not in {folder / name}, and nothing is downloaded with --offline")
     gz = f"{file.name}.gz"
