@@ -168,15 +168,14 @@ def recipes(args: list[str]) -> None:
     import numpy as np
     from rich.table import Table
 
-    table = Table("recipe", "parameters\nof G", "\nof D", "\nepochs", "source", box=None, padding=(0, 2, 0, 0))
+    table = Table("recipe", "G", "D", "epochs", "source", box=None, padding=(0, 2, 0, 0))
     for column in table.columns[1:4]:
         column.justify = "right"
-    table.columns[0].no_wrap = True
     for name, recipe in RECIPES.items():
         G, D = recipe.networks(np.random.default_rng(0))
-        shown = f"{name} (the default)" if name == DEFAULT else name
-        table.add_row(shown, f"{G.params.size:,}", f"{D.params.size:,}", f"{recipe.epochs:,}", recipe.source)
+        table.add_row(name, f"{G.params.size:,}", f"{D.params.size:,}", f"{recipe.epochs:,}", recipe.source)
     print_table(table)
+    print(f"G, D: numbers of parameters. The default of minigan train is {DEFAULT}.")
 
 
 def info(args: list[str]) -> None:
