@@ -42,8 +42,8 @@ VARIANTS = {  # what the default was chosen among: each differs in one thing; al
     "rates 2e-3, without BatchNorm in G": replace(NO_BATCHNORM, lr_g=2e-3, lr_d=2e-3),
     "rates 2e-4, without BatchNorm in G": replace(NO_BATCHNORM, lr_g=2e-4, lr_d=2e-4),
     "β1 0": replace(RECIPE, beta1=0.0),
-    "batch 128, 16 epochs": replace(RECIPE, batch_size=128, epochs=16),
-    "shared fakes": replace(RECIPE, shared_fakes=True),
+    "batch 128, 17 epochs": replace(RECIPE, batch_size=128, epochs=17),
+    "fakes of G's own": replace(RECIPE, shared_fakes=False),
     "no average": replace(RECIPE, average=0.0),
 }
 
