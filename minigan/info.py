@@ -67,7 +67,8 @@ def cupy() -> str:
         return found[0]
     cuda = driver_cuda()
     if not cuda:
-        return f"not installed; no NVIDIA driver is found here; with one: pip install {CUPY[0]} or {CUPY[1]}, for CUDA 12 or 13"
+        names = f"{CUPY[0]} or {CUPY[1]}, for CUDA 12 or 13"
+        return f"not installed; no NVIDIA driver is found here; with one: pip install {names}"
     package = CUPY[1] if cuda >= 13 else CUPY[0]
     return f"not installed; install it with: {sys.executable} -m pip install {package}"
 

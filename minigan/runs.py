@@ -178,8 +178,9 @@ def resume(
     longer the same, ArgumentError if it is already trained to the end (and its pictures are drawn).
     """
     run = Run(folder)
-    if data_dir is None and run.config["data_dir"] and Path(run.config["data_dir"]).is_dir():
-        data_dir = run.config["data_dir"]
+    recorded = None if "path" in run.dataset else run.config["data_dir"]  # a folder's images know where they were
+    if data_dir is None and recorded and Path(recorded).is_dir():
+        data_dir = recorded
     sampling = run.config["sample_every"] if sample_every is None else sample_every
     every = how_often(sampling, preview_every)
     recipe = run.recipe if epochs is None else replace(run.recipe, epochs=epochs)

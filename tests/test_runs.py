@@ -15,7 +15,15 @@ from minigan.backend import RandomStream
 from minigan.callbacks import Every, interpolate, keep_rows, read_rows, sheets
 from minigan.checkpoint import load_checkpoint
 from minigan.data.glyphs import make_glyphs
-from minigan.errors import ArgumentError, CheckpointError, DataError, DivergenceError, RunExistsError, RunMissingError
+from minigan.errors import (
+    ArgumentError,
+    CheckpointError,
+    DataError,
+    DataMissingError,
+    DivergenceError,
+    RunExistsError,
+    RunMissingError,
+)
 from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.progress import HEADER, Watch, clock
 from minigan.recipes import RECIPES
@@ -182,6 +190,21 @@ def test_a_run_remembers_its_folder_of_data(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "load_recorded", lambda r, **o: asked.append(o["data_dir"]) or real(r, **o))
     resume(run.folder, epochs=4)
     assert asked == [str(tmp_path / "data")]
+
+
+def test_a_run_on_a_folder_of_images_goes_on_with_that_folder_whatever_the_environment_says(tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setenv("MINIGAN_DATA", str(tmp_path / "elsewhere"))
+    images = make_glyphs(200)[0]
+    (folder / "x.idx").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 200, 0, 0, 0, 28, 0, 0, 0, 28]) + images.tobytes())
+    start(tmp_path / "run", epochs=1, dataset=str(folder))
+    assert resume(tmp_path / "run", epochs=2).dataset["name"] == "images"
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(DataMissingError, match=r"images, which is gone; give the new place: --data-dir DIR"):
+        resume(tmp_path / "run", epochs=3)
+    assert resume(tmp_path / "run", epochs=3, data_dir=tmp_path / "moved").epoch == 3
 
 
 def test_rows_behind_the_checkpoint_and_a_half_written_one_are_cut_off(whole, tmp_path):
