@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results" / "startup.json"
 COMMANDS = {
     "import numpy": ["-c", "import numpy"],
     "import minigan": ["-c", "import minigan"],
-    "import minigan.runs (the whole library)": ["-c", "import minigan.runs"],
+    "import minigan.runs": ["-c", "import minigan.runs"],
     "minigan --help": ["-m", "minigan", "--help"],
     "minigan train --help": ["-m", "minigan", "train", "--help"],
 }
@@ -28,8 +28,16 @@ def seconds(arguments):
     return time.perf_counter() - began
 
 
+def table():
+    """The stored results as Markdown."""
+    results = json.loads(RESULTS.read_text())
+    return "\n".join(
+        ["| a new process | seconds |", "|---|---|", *(f"| `{k}` | {v:.3f} |" for k, v in results.items())]
+    )
+
+
 if __name__ == "__main__":
     rounds = [{name: seconds(arguments) for name, arguments in COMMANDS.items()} for _ in range(11)]
     medians = {name: round(statistics.median(r[name] for r in rounds), 3) for name in COMMANDS}
     RESULTS.write_text(json.dumps(medians, indent=1) + "\n")
-    print("\n".join(f"{name:<42}{median:6.3f}" for name, median in medians.items()))
+    print(table())
