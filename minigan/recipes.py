@@ -193,7 +193,7 @@ class QuickMLP(Recipe):
 
 
 QUICK_MLP = QuickMLP(
-    epochs=13,
+    epochs=12,
     batch_size=64,
     latent_dim=64,
     g_hidden=(256, 512),
