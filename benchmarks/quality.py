@@ -162,22 +162,15 @@ def run(work, only):
 
 
 def pictures(work):
-    """docs/images: real digits, the untrained generator, and sheets that `run` left in `work`."""
+    """docs/images: the sheets that `run` left in `work`."""
     from PIL import Image
 
-    images, _ = load_mnist("train")
-    trainer = Trainer(FLUX, images)
-    untrained = generate(trainer.G, trainer.preview_latents(25)).reshape(-1, 28, 28)
     sheets = {
-        "flux-mlp-real": plot.image_grid(images[:25], columns=5),
-        "flux-mlp-0": plot.image_grid(plot.to_uint8(untrained, FLUX.value_range), columns=5),
         "flux-mlp-20": np.asarray(Image.open(work / "minigan-flux-mlp-seed-0-epochs-20.png")),
-        "flux-mlp-40": np.asarray(Image.open(work / "minigan-flux-mlp-seed-0-epochs-40.png"))[:152, :152],
         "flux-mlp-pytorch-20": np.asarray(Image.open(work / "pytorch-flux-mlp-seed-0-epochs-20.png")),
     }
     for name, sheet in sheets.items():
-        larger = sheet if len(sheet) > 200 else sheet.repeat(2, axis=0).repeat(2, axis=1)
-        plot.save_png(larger, HERE.parent / "docs" / "images" / f"{name}.png")
+        plot.save_png(sheet, HERE.parent / "docs" / "images" / f"{name}.png")
 
 
 def table():
