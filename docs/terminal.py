@@ -1,9 +1,10 @@
 """A picture of what a command shows in a terminal of 80 columns, in dark and in light colours.
 
-    python docs/terminal.py OUT.png [--after SECONDS] [--light] [--rows 24] [--columns 80] -- minigan train
+    python docs/terminal.py OUT.png [--after SECONDS] [--rows 24] [--columns 80] -- minigan train
 
 Runs the command in a pseudo-terminal, keeps the screen with pyte, an emulator of a terminal, and draws it with Pillow
-when the command ends or the time is up (it is then interrupted, as by Ctrl-C). Prints the screen as text, too.
+when the command ends or the time is up (it is then interrupted, as by Ctrl-C): OUT.png in dark colours, OUT-light.png in
+light ones. Prints the screen as text, too.
 """
 
 import argparse
@@ -89,7 +90,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--after", type=float, default=600, help="seconds")
-    parser.add_argument("--light", action="store_true")
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--columns", type=int, default=80)
     if "--" not in sys.argv:
@@ -98,4 +98,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args(sys.argv[1:split])
     screen = run(sys.argv[split + 1 :], arguments.rows, arguments.columns, arguments.after)
     print("\n".join(line.rstrip() for line in screen.display))
-    draw(screen, arguments.light).save(arguments.out)
+    draw(screen, light=False).save(arguments.out)
+    draw(screen, light=True).save(arguments.out.with_stem(f"{arguments.out.stem}-light"))
