@@ -3,8 +3,8 @@
     python docs/terminal.py OUT.png [--after SECONDS] [--rows 24] [--columns 80] -- minigan train
 
 Runs the command in a pseudo-terminal, keeps the screen with pyte, an emulator of a terminal, and draws it with Pillow
-when the command ends or the time is up (it is then interrupted, as by Ctrl-C): OUT.png in dark colours, OUT-light.png in
-light ones. Prints the screen as text, too.
+when the command ends or the time is up (it is then interrupted, as by Ctrl-C): OUT.png in dark colours, OUT-light.png
+in light ones. Prints the screen as text, too.
 """
 
 import argparse

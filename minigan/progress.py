@@ -15,7 +15,7 @@ from minigan.callbacks import Every, to_pixels
 from minigan.train import Callback, Row, Trainer, generate
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console, Group, RenderableType
     from rich.live import Live
 
 HEADER = "  epoch   d_loss   g_loss   D(x)  D(G(z))  right on real  on fakes    time"
@@ -102,14 +102,16 @@ class Watch(Callback):
         bar.add_row(
             "", ProgressBar(total=total, completed=trainer.step, width=50), f"{trainer.step / total:4.0%}", left
         )
-        means = trainer.interval.result() if trainer.interval.counts else (trainer.history or [None])[-1]
-        running = "" if means is None else self.line(trainer, {**means, "epoch": trainer.epoch + 1}, elapsed)
-        parts = [Text(running, no_wrap=True, style="dim"), bar, *([Text(), self.picture] if self.picture else [])]
+        parts: list[RenderableType] = [bar, *([Text(), self.picture] if self.picture else [])]
+        if trainer.step > trainer.epoch * len(trainer.batches):  # within an epoch
+            means = trainer.interval.result() if trainer.interval.counts else trainer.history[-1]
+            running = self.line(trainer, {**means, "epoch": trainer.epoch + 1}, elapsed)
+            parts.insert(0, Text(running, no_wrap=True, style="dim"))
         return Group(*parts)
 
     def line(self, trainer: Trainer, row: Row, seconds: float) -> str:
         """A row of metrics under HEADER."""
-        epoch = f"{min(row['epoch'], trainer.recipe.epochs)}/{trainer.recipe.epochs}"
+        epoch = f"{row['epoch']}/{trainer.recipe.epochs}"
         g_loss = f"{row['g_loss']:9.3f}" if row["g_loss"] is not None else f"{'-':>9}"
         return (
             f"{epoch:>7}{row['d_loss']:9.3f}{g_loss}{row['d_real']:7.2f}{row['d_fake']:9.2f}"

@@ -220,11 +220,9 @@ def train(folder: Path, trainer: Trainer, sample_every: Every, preview_every: Ev
         say(f"Stopped {where}; what is saved is the end of epoch {run.epoch}.")
         say(f"Go on from there: minigan train --resume {name}")
         raise
-    say(f"Draw more: minigan sample {name}. Train on: minigan train --resume {name} --epochs {2 * trainer.epoch}")
-    say(
-        f"Everything is in {folder}: samples/ (epoch-{trainer.epoch:04d}.png, samples.gif, interpolation.png, "
-        "curves.png), checkpoints/, metrics.jsonl"
-    )
+    say(f"Draw more: minigan sample {name}")
+    say(f"Train on:  minigan train --resume {name} --epochs {2 * trainer.epoch}")
+    say(f"Everything is in {folder}; look at samples/samples.gif first.")
     return run
 
 

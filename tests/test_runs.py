@@ -53,6 +53,7 @@ def whole(tmp_path_factory):
     """A run of three epochs that was never stopped."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.delenv("MINIGAN_DATA", raising=False)
         return start(tmp_path_factory.mktemp("runs") / "whole")
 
 
