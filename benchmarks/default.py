@@ -1,4 +1,4 @@
-"""How good are the digits of the default recipe, and of the recipes that it was chosen among?
+"""How good are the digits of the default recipe, and of variants of it?
 
     python benchmarks/default.py            train what is missing, score it, print the tables (needs torch and MNIST)
     python benchmarks/default.py --table    print the tables from results/default.json
@@ -34,7 +34,7 @@ DATA, SEEDS = ("mnist", "glyphs"), range(5)
 SAMPLES = 10_000
 RECIPE = RECIPES[DEFAULT]
 NO_BATCHNORM = FluxMLP(**vars(RECIPE))  # the same numbers
-VARIANTS = {  # what the default was chosen among: each differs in one thing; all on MNIST with seed 0
+VARIANTS = {  # each differs from the default in the thing that it is called after; all on MNIST with seed 0
     "without BatchNorm in G": NO_BATCHNORM,
     "dropout 0.2": replace(RECIPE, dropout=0.2),
     "dropout 0.4": replace(RECIPE, dropout=0.4),
@@ -118,7 +118,7 @@ def timed(work):
 
 
 def tables():
-    """The stored results as Markdown: the default, and what it was chosen among."""
+    """The stored results as Markdown: the default, its variants (those that have been run), and the times."""
     results = RESULTS.read()
 
     def row(title, entry):
