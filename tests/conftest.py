@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+import standin as standin_for_cupy
 
 import minigan
 from minigan import backend
@@ -44,3 +45,10 @@ def no_network(monkeypatch):
     """No test asks the real mirrors: whoever tries finds a port of this machine at which nobody listens."""
     for name, published in mnist.SETS.items():
         monkeypatch.setitem(mnist.SETS, name, published._replace(mirrors=("http://127.0.0.1:9/",) * 2))
+
+
+@pytest.fixture
+def standin(monkeypatch):
+    """Device "gpu" is CuPy's stand-in (standin.py) while the test runs; the fixture is the module in CuPy's place."""
+    standin_for_cupy.install(monkeypatch)
+    return standin_for_cupy.cupy

@@ -8,13 +8,22 @@ from minigan import backend, nn
 from minigan.backend import RandomStream, to_device, to_numpy
 from minigan.gradcheck import check_layer, check_network
 
-DEVICES = ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)]
+DEVICES = ["cpu", "standin", pytest.param("gpu", marks=pytest.mark.gpu)]
 BATCH = 5
 
 each_layer = pytest.mark.parametrize(("name", "make", "in_shape"), ALL, ids=IDS)
 each_mode = pytest.mark.parametrize("train", [True, False], ids=["train", "inference"])
-each_device = pytest.mark.parametrize("device", DEVICES)
+each_device = pytest.mark.parametrize("device", DEVICES, indirect=True)
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+
+
+@pytest.fixture
+def device(request):
+    """The device's name for minigan: "gpu" for CuPy's stand-in too, which needs none."""
+    if request.param == "standin":
+        request.getfixturevalue("standin")
+        return "gpu"
+    return request.param
 
 
 class Bench:
