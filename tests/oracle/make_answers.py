@@ -1,0 +1,222 @@
+"""PyTorch's answers for `test_oracle.py`: `PYTHONPATH=. python tests/oracle/make_answers.py`, with PyTorch 2.13.0.
+
+Everything is computed in float64 by PyTorch's functions, optimisers and autograd. Of minigan only the options of
+layers and recipes are read, and the draws from which dropout's mask is made, which are an input.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where pytest finds these two as well
+from cases import ALL
+from oracle import inputs
+
+from minigan.backend import RandomStream
+from minigan.recipes import PIXELS
+
+
+class Network:
+    """A list of minigan's layers as PyTorch computes them: a method for each class, parameters under minigan's names.
+
+    Weights are kept as (C, K), so that their gradients come out as minigan lays them out.
+    """
+
+    def __init__(self, name, layers, in_shape):
+        self.name, self.layers = name, layers
+        self.params, self.buffers = {}, {}
+        self.forward(torch.zeros(1, *in_shape), train=False)  # makes the tensors: their shapes follow from the input's
+
+    def forward(self, x, *, train, rng=None, update=False):
+        """`update`: whether this pass moves the running statistics."""
+        for i, layer in enumerate(self.layers):
+            kind = type(layer).__name__
+            x = getattr(self, kind)(layer, x, f"{i}.{kind}.", train=train, rng=rng, update=update)
+        return x
+
+    def param(self, name, shape):
+        if name not in self.params:
+            self.params[name] = tensor(inputs.parameter(f"{self.name}.{name}", shape)).requires_grad_()
+        return self.params[name]
+
+    def buffer(self, name, shape):
+        return self.buffers.setdefault(name, tensor(inputs.parameter(f"{self.name}.{name}", shape)))
+
+    def grads(self, loss, **options):
+        """The gradient of each parameter, by name."""
+        grads = torch.autograd.grad(loss, list(self.params.values()), **options)
+        return dict(zip(self.params, grads, strict=True))
+
+    def Dense(self, layer, x, at, **_):
+        W = self.param(at + "W", (x.shape[-1], layer.features))
+        return F.linear(x, W.T, self.param(at + "b", (layer.features,)) if layer.bias else None)
+
+    def ReLU(self, layer, x, at, **_):
+        return F.relu(x)
+
+    def LeakyReLU(self, layer, x, at, **_):
+        return F.leaky_relu(x, layer.slope)
+
+    def Tanh(self, layer, x, at, **_):
+        return torch.tanh(x)
+
+    def Sigmoid(self, layer, x, at, **_):
+        return torch.sigmoid(x)
+
+    def BatchNorm(self, layer, x, at, *, train, update, **_):
+        C = x.shape[-1:]
+        gamma, beta = (self.param(at + name, C) for name in ("gamma", "beta"))
+        names = [at + name for name in ("running_mean", "running_var")]
+        running = [self.buffer(name, C).clone() for name in names]  # torch moves them in place
+        options = {"training": train, "momentum": 1 - layer.decay, "eps": layer.eps}
+        y = F.batch_norm(x.movedim(-1, 1), *running, gamma, beta, **options)
+        if update:
+            self.buffers.update(zip(names, running, strict=True))
+        return y.movedim(1, -1)
+
+    def Dropout(self, layer, x, at, *, train, rng, **_):
+        if not train or layer.drop == 0:
+            return x
+        kept = rng.uniform(tuple(x.shape)) >= layer.drop
+        return x * torch.from_numpy(kept) / (1 - layer.drop)
+
+    def Flatten(self, layer, x, at, **_):
+        return torch.flatten(x, 1)
+
+    def Reshape(self, layer, x, at, **_):
+        return x.reshape(len(x), *layer.shape)
+
+
+def tensor(array):
+    return torch.tensor(np.asarray(array), dtype=torch.float64)
+
+
+def named(prefix, tensors):
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def layer_case(name, layer, in_shape, train):
+    net = Network(name, [layer], in_shape)
+    x = tensor(inputs.values(f"{name}.x", (inputs.BATCH, *in_shape))).requires_grad_()
+    y = net.forward(x, train=train, rng=RandomStream(1, "dropout"), update=train)
+    upstream = tensor(inputs.values(f"{name}.dy", y.shape))
+    dx, *grads = torch.autograd.grad(y, [x, *net.params.values()], upstream)
+    grads = dict(zip(net.params, grads, strict=True))
+    return {"y": y, "dx": dx, **named("grad", grads), **named("running", net.buffers)}
+
+
+def loss_case(loss, x, t):
+    x = tensor(x).requires_grad_()
+    value = getattr(F, loss)(x, tensor(t).expand(x.shape))
+    return {"value": value, "gradient": torch.autograd.grad(value, x)[0]}
+
+
+def optimizer_case(kind, options):
+    options = dict(options)
+    if kind == "Adam":
+        options["betas"] = options.pop("beta1"), options.pop("beta2")
+    theta = tensor(inputs.START).requires_grad_()
+    optimizer = getattr(torch.optim, kind)([theta], **options)
+    found = {}
+    for step in range(1, max(inputs.STEPS) + 1):
+        theta.grad = tensor(inputs.values(f"gradient {step}", inputs.SIZES.shape) * inputs.SIZES)
+        optimizer.step()
+        if step in inputs.STEPS:
+            found[f"after {step}"] = theta.detach().clone()
+    return found
+
+
+def game_case(recipe):
+    """One update of D and one of G, written from the definitions."""
+    g_layers, d_layers = recipe.layers()
+    G, D = Network("G", g_layers, (recipe.latent_dim,)), Network("D", d_layers, (PIXELS,))
+    x_real = tensor(inputs.values("x_real", (recipe.batch_size, PIXELS)))
+    z, z_again = (tensor(inputs.values(n, (recipe.batch_size, recipe.latent_dim))) for n in ("z", "z again"))
+    passes = {"train": True, "rng": RandomStream(1, "dropout")}
+    real, fake = recipe.labels
+    simultaneous = recipe.update == "simultaneous"
+    same_fakes = simultaneous or recipe.shared_fakes
+
+    def bce(out, *labels):
+        """The mean cross-entropy of D's outputs, an equal share of which has each label."""
+        t = torch.cat([torch.full((len(out) // len(labels), 1), label) for label in labels])
+        logits = recipe.d_output == "logit"
+        return (F.binary_cross_entropy_with_logits if logits else F.binary_cross_entropy)(out, t)
+
+    def g_objective(out):
+        return bce(out, real) if recipe.g_loss == "non_saturating" else -bce(out, fake)
+
+    def probability(out):
+        p = out if recipe.d_output == "probability" else torch.sigmoid(out)
+        return p if real > fake else 1 - p
+
+    # D's update. minigan folds statistics in once per update of a network, so G's are left alone if these fakes are
+    # for D only.
+    x_fake = G.forward(z, **passes, update=same_fakes)
+    for_d = x_fake if simultaneous else x_fake.detach()
+    if recipe.d_batching == "concat":
+        out = D.forward(torch.cat([x_real, for_d]), **passes, update=True)
+        out_real, out_fake = out.chunk(2)
+        d_loss = bce(out, real, fake)
+    else:
+        out_real = D.forward(x_real, **passes, update=True)
+        out_fake = D.forward(for_d, **passes, update=True)
+        d_loss = bce(out_real, real) + bce(out_fake, fake)
+    if simultaneous:
+        g_loss = g_objective(out_fake)
+        g_grads = G.grads(g_loss, retain_graph=True)
+    d_grads = D.grads(d_loss)
+    adam(D, d_grads, recipe, recipe.lr_d)
+
+    # G's update, through D as it is now.
+    if not simultaneous:
+        if not same_fakes:
+            x_fake = G.forward(z_again, **passes, update=True)
+        g_loss = g_objective(D.forward(x_fake, **passes))
+        g_grads = G.grads(g_loss)
+    adam(G, g_grads, recipe, recipe.lr_g)
+
+    d_values = {"loss": d_loss, "loss_real": bce(out_real, real), "loss_fake": bce(out_fake, fake)}
+    d_values |= {"prob_real": probability(out_real), "prob_fake": probability(out_fake)}
+    return {
+        **named("D", d_values),
+        **named("G", {"loss": g_loss, "fakes": x_fake}),
+        **named("grad.D", d_grads),
+        **named("grad.G", g_grads),
+        **{f"after.{net.name}.{name}": t for net in (D, G) for name, t in {**net.params, **net.buffers}.items()},
+    }
+
+
+def adam(net, grads, recipe, lr):
+    optimizer = torch.optim.Adam(net.params.values(), lr=lr, betas=(recipe.beta1, recipe.beta2))
+    for name, theta in net.params.items():
+        theta.grad = grads[name]
+    optimizer.step()
+
+
+def main():
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+    cases = {
+        f"{name}-{'train' if train else 'inference'}": layer_case(name, make(), shape, train)
+        for name, make, shape in ALL
+        for train in (True, False)
+    }
+    cases |= {case: loss_case(*given) for case, given in inputs.LOSSES.items()}
+    cases |= {case: optimizer_case(*given) for case, given in inputs.OPTIMIZERS.items()}
+    cases |= {case: game_case(recipe) for case, recipe in inputs.GAMES.items()}
+    answers = {
+        f"{case}/{entry}": inputs.digest(value.detach().numpy())
+        for case, entries in cases.items()
+        for entry, value in entries.items()
+    }
+    inputs.save(answers)
+    size = f"{inputs.FILE.stat().st_size / 1000:.0f} kB"
+    print(f"{len(answers)} answers in {len(cases)} cases, {size}, from PyTorch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()
