@@ -1,23 +1,20 @@
-"""The command line: minigan train | sample | recipes | info. A user's mistake ends in one line and exit code 2."""
+"""The command line: what `minigan COMMAND` does. A user's mistake ends in one line and exit code 2."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, make_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from minigan import __version__
+from minigan.arguments import first_word, no_more, parse, print_table, shape, take_flag
 from minigan.errors import ArgumentError, MiniganError, nearest
 from minigan.recipes import DEFAULT, RECIPES
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 MAX_COUNT = 1_000_000  # images of one `minigan sample`
 
@@ -26,6 +23,8 @@ USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
   minigan train [RECIPE] [flags]       train a network to draw; without a recipe: {DEFAULT}
   minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
   minigan sample RUN [flags]           draw images with a trained generator
+  minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
+  minigan exercise NAME [flags]        write a piece of minigan yourself: dense, batchnorm, dropout, bce, adam, …
   minigan recipes                      the recipes, with their sizes and sources
   minigan info                         versions, BLAS, GPU, data: what minigan finds on this machine
 
@@ -69,6 +68,25 @@ class SampleOptions:
     seed: int = 0  # decides the latents
 
 
+@dataclass
+class GradcheckOptions:
+    """How to check."""
+
+    in_shape: str | None = None  # shape of a layer's input without the batch, such as 4,7
+    batch: int | None = None  # images of the batch; default: 5 (4 for a recipe)
+    seed: int = 0  # decides the point of the check
+    picture: Path | None = None  # draw the error of each entry of a check that failed into this PNG
+
+
+@dataclass
+class ExerciseOptions:
+    """Where to work, and what to do with a finished piece."""
+
+    out: Path = Path("exercises")  # folder of the stub, its test and the run
+    epochs: int = 4  # of training with the finished piece, about 15 s each on two cores; 0: do not train
+    dataset: str = "auto"  # what to train on: see minigan train --help
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; exits with 2 and one line on a user's mistake, 130 on Ctrl-C."""
     args = list(sys.argv[1:] if argv is None else argv)
@@ -76,7 +94,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?", rather than a traceback
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on its own cache are nobody's business here
-    commands = {"train": train, "sample": sample, "recipes": recipes, "info": info}
+    commands = {
+        "train": train,
+        "sample": sample,
+        "gradcheck": gradcheck,
+        "exercise": exercise,
+        "recipes": recipes,
+        "info": info,
+    }
     try:
         if not args or args[0] in ("-h", "--help"):
             print(USAGE, end="")
@@ -162,6 +187,50 @@ def sample(args: list[str]) -> None:
     print(f"Wrote {options.count:,} images to {options.out}")
 
 
+def gradcheck(args: list[str]) -> None:
+    """minigan gradcheck [RECIPE | module:NAME | file.py:NAME] [flags]"""
+    from minigan.gradcheck.anything import load
+    from minigan.gradcheck.command import check_and_print
+
+    what, flags = first_word(args)
+    options: GradcheckOptions = parse(
+        {"check": GradcheckOptions()},
+        flags,
+        prog="minigan gradcheck [WHAT]",
+        description="Check hand-written gradients against numeric ones. WHAT is a recipe, or the module:NAME or "
+        "file.py:NAME of a layer, a network, a loss x -> (value, gradient), a pair (forward, backward, *arrays), or a "
+        "function without arguments that makes one of these; without WHAT: all recipes. Exit code 1: one is wrong.",
+    ).check
+    if what and ":" not in what:
+        what = nearest("recipe", what, RECIPES, also="; or module:NAME, or file.py:NAME")
+    targets = {name: RECIPES[name] for name in ([what] if what else RECIPES)} if ":" not in what else {what: load(what)}
+    passed = check_and_print(
+        targets, in_shape=shape(options.in_shape), batch=options.batch, seed=options.seed, picture=options.picture
+    )
+    if not passed:
+        sys.exit(1)
+
+
+def exercise(args: list[str]) -> None:
+    """minigan exercise NAME [flags]"""
+    from minigan.exercises import STUBS, work_on
+
+    name, flags = first_word(args)
+    if not name and not {"-h", "--help"} & set(args):
+        raise ArgumentError(f"which exercise? minigan exercise {' | '.join(STUBS)}")
+    options: ExerciseOptions = parse(
+        {"exercise": ExerciseOptions()},
+        flags,
+        prog=f"minigan exercise {name or 'NAME'}",
+        description="The first time, write a stub to complete; after that, check it and say what is wrong; once it is "
+        f"right, train with it and draw digits. Exercises: {', '.join(STUBS)}.",
+    ).exercise
+    if options.epochs < 0:
+        raise ArgumentError(f"--epochs must not be negative, got {options.epochs}")
+    if not work_on(name, options.out, epochs=options.epochs, dataset=options.dataset):
+        sys.exit(1)
+
+
 def recipes(args: list[str]) -> None:
     """minigan recipes"""
     no_more(args, "minigan recipes: every recipe, with the parameters of its networks and where it comes from")
@@ -189,77 +258,6 @@ def info(args: list[str]) -> None:
     for name, fact in facts():
         table.add_row(name, fact)
     print_table(table)
-
-
-def print_table(table: Table) -> None:
-    """As wide as the terminal; in a pipe or a file one line per row."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    if console.is_terminal:
-        console.print(table)
-    else:
-        console.width = 400
-        with console.capture() as captured:
-            console.print(table)
-        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def no_more(args: list[str], about: str) -> None:
-    """For a command without flags: print what it is on --help, and refuse anything else."""
-    if args and args[0] in ("-h", "--help"):
-        print(about)
-        sys.exit(0)
-    if args:
-        raise ArgumentError(f"{about.split(':')[0]} takes no arguments, got {' '.join(args)}")
-
-
-def take_flag(flag: str, args: list[str]) -> tuple[str, list[str]]:
-    """(the flag's value, the other arguments); raises ArgumentError if it has no value."""
-    i = next(i for i, arg in enumerate(args) if arg.split("=")[0] == flag)
-    value, rest = args[i].partition("=")[2], args[i + 1 :]
-    if "=" not in args[i] and rest and not rest[0].startswith("-"):
-        value, rest = rest[0], rest[1:]
-    if not value and not {"-h", "--help"} & set(args):
-        raise ArgumentError(f"{flag} needs the folder of a run, such as runs/{DEFAULT}-001")
-    return value, [*args[:i], *rest]
-
-
-def parse(parts: dict[str, Any], args: list[str], *, prog: str, description: str) -> Any:
-    """Turn every field of the given dataclass instances into a flag, with its value as default, and parse `args`.
-
-    tyro explains a mistake in a box; here it becomes an ArgumentError of one line.
-    """
-    import tyro
-
-    Arguments = make_dataclass("Arguments", [(name, type(part)) for name, part in parts.items()])
-    messages = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(messages):
-            return tyro.cli(
-                Arguments,
-                default=Arguments(**parts),
-                args=args,
-                prog=prog,
-                description=description,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-            )
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        flags = [f"--{f.name.replace('_', '-')}" for part in parts.values() for f in fields(part)]
-        for arg in args:
-            if arg.startswith("--") and not arg.startswith("--no-"):
-                nearest("flag", arg.split("=")[0].replace("_", "-"), flags)
-        reason = unboxed(messages.getvalue()).removeprefix("Error parsing recipe: ")
-        raise ArgumentError(f"{reason} (see {prog} --help)") from None
-
-
-def unboxed(box: str) -> str:
-    """The first paragraph of a box drawn with line characters, on one line."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    rule = next((i for i, line in enumerate(lines) if line.startswith("─")), len(lines))
-    return " ".join(lines[:rule]) or box.strip()
 
 
 def fail(message: str) -> NoReturn:

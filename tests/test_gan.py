@@ -10,7 +10,9 @@ from minigan import backend
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, StaleCacheError
 from minigan.gan import GANLoss, discriminator_step, generator_step, simultaneous_step
-from minigan.gradcheck import Still, check_discriminator_step, check_generator_step
+from minigan.gradcheck import check_generator_step, check_recipe
+from minigan.gradcheck.numeric import STEP
+from minigan.gradcheck.targets import KINK_MARGIN, Still
 from minigan.losses import binary_cross_entropy
 from minigan.nn import BatchNorm, Dense, Dropout, LeakyReLU, Sequential, Sigmoid, Tanh
 from minigan.optim import SGD, Adam
@@ -54,41 +56,75 @@ LOSSES = [
 @pytest.mark.parametrize("changes", LOSSES, ids=lambda c: "-".join(map(str, c.values())))
 @pytest.mark.parametrize("name", RECIPES)
 def test_whole_steps_pass_the_gradient_check(name, changes):
-    recipe, G, D = smoke(name, **changes)
-    x, z = np.tanh(draw(N, 784, seed=5)), draw(N, recipe.latent_dim, seed=6)
-    options = {"elementwise": 300}  # the larger arrays along random directions only
-    for report in (
-        check_discriminator_step(G, D, recipe.loss, x, z, **options),
-        check_generator_step(G, D, recipe.loss, z, **options),
-    ):
+    reports = check_recipe(replace(RECIPES[name].smoke(), **changes), elementwise=20)
+    for report in reports:
         assert report, str(report)
-        assert {row.name for row in report.rows} == set((D if report.title[0] == "d" else G).named_params())
+        assert report.undecided == 0
+        assert report.kinks == 0
+    G, D = RECIPES[name].smoke().networks(np.random.default_rng(0))
+    assert [[row.name for row in report.rows] for report in reports] == [list(D.named_params()), list(G.named_params())]
 
 
+@pytest.mark.parametrize("batch", [2, 3, 4])
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_single_entry_of_both_steps_passes_the_gradient_check(name):
-    recipe, _, _ = smoke(name)
-    recipe = replace(recipe, latent_dim=3, g_hidden=(4,), d_hidden=(4,))
-    G, D = recipe.networks(np.random.default_rng(4), dtype=np.float64)
-    x, z = np.tanh(draw(N, 784, seed=5)), draw(N, 3, seed=6)
-    for report in (
-        check_discriminator_step(G, D, recipe.loss, x, z, elementwise=10**6),
-        check_generator_step(G, D, recipe.loss, z, elementwise=10**6),
-    ):
+def test_both_steps_at_smoke_size_pass_the_gradient_check_for_small_batches(name, batch):
+    for report in check_recipe(RECIPES[name].smoke(), batch=batch, elementwise=300):
         assert report, str(report)
-        assert all(row.how == "elements" for row in report.rows[::2])
+        assert report.undecided < 0.01  # BatchNorm over two images is nearly a step function
+        assert report.kinks == 0
+
+
+@pytest.mark.parametrize("batch", [2, 3, 4])
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_single_entry_of_both_steps_passes_the_gradient_check(name, batch, monkeypatch):
+    monkeypatch.setattr("minigan.recipes.PIXELS", 25)
+    recipe = RECIPES[name]
+    narrow = {"latent_dim": 2, "g_hidden": (3,) * len(recipe.g_hidden), "d_hidden": (2,) * len(recipe.d_hidden)}
+    for report in check_recipe(replace(recipe.smoke(), **narrow), batch=batch, elementwise=10**6):
+        assert report, str(report)
+        assert all(row.how == "entries" for row in report.rows)
+        assert report.undecided == 0
+        assert report.kinks == 0
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_whole_steps_at_the_published_size_pass_the_gradient_check_along_directions(name):
-    recipe = RECIPES[name]
-    G, D = recipe.networks(np.random.default_rng(4), dtype=np.float64)
-    x, z = np.tanh(draw(N, 784, seed=5)), draw(N, recipe.latent_dim, seed=6)
-    for report in (
-        check_discriminator_step(G, D, recipe.loss, x, z, elementwise=0),
-        check_generator_step(G, D, recipe.loss, z, elementwise=0),
-    ):
+    for report in check_recipe(RECIPES[name], elementwise=0):
         assert report, str(report)
+        assert report.undecided == 0
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_step_of_the_check_moves_no_activation_across_a_kink(name, monkeypatch):
+    """What `check_recipe` rests on: at its points every activation is further from a kink than h moves it."""
+    seen = {}
+    recipe = RECIPES[name].smoke()
+    for player in ("discriminator", "generator"):
+        monkeypatch.setattr(
+            f"minigan.gradcheck.targets.check_{player}_step",
+            lambda G, D, loss, *arrays, **_: seen.update(at=(G, D, arrays)),
+        )
+    check_recipe(recipe)
+    G, D, (z,) = seen["at"]
+
+    def activations():
+        rng, found, x = RandomStream(0, "dropout"), [], z
+        for layer in G.layers + D.layers:
+            found += [x.ravel()] * bool(layer.kinks)
+            x, _ = layer.forward(x, train=True, rng=rng)
+        return np.concatenate(found)
+
+    here = activations()
+    assert np.abs(here[here != 0]).min() > KINK_MARGIN
+    furthest, rng = 0.0, np.random.default_rng(0)
+    for net in (G, D):
+        for i in rng.permutation(net.params.size)[:2000]:  # entries of every array, by far
+            kept = net.params[i]
+            for step in (STEP, -STEP):
+                net.params[i] = kept + step
+                furthest = max(furthest, np.abs(activations() - here).max())
+            net.params[i] = kept
+    assert 0 < furthest < KINK_MARGIN
 
 
 @pytest.mark.parametrize("batchnorm", [False, True])

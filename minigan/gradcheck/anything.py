@@ -1,0 +1,125 @@
+"""One door for everything that has a gradient: `check_gradients(target, …)`, and `assert_gradients` for tests."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigan
+from minigan.errors import ArgumentError, nearest
+from minigan.gradcheck.report import Report
+from minigan.gradcheck.targets import check_layer, check_loss, check_network, check_pair, check_recipe
+from minigan.nn import Layer, Sequential
+from minigan.recipes import Recipe
+
+
+def check_gradients(
+    target: Any, *arrays: Any, in_shape: tuple[int, ...] | None = None, batch: int = 5, seed: int = 0, **options: Any
+) -> list[Report]:
+    """Check whatever `target` is; the reports, of which each is true if it passed.
+
+    - a `Layer`, on inputs of `in_shape` (without the batch axis), or a `Sequential`: in training and at inference;
+    - a pair `(forward, backward)` at `arrays`, or `(forward, backward, *arrays)`: see `check_pair`;
+    - a loss, a function `x -> (value, gradient)`, at one array;
+    - a `Recipe`: both steps of the game, at the size of the recipe;
+    - a class, or a function without arguments, that makes one of these.
+
+    A pair or a loss without arrays is checked at a random (batch, *in_shape) between 0.05 and 0.95, where probabilities
+    lie. `seed` decides every draw. Other options: as `compare`.
+    Raises ArgumentError for anything else, or if `in_shape` or arrays are missing.
+    """
+    if isinstance(target, type) or (is_function(target) and not arrays and not required(target)):
+        target = target()
+    options["seed"] = seed
+    if isinstance(target, Layer):
+        if in_shape is None:
+            raise ArgumentError(f"{target!r} needs in_shape, its input's shape without the batch: (4,) (--in-shape 4)")
+        return [check_layer(target, in_shape, train=train, batch=batch, **options) for train in (True, False)]
+    if isinstance(target, Sequential):
+        return [check_network(target, train=train, batch=batch, **options) for train in (True, False)]
+    if isinstance(target, Recipe):
+        return check_recipe(target, batch=min(batch, 4), **options)
+    pair = isinstance(target, (tuple, list)) and len(target) >= 2 and all(map(is_function, target[:2]))
+    if not pair and not is_function(target):
+        raise ArgumentError(
+            f"a {type(target).__name__} cannot be checked; give a layer, a network, a recipe, a loss x -> (value, "
+            "gradient) or a pair (forward, backward)"
+        )
+    arrays = (*target[2:], *arrays) if pair else arrays
+    if not arrays:
+        if in_shape is None:
+            raise ArgumentError("a function is checked at an array: give it, or in_shape")
+        arrays = (np.random.default_rng([seed, 1]).uniform(0.05, 0.95, (batch, *in_shape)),)
+    if pair:
+        return [check_pair(*target[:2], *arrays, **options)]
+    loss: Any = target
+    return [check_loss(loss, *arrays, **options)]
+
+
+def assert_gradients(target: Any, *arrays: Any, **options: Any) -> list[Report]:
+    """Raise AssertionError with the report unless every gradient of `target` is right. As `check_gradients`."""
+    __tracebackhide__ = True  # pytest then points at the line of the test
+    reports = check_gradients(target, *arrays, **options)
+    if failed := [str(report) for report in reports if not report]:
+        raise AssertionError("\n\n".join(failed))
+    return reports
+
+
+def is_function(target: Any) -> bool:
+    return callable(target) and not isinstance(target, (Layer, Sequential))
+
+
+def required(function: Callable[..., Any]) -> list[str]:
+    """The names of the arguments that a call must give."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind in kinds]
+
+
+def load(what: str) -> Any:
+    """What "module:NAME" or "file.py:NAME" names. Raises ArgumentError, in one line, if it cannot be had."""
+    source, _, name = what.rpartition(":")
+    if not source or not name:
+        raise ArgumentError(f"{what!r} names nothing to check; write a recipe, module:NAME or file.py:NAME")
+    try:
+        module = load_file(Path(source)) if source.endswith(".py") else import_from_here(source)
+    except FileNotFoundError:
+        raise ArgumentError(f"there is no file {source}") from None
+    except Exception as error:  # whatever the user's file does when it is imported
+        raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error} ({place(error)})") from None
+    return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
+
+
+def place(error: BaseException) -> str:
+    """The innermost line of an error's traceback that is neither minigan's nor NumPy's."""
+    frames = list(traceback.extract_tb(error.__traceback__))
+    library = tuple(str(Path(module.__file__ or "").parent) for module in (minigan, np))
+    own = [frame for frame in frames if not frame.filename.startswith(library)] or frames
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}"
+
+
+def load_file(path: Path) -> Any:
+    """The module in a file, run anew."""
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve(strict=True))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def import_from_here(name: str) -> Any:
+    """Import a module as `python` itself would: the current folder counts."""
+    sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove("")

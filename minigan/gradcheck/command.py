@@ -1,0 +1,57 @@
+"""`minigan gradcheck`: checks, and what the terminal shows of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from minigan.errors import ArgumentError, MiniganError
+from minigan.gradcheck.anything import check_gradients, place
+from minigan.gradcheck.report import Report
+from minigan.recipes import Recipe
+
+
+def check_and_print(
+    targets: dict[str, Any], *, in_shape: tuple[int, ...] | None, batch: int | None, seed: int, picture: Path | None
+) -> bool:
+    """Check each target, print its reports as tables, and whether all passed.
+
+    Of a recipe both steps are checked twice: small, entry by entry, and at its published size, along directions.
+    Raises ArgumentError, in one line, if the code that is checked raises anything.
+    """
+    from rich.console import Console
+
+    console, reports, start = Console(highlight=False), [], time.perf_counter()
+    for name, target in targets.items():
+        for report in checks(name, target, in_shape=in_shape, seed=seed, **({"batch": batch} if batch else {})):
+            console.print(report) if console.is_terminal else print(report)  # in a pipe nothing is wrapped
+            print()
+            reports.append(report)
+            if picture and not report:
+                report.picture(picture)
+                print(f"The error of each entry: {picture}\n")
+                picture = None  # the first that failed is the one to look at
+    entries, kinks = sum(r.entries for r in reports), sum(r.kinks for r in reports)
+    undecided = sum(round(r.undecided * r.entries) for r in reports)
+    failed = sum(not r for r in reports)
+    verdict = f"{failed} of {len(reports)} checks FAILED" if failed else f"all {len(reports)} checks passed"
+    seconds = time.perf_counter() - start
+    print(f"{verdict}: {entries:,} entries and directions, {undecided} undecided, {kinks} at kinks, {seconds:.1f} s")
+    return not failed
+
+
+def checks(name: str, target: Any, **options: Any) -> Iterator[Report]:
+    """The reports on one target, the mistakes of whose code become an ArgumentError."""
+    sizes: list[tuple[Any, dict[str, Any]]] = [(target, {})]
+    if isinstance(target, Recipe):
+        options.pop("in_shape")
+        sizes = [(target.smoke(), {"note": "small"}), (target, {"note": "published size", "elementwise": 0})]
+    for size, more in sizes:
+        try:
+            yield from check_gradients(size, **options, **more)
+        except MiniganError:
+            raise
+        except Exception as error:
+            raise ArgumentError(f"{name} raised {type(error).__name__}: {error} ({place(error)})") from None

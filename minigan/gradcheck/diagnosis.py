@@ -1,0 +1,75 @@
+"""Why is this gradient wrong? The first known mistake that explains the numbers, or what the wrong entries share."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from minigan.gradcheck.causes import CAUSES, Case, factor
+
+
+def diagnose(case: Case) -> str:
+    """The first cause that explains the numbers, as a sentence; where none does, which entries are wrong."""
+    if np.shape(case.grad) != case.row.shape:
+        return wrong_shape(case)
+    if not np.isfinite(case.row.analytic).all():
+        return "it holds NaN or infinity (x/0, log 0, ∞ - ∞ or an overflow in the backward)"
+    if not case.row.analytic.any():
+        return "it is zero everywhere: it is never written, or what flows back is cut off or cancels"
+    if case.row.how == "directions":
+        return factor(case) or "to learn which entries are wrong, raise elementwise"
+    with np.errstate(all="ignore"):
+        for explain in CAUSES:
+            if cause := explain(case):
+                return cause
+    return where(case)
+
+
+def wrong_shape(case: Case) -> str:
+    """The gradient has another shape than the array."""
+    grad, shape, n = case.grad, case.row.shape, case.row.numeric
+
+    def close(a: np.ndarray) -> bool:
+        return a.shape == shape and np.allclose(a, n, rtol=1e-6, atol=1e-6 * case.row.scale)
+
+    seen = f"it has shape {grad.shape} where {case.row.name} has {shape}"
+    if close(grad.T):
+        return f"{seen}: it is right but transposed"
+    for axes in itertools.chain([(0,)], [tuple(range(k)) for k in range(2, grad.ndim)]):
+        if grad.ndim > len(axes) and close(grad.sum(axis=axes)):
+            return f"{seen}: the sum over the batch is missing (axis {', '.join(map(str, axes))})"
+    fits = grad.ndim == len(shape) and all(g in (1, s) for g, s in zip(grad.shape, shape, strict=True))
+    if case.row.how == "entries" and fits:
+        axes = tuple(k for k in range(len(shape)) if grad.shape[k] != shape[k])
+        for name, reduced in (("sum", n.sum(axis=axes, keepdims=True)), ("mean", n.mean(axis=axes, keepdims=True))):
+            if np.allclose(grad, reduced, rtol=1e-6, atol=1e-6 * case.row.scale):
+                return (
+                    f"{seen}: it is the {name} over axis {axes[0]}, which should not be taken; added to an array of "
+                    f"shape {shape} it would be broadcast without an error"
+                )
+        return f"{seen}, and would be broadcast to it without an error: every entry along axis {axes[0]} gets the same"
+    return f"{seen}: a sum over the batch that is missing or too many, or another reshape than the forward's"
+
+
+def where(case: Case) -> str:
+    """No known cause: what the wrong entries have in common."""
+    wrong, a, n = case.row.wrong, case.row.analytic, case.row.numeric
+    cosine = float((a * n).sum() / math.sqrt((a * a).sum() * (n * n).sum() or 1.0))
+    if wrong.sum() == 1 < wrong.size:
+        return (
+            f"one entry alone is wrong, at {list(case.row.index)}: {a[wrong][0]:.7g} where {n[wrong][0]:.7g} is right"
+        )
+    for axis in range(wrong.ndim):
+        at = np.unique(np.nonzero(wrong)[axis])
+        if len(at) == 1 and wrong.shape[axis] > 1 and wrong.size > 1:
+            edge = {0: ", the first", wrong.shape[axis] - 1: ", the last"}.get(int(at[0]), "")
+            lost = " and are zero there: a loop or a slice ends one too early" if edge and not a[wrong].any() else ""
+            return f"all wrong entries lie at index {at[0]} of axis {axis}{edge}{lost}"
+    if case.is_input and wrong.ndim and np.ptp(a - n, axis=0).max() < 1e-6 * case.row.scale + 10 * case.row.bar.max():
+        return "it is off by the same amount in every image: a mean over the batch is missing or too many"
+    return (
+        f"not known; {int(wrong.sum())} of {wrong.size} entries are wrong, and the angle to the true gradient has the "
+        f"cosine {cosine:.3f} (near 1: a small term is missing or too many; near 0: another formula)"
+    )

@@ -1,0 +1,59 @@
+"""One numeric derivative, with an error bar that says how far it can be trusted, and a sign if there is a kink.
+
+Letters: f the function, θ the array that is changed, v the direction, h the step, ε the spacing of float64 at 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+STEP = 1e-4  # the extrapolation removes h², so that a larger h, with less rounding, is the better one: see `slope`
+CAUTION = 10  # the bar is ten times the estimated error
+EPS = float(np.finfo(np.float64).eps)
+BENT = 0.1  # of a smooth function's one-sided differences, this share at most may fail to halve with the step
+
+#: A scalar function as the terms of its sum: what did not move then cancels exactly, and is no source of rounding.
+Terms = Callable[[], np.ndarray]
+
+
+class Slope(NamedTuple):
+    """A derivative: off by less than `bar`, unless there is a kink within a step (`bend` is then above `noise`)."""
+
+    value: float
+    bar: float
+    bend: float
+    noise: float
+
+
+def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: float = STEP) -> Slope:
+    """df/dt of f(θ + t·v) at t = 0, where θ is `array[where]`; the array is left as it was, to the bit.
+
+    Central differences D(h) = (f(θ + h·v) - f(θ - h·v)) / 2h are off by c·h² and more. Two of them give both the value
+    with h² removed, (4·D(h/2) - D(h)) / 3, and an estimate of what was wrong with the better one, |D(h/2) - D(h)| / 3
+    (Richardson's extrapolation). Rounding adds ε·|f|/h, with |f| the sum of the sizes of the terms that moved.
+
+    Where f is smooth, one-sided differences disagree by h·f'' and half as much at half the step; where they do not
+    halve there is a kink. `here` is f(θ), and f must read the array anew on each call.
+    Source: Richardson, "The approximate arithmetical solution by finite differences", 1911.
+    """
+    kept = np.copy(array[where])
+
+    def at(t: float) -> np.ndarray:
+        array[where] = kept + t * v
+        return f()
+
+    try:
+        above, below, above_half, below_half = at(h), at(-h), at(h / 2), at(-h / 2)
+    finally:
+        array[where] = kept
+    far, near = float((above - below).sum()) / (2 * h), float((above_half - below_half).sum()) / h
+    noise = CAUTION * EPS * float(np.abs(here[above != below]).sum()) / (h / 2)
+    bend_far = float((above - here + (below - here)).sum()) / h
+    bend_near = float((above_half - here + (below_half - here)).sum()) / (h / 2)
+    bend = abs(bend_far - 2 * bend_near)
+    if bend <= BENT * (abs(bend_far) + 2 * abs(bend_near)):
+        bend = 0.0
+    return Slope((4 * near - far) / 3, CAUTION * abs(near - far) / 3 + noise, bend, 4 * noise)

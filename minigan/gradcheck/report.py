@@ -1,0 +1,209 @@
+"""What a check found: a row for each array, a verdict for each entry, as text, as a table, and as a picture."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigan.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TOLERANCE = 1e-7  # an entry is wrong if it is off by more than this share of its array's scale, and the error bar
+DECIDED = 1e-4  # an entry is undecided if its error bar is wider than this share of the scale
+UNDECIDED = 0.01  # a check passes with at most this share of its entries undecided
+COLUMNS = ("", "array", "shape", "checked", "error", "at", "analytic", "numeric", "± bar", "not decided")
+
+
+@dataclass
+class Row:
+    """One array. `analytic`, `numeric`, `bar` and `kink` hold its entries, or one number for each direction.
+
+    An entry is *wrong* if |analytic - numeric| > 1e-7·scale + bar, else *undecided* if bar > 1e-4·scale, else right;
+    where there is a kink, nothing is decided. An analytic NaN is wrong.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    how: str  # "entries" or "directions"
+    analytic: np.ndarray
+    numeric: np.ndarray
+    bar: np.ndarray
+    kink: np.ndarray
+    scale: float
+    cause: str = ""  # of what is wrong, if it can be told
+
+    @property
+    def difference(self) -> np.ndarray:
+        """|analytic - numeric| for each entry, infinite for an analytic NaN."""
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(self.analytic - self.numeric)
+        return np.where(np.isnan(self.analytic), np.inf, difference)
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """For each entry whether it is wrong."""
+        return ~self.kink & ((self.difference > TOLERANCE * self.scale + self.bar) | np.isinf(self.difference))
+
+    @property
+    def undecided(self) -> np.ndarray:
+        """For each entry whether the error bar is too wide to tell."""
+        return ~self.kink & ~self.wrong & ~(self.bar <= DECIDED * self.scale)
+
+    @property
+    def right(self) -> np.ndarray:
+        """For each entry whether it is right."""
+        return ~self.kink & ~self.wrong & ~self.undecided
+
+    @property
+    def index(self) -> tuple[int, ...]:
+        """Of the worst entry: of a wrong one, if there is one."""
+        among = self.wrong if self.wrong.any() else ~self.kink
+        difference = np.nan_to_num(self.difference, nan=0.0, posinf=np.inf)
+        worst = np.argmax(np.where(among, difference, -1.0))
+        return tuple(int(i) for i in np.unravel_index(worst, self.difference.shape))
+
+    @property
+    def error(self) -> float:
+        """max|analytic - numeric| / scale over all entries but kinks."""
+        return float(self.difference[self.index] / self.scale)
+
+    def cells(self) -> tuple[str, ...]:
+        """The row's text, under COLUMNS."""
+        i = self.index
+        verdict = "WRONG" if self.wrong.any() else "ok" if self.right.any() else "?"
+        counts = {"kinks": int(self.kink.sum()), "undecided": int(self.undecided.sum())}
+        shape = "×".join(map(str, self.shape)) or "number"
+        values = f"{self.analytic[i]:+.7g}", f"{self.numeric[i]:+.7g}", f"{self.bar[i]:.0e}"
+        wrong = f"{int(self.wrong.sum())} of " if self.wrong.any() else ""
+        checked = f"{wrong}{self.kink.size} {self.how}"
+        left = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+        return (verdict, self.name, shape, checked, f"{self.error:.1e}", ",".join(map(str, i)), *values, left)
+
+
+@dataclass
+class Report:
+    """The outcome of a check: printable, and true if it passed.
+
+    It passed if there are no `problems`, no entry is wrong, at most 1 % of all entries are undecided, and every array
+    has an entry that is right (for an array of which nothing could be decided proves nothing).
+    """
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # what was wrong besides the numbers
+
+    @property
+    def error(self) -> float:
+        """The largest error of any array."""
+        return max((row.error for row in self.rows), default=0.0)
+
+    @property
+    def entries(self) -> int:
+        """How many entries and directions were checked."""
+        return sum(row.kink.size for row in self.rows)
+
+    @property
+    def undecided(self) -> float:
+        """The share of the entries that are undecided."""
+        return sum(int(row.undecided.sum()) for row in self.rows) / max(1, self.entries)
+
+    @property
+    def kinks(self) -> int:
+        """How many entries lie at a kink."""
+        return sum(int(row.kink.sum()) for row in self.rows)
+
+    def __getitem__(self, name: str) -> Row:
+        """The row of an array, by its name; raises KeyError."""
+        return {row.name: row for row in self.rows}[name]
+
+    def __bool__(self) -> bool:
+        sound = all(row.right.any() and not row.wrong.any() for row in self.rows)
+        return sound and not self.problems and self.undecided <= UNDECIDED
+
+    @property
+    def headline(self) -> str:
+        """The outcome in one line."""
+        if self:
+            return f"{self.title}: passed, largest error {self.error:.1e}"
+        wrong = [row.name for row in self.rows if row.wrong.any()]
+        reasons = [f"wrong: {', '.join(wrong)}"] if wrong else []
+        if unproven := [row.name for row in self.rows if not (row.wrong.any() or row.right.any())]:
+            reasons.append(f"nothing decided: {', '.join(unproven)}")
+        elif self.undecided > UNDECIDED:
+            reasons.append(f"undecided: {self.undecided:.0%} of the entries")
+        if self.problems:
+            reasons.append(f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)}")
+        return f"{self.title}: FAILED ({'; '.join(reasons)})"
+
+    def remarks(self) -> list[str]:
+        """The problems, and the likely cause of each array's error."""
+        causes = [f"{row.name}: {row.cause}" for row in self.rows if row.cause]
+        return [*(f"problem: {problem}" for problem in self.problems), *causes]
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """The table's text, its head first, without a column in which there is nothing."""
+        lines = [COLUMNS, *(row.cells() for row in self.rows)]
+        keep = [k for k, column in enumerate(zip(*lines, strict=True)) if any(column[1:])]
+        return [tuple(line[k] for k in keep) for line in lines]
+
+    def __str__(self) -> str:
+        cells = self.cells()
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+        return "\n".join([self.headline, *(lines if self.rows else []), *(f"→ {text}" for text in self.remarks())])
+
+    __repr__ = __str__
+
+    def __rich__(self) -> Table:
+        """The same as a table in colours: `rich.print(report)`."""
+        from rich.table import Table
+        from rich.text import Text
+
+        colours = {"WRONG": "bold red", "ok": "green", "?": "yellow"}
+        caption = Text("\n".join(f"→ {text}" for text in self.remarks()), style="bold")
+        table = Table(title=Text(self.headline, style="bold"), caption=caption, box=None, padding=(0, 2, 0, 0))
+        table.title_justify = table.caption_justify = "left"
+        head, *lines = self.cells()
+        for name in head:
+            table.add_column(name, no_wrap=name != "array")
+        for verdict, *rest in lines:
+            table.add_row(Text(verdict, style=colours[verdict]), *map(Text, rest))
+        return table
+
+    def picture(self, path: str | os.PathLike[str], *, array: str | None = None) -> None:
+        """Write a PNG of the error of each entry, an image per array, or of the one named: see `errors_figure`."""
+        rows = [self[array]] if array else [row for row in self.rows if row.how == "entries"]
+        if not rows:
+            raise ArgumentError("there is nothing to draw: no array was checked entry by entry (raise elementwise)")
+        errors_figure(rows).savefig(Path(path), metadata={"Software": None})
+
+
+def errors_figure(rows: list[Row]) -> Any:
+    """The error of each entry over its array's scale, as colours from 1e-12 to 1; grey: undecided or at a kink.
+
+    An array of more than two axes is laid out with its first axis downwards and all the others to the right.
+    """
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 0.6 + 1.6 * len(rows)), dpi=110, layout="constrained")
+    axes = figure.subplots(len(rows), squeeze=False)[:, 0]
+    image: Any = None
+    for ax, row in zip(axes, rows, strict=True):
+        decided = row.right | row.wrong
+        error = np.where(decided, np.clip(row.difference / row.scale, 1e-12, 1.0), np.nan)
+        flat = error.reshape(1, -1) if error.ndim < 2 else error.reshape(len(error), -1)
+        image = ax.imshow(flat, norm=LogNorm(1e-12, 1.0), cmap="RdYlGn_r", aspect="auto", interpolation="none")
+        ax.set_facecolor("0.8")
+        for place in np.argwhere(row.wrong.reshape(flat.shape)):
+            ax.text(place[1], place[0], "×", ha="center", va="center", fontsize=7) if row.wrong.size < 400 else None
+        ax.set_title(f"{row.name}: {int(row.wrong.sum())} of {row.kink.size} wrong", fontsize=9, loc="left")
+        ax.tick_params(labelsize=7)
+    figure.colorbar(image, ax=list(axes), label="error / scale", fraction=0.05)
+    return figure

@@ -1,0 +1,284 @@
+"""The exercises: right solutions pass and train, wrong ones are told why."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minigan import exercises, gan, losses, nn, optim, recipes, train
+from minigan.cli import main
+from minigan.exercises import STUBS, plugged_in, stub_path, write_stub
+from minigan.exercises.verify import MISTAKES, verify, wrong_adam
+from minigan.gradcheck.anything import load_file
+
+SOLUTIONS = {
+    "dense": {
+        'raise NotImplementedError("y = x W + b")': "return x @ self.W + (self.b if self.bias else 0), x",
+        'raise NotImplementedError("dx, with the shape of x")': "return dy @ self.W.T",
+        'raise NotImplementedError("dW and db; every axis of x but the last counts as batch")': (
+            "rows = dy.reshape(-1, dy.shape[-1])\n"
+            '        grads["W"][...] = cache.reshape(-1, cache.shape[-1]).T @ rows\n'
+            '        if self.bias:\n            grads["b"][...] = rows.sum(axis=0)'
+        ),
+    },
+    "batchnorm": {
+        'raise NotImplementedError("y and a BatchNormCache")': (
+            "over = tuple(range(x.ndim - 1))\n"
+            "        mean, var = (x.mean(over), x.var(over)) if train else (self.running_mean, self.running_var)\n"
+            "        inv_std = 1 / (var + self.eps) ** 0.5\n"
+            "        x_hat = (x - mean) * inv_std\n"
+            "        y = x_hat * self.gamma + self.beta\n"
+            "        return y, BatchNormCache(x_hat, inv_std, (mean, var) if train else None)"
+        ),
+        'raise NotImplementedError("dx: x reaches y directly, through the mean, and through the variance")': (
+            "over = tuple(range(dy.ndim - 1))\n"
+            "        if cache.batch is None:\n            return dy * self.gamma * cache.inv_std\n"
+            "        inner = dy - dy.mean(over) - cache.x_hat * (dy * cache.x_hat).mean(over)\n"
+            "        return self.gamma * cache.inv_std * inner"
+        ),
+        'raise NotImplementedError("dgamma and dbeta: sums over every axis but the last")': (
+            "over = tuple(range(dy.ndim - 1))\n"
+            '        grads["gamma"][...] = (dy * cache.x_hat).sum(over)\n        grads["beta"][...] = dy.sum(over)'
+        ),
+    },
+    "dropout": {
+        'raise NotImplementedError("y = x·m / (1 - drop) in training, x at inference")': (
+            "if not train:\n            return x, 1.0\n"
+            "        mask = (rng.uniform(x.shape) < 1 - self.drop) / x.dtype.type(1 - self.drop)\n"
+            "        mask = mask.astype(x.dtype)\n        return x * mask, mask"
+        ),
+        'raise NotImplementedError("dx: the same features are silent on the way back")': "return dy * cache",
+    },
+    "bce": {
+        'raise NotImplementedError("value and gradient")': (
+            'with np.errstate(divide="ignore"):\n'
+            "        log_p, log_q = np.maximum(np.log(p), -100), np.maximum(np.log1p(-p), -100)\n"
+            "    value = -(t * log_p + (1 - t) * log_q).mean()\n"
+            "    return value, (p - t) / np.maximum(p * (1 - p), 1e-12) / p.size"
+        ),
+    },
+    "adam": {
+        'raise NotImplementedError("one step of Adam")': (
+            "self.m[...] = self.beta1 * self.m + (1 - self.beta1) * g\n"
+            "        self.v[...] = self.beta2 * self.v + (1 - self.beta2) * g * g\n"
+            "        m, v = self.m / (1 - self.beta1**self.steps), self.v / (1 - self.beta2**self.steps)\n"
+            "        theta -= self.lr * m / (np.sqrt(v) + self.eps)"
+        ),
+    },
+    "generator-step": {
+        'raise NotImplementedError("forward through G and D, backward through D and G, one step")': (
+            "x_fake, cache_G = fakes or G.forward(z, train=True, rng=rng)\n"
+            "    out, cache_D = D.forward(x_fake, train=True, rng=rng)\n"
+            "    value, d_out = loss.for_generator(out)\n"
+            "    dx_fake = D.backward(d_out, cache_D, need_param_grads=False)\n"
+            "    G.backward(dx_fake, cache_G, need_input_grad=False)\n"
+            "    G.update_buffers(cache_G)\n    g_optimizer.step()\n"
+            "    return GeneratorResult(value, x_fake)"
+        ),
+    },
+}
+
+#: (exercise, the part of the solution that is changed, what it becomes, what the tutor says)
+SLIPS = [
+    (
+        "dense",
+        "cache.reshape(-1, cache.shape[-1]).T @ rows",
+        "cache.reshape(-1, cache.shape[-1]).T @ rows / len(rows)",
+        "1/5",
+    ),
+    ("dense", "dy @ self.W.T", "dy @ self.W", "mismatch|not transposed"),
+    (
+        "dense",
+        'grads["b"][...] = rows.sum',
+        'grads["b"][...] += rows.sum',
+        "backward adds to the gradient of 0.Dense.b",
+    ),
+    (
+        "dense",
+        "+ (self.b if self.bias else 0)",
+        "",
+        r"forward \(train=True\): y is off by up to .*it should be x W \+ b",
+    ),
+    ("batchnorm", " - cache.x_hat * (dy * cache.x_hat).mean(over)", "", "through the batch's variance is missing"),
+    ("batchnorm", "self.gamma * cache.inv_std * inner", "cache.inv_std * inner", "gamma is missing"),
+    ("batchnorm", "x.var(over)", "x.var(over, ddof=1)", "forward .*off by up to"),
+    ("dropout", "/ x.dtype.type(1 - self.drop)", "/ x.dtype.type(1)", "a feature of 1 that is kept becomes 1;"),
+    ("dropout", "return dy * cache", "return dy * (cache > 0)", r"0\.7 times"),
+    ("dropout", "return dy * cache", "return dy", "wrong"),
+    ("bce", "np.log1p(-p), -100)", "np.log1p(-p), -50)", r"at p = \[0\. 1\. 1\.\] and t = 0"),
+    ("bce", ".mean()", ".sum()", "a mean is taken for a sum"),
+    ("bce", " / p.size", "", "6 times what it should be.*a mean is missing"),
+    ("bce", "(p - t)", "(t - p)", "the sign is wrong"),
+    ("adam", "theta -= self.lr * m /", "theta += self.lr * m /", "it climbs"),
+    ("adam", "/ (np.sqrt(v) + self.eps)", "/ np.sqrt(v + self.eps)", "eps is added under the root"),
+    ("adam", "theta -=", "g *= 1.5; theta -=", "the gradient g has been changed"),
+    ("generator-step", "need_param_grads=False", "need_param_grads=True", "D's gradients were written"),
+    ("generator-step", "G.update_buffers(cache_G)", "pass", "G's running statistics: off by"),
+    ("generator-step", "loss.for_generator(out)", "loss.bce(out, 0.0)", "G's weights after|the loss in the result"),
+    ("generator-step", "G.backward(dx_fake,", "G.backward(-dx_fake,", "the sign is wrong"),
+    ("generator-step", "fakes or G.forward", "G.forward", "raises"),
+]
+
+
+def write(name, folder, *changes):
+    stub = stub_path(name, folder)
+    if not stub.exists():
+        write_stub(name, folder)
+    text = stub.read_text()
+    for todo, done in [*SOLUTIONS[name].items(), *changes]:
+        assert todo in text, todo
+        text = text.replace(todo, done)
+    stub.write_text(text)
+    return getattr(load_file(stub), STUBS[name])
+
+
+@pytest.mark.parametrize("name", STUBS)
+def test_a_stub_is_told_what_is_to_be_written_and_a_solution_passes(name, tmp_path):
+    stub = write_stub(name, tmp_path)
+    assert verify(name, getattr(load_file(stub), STUBS[name])).startswith("still to be written: ")
+    assert verify(name, write(name, tmp_path)) == ""
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "said"), SLIPS, ids=lambda v: v[:20])
+def test_a_slip_is_named(name, right, wrong, said, tmp_path):
+    assert re.search(said, verify(name, write(name, tmp_path, (right, wrong))), re.DOTALL)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_every_known_mistake_in_adam_is_told_from_the_others(mistake):
+    assert mistake in verify("adam", wrong_adam(**MISTAKES[mistake]))
+    assert verify("adam", wrong_adam()) == ""
+
+
+def test_minigans_own_pieces_pass_their_exercises():
+    own = {
+        "dense": nn.Dense,
+        "batchnorm": nn.BatchNorm,
+        "dropout": nn.Dropout,
+        "bce": losses.binary_cross_entropy,
+        "adam": optim.Adam,
+        "generator-step": gan.generator_step,
+    }
+    assert own.keys() == STUBS.keys()
+    for name, piece in own.items():
+        assert verify(name, piece) == "", name
+
+
+def test_a_students_exception_is_reported_with_its_line(tmp_path):
+    piece = write("dense", tmp_path, ("return dy @ self.W.T", "return dy @ self.V.T"))
+    line = stub_path("dense", tmp_path).read_text().splitlines().index("        return dy @ self.V.T") + 1
+    assert (
+        verify("dense", piece)
+        == f"it raises AttributeError: 'Dense' object has no attribute 'V' (dense.py, line {line})"
+    )
+
+
+def test_the_written_test_fails_on_the_stub_and_passes_on_the_solution(tmp_path):
+    def run_pytest():
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_dense.py"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    write_stub("dense", tmp_path)
+    failed = run_pytest()
+    assert failed.returncode == 1
+    assert "still to be written" in failed.stdout
+    write("dense", tmp_path)
+    assert run_pytest().returncode == 0
+
+
+def test_a_plugged_in_piece_is_what_trains_and_is_taken_out_again():
+    calls = []
+
+    class Dense(nn.Dense):
+        def forward(self, x, **options):
+            calls.append("Dense")
+            return super().forward(x, **options)
+
+    def generator_step(*args, **options):
+        calls.append("generator_step")
+        return gan.generator_step(*args, **options)
+
+    def binary_cross_entropy(p, t):
+        calls.append("binary_cross_entropy")
+        return losses.binary_cross_entropy(p, t)
+
+    class Adam(optim.Adam):
+        def _update(self, theta, g):
+            calls.append("Adam")
+            super()._update(theta, g)
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
+    pieces = {
+        "Dense": Dense,
+        "generator_step": generator_step,
+        "binary_cross_entropy": binary_cross_entropy,
+        "Adam": Adam,
+    }
+    recipe = replace(recipes.QUICK_MLP.smoke(), images=64)
+    with plugged_in(**pieces):
+        train.Trainer(recipe, images).fit()
+    assert set(calls) == pieces.keys()
+    calls.clear()
+    train.Trainer(recipe, images).fit()
+    assert calls == []
+
+
+@pytest.fixture
+def smoke_start(monkeypatch, tmp_path):
+    """`minigan exercise` in a folder of its own, with a run that is over in a moment."""
+    from minigan import runs
+
+    genuine = runs.start
+    monkeypatch.setattr(
+        "minigan.runs.start",
+        lambda recipe, **options: genuine(
+            recipes.RECIPES[recipe].smoke(), **{**options, "epochs": 1, "dataset": "glyphs"}
+        ),
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_command_writes_a_stub_then_checks_it_then_trains_with_it(smoke_start, capsys):
+    main(["exercise", "dense"])
+    assert "Wrote exercises/dense.py and exercises/test_dense.py." in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main(["exercise", "dense"])
+    assert stop.value.code == 1
+    assert "not yet.\n\nstill to be written: y = x W + b" in capsys.readouterr().out
+    write("dense", smoke_start / "exercises")
+    main(["exercise", "dense", "--epochs", "0"])
+    assert not (smoke_start / "runs").exists()
+    main(["exercise", "dense"])
+    said = capsys.readouterr().out
+    assert "exercises/dense.py: right." in said
+    assert "trains with your Dense in place of minigan's" in said
+    assert (smoke_start / "runs" / "quick-mlp-001" / "samples" / "samples.gif").exists()
+    assert recipes.Dense is nn.Dense
+
+
+def test_a_stub_is_never_written_over(tmp_path):
+    write("adam", tmp_path)
+    with pytest.raises(exercises.RunExistsError, match="somebody's work"):
+        write_stub("adam", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "which exercise? minigan exercise dense | batchnorm"),
+        (["dens"], "unknown exercise 'dens'; did you mean dense?"),
+        (["dense", "--epochs", "-1"], "--epochs must not be negative, got -1"),
+        (["dense", "--epoch", "1"], "unknown flag '--epoch'; did you mean --epochs?"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_exit_code_2(args, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["exercise", *args])
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,130 @@
+"""minigan gradcheck, on recipes and on other people's files."""
+
+import numpy as np
+import pytest
+
+from minigan.cli import main
+
+THEIRS = """
+import numpy as np
+from minigan import nn
+
+class Square(nn.Layer):
+    def forward(self, x, *, train, rng=None):
+        return x * x, x
+    def input_grad(self, dy, cache):
+        return 2 * dy * cache
+
+class Wrong(Square):
+    def input_grad(self, dy, cache):
+        return dy * cache
+
+class Raises(Square):
+    def input_grad(self, dy, cache):
+        return dy @ cache
+
+layer = Square()
+
+def network():
+    return nn.Sequential([nn.Dense(3), Square()], (2,), rng=np.random.default_rng(0))
+
+def mean_square(x):
+    return (x * x).mean(), 2 * x / x.size
+
+def pair():
+    return (lambda x, w: (x @ w, (x, w))), (lambda dy, c: (dy @ c[1].T, c[0].T @ dy)), np.ones((2, 3)), np.eye(3)
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    (tmp_path / "theirs_file.py").write_text(THEIRS)
+    (tmp_path / "broken_file.py").write_text("import nothing_of_that_name\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def gradcheck(*args):
+    """The exit code."""
+    try:
+        main(["gradcheck", *args])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("theirs_file.py:layer", "--in-shape", "4,7"),
+        ("theirs_file.py:Square", "--in-shape", "4"),
+        ("theirs_file:Square", "--in-shape=4"),
+        ("theirs_file.py:network",),
+        ("theirs_file.py:mean_square", "--in-shape", "3", "--batch", "2"),
+        ("theirs_file.py:pair", "--seed", "3"),
+        ("minigan.nn:Sigmoid", "--in-shape", "2,3"),
+    ],
+)
+def test_right_gradients_exit_with_0(args, theirs, capsys):
+    assert gradcheck(*args) == 0
+    said = capsys.readouterr().out
+    assert "checks passed" in said
+    assert "FAILED" not in said
+
+
+def test_a_wrong_gradient_exits_with_1_and_names_the_cause(theirs, capsys):
+    assert gradcheck("theirs_file.py:Wrong", "--in-shape", "4", "--picture", "errors.png") == 1
+    said = capsys.readouterr().out
+    assert "→ x: a constant factor: every entry is 0.5 times what it should be" in said
+    assert "2 of 2 checks FAILED" in said
+    assert (theirs / "errors.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("nothing",), "unknown recipe 'nothing'; known: quick-mlp"),
+        (("quick-mpl",), "did you mean quick-mlp?"),
+        (("missing.py:layer",), "there is no file missing.py"),
+        (("theirs_file.py:layr",), "unknown name in theirs_file.py 'layr'; did you mean layer?"),
+        (("theirs_file.py:",), "names nothing to check; write a recipe, module:NAME or file.py:NAME"),
+        (("broken_file.py:x",), "broken_file.py cannot be imported: ModuleNotFoundError: No module named 'nothing_of_"),
+        (("theirs_file.py:layer",), "Square() needs in_shape"),
+        (
+            ("theirs_file.py:layer", "--in-shape", "4x"),
+            "--in-shape must be whole numbers with commas, such as 4,7, got",
+        ),
+        (("theirs_file.py:Raises", "--in-shape", "4"), "raised ValueError: matmul"),
+        (("minigan.errors:check_choice", "--in-shape", "4"), "missing 2 required positional arguments"),
+        (("theirs_file.py:np",), "a module cannot be checked"),
+        (("quick-mlp", "--batches", "3"), "unknown flag '--batches'; did you mean --batch?"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_exit_code_2(args, said, theirs, capsys):
+    assert gradcheck(*args) == 2
+    _, err = capsys.readouterr()
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_the_line_of_their_code_that_raised_is_named(theirs, capsys):
+    gradcheck("theirs_file.py:Raises", "--in-shape", "4")
+    line = THEIRS.splitlines().index("        return dy @ cache") + 1
+    assert f"(theirs_file.py, line {line})" in capsys.readouterr().err
+
+
+def test_a_recipe_is_checked_small_and_at_its_published_size(capsys):
+    assert gradcheck("pytorch-mlp") == 0
+    said = capsys.readouterr().out
+    for title in ("D's step (small)", "G's step (small)", "D's step (published size)", "G's step (published size)"):
+        assert f"pytorch-mlp, {title}: passed" in said
+    assert "all 4 checks passed" in said
+
+
+def test_the_same_seed_gives_the_same_report(theirs, capsys):
+    np.random.default_rng(0)
+    reports = []
+    for seed in ("1", "1", "2"):
+        gradcheck("theirs_file.py:network", "--seed", seed)
+        reports.append(capsys.readouterr().out.split("all 2 checks")[0])
+    assert reports[0] == reports[1] != reports[2]

@@ -1,0 +1,63 @@
+"""The pytest plugin in other people's tests."""
+
+import subprocess
+import sys
+
+import pytest
+
+TESTS = """
+import numpy as np
+from minigan import nn
+
+
+class Wrong(nn.Dense):
+    def input_grad(self, dy, cache):
+        return -super().input_grad(dy, cache)
+
+
+def test_right(assert_gradients):
+    assert_gradients(nn.Dense(3), in_shape=(4,))
+    assert_gradients((lambda x: (x * x, x), lambda dy, x: 2 * dy * x), np.ones((2, 3)))
+
+
+def test_wrong(assert_gradients):
+    assert_gradients(Wrong(3), in_shape=(4,))
+
+
+def test_large(assert_gradients):
+    assert_gradients(Wrong(3), in_shape=(4,), elementwise=0)
+"""
+
+
+@pytest.fixture
+def pytest_in(tmp_path):
+    def run(*args):
+        (tmp_path / "test_theirs.py").write_text(TESTS)
+        command = [sys.executable, "-m", "pytest", "-p", "minigan.pytest_plugin", "-p", "no:randomly", "-q", *args]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+
+    return run
+
+
+def test_a_failing_gradient_shows_the_report_and_no_traceback(pytest_in):
+    said = pytest_in()
+    assert "1 passed" in said
+    assert "2 failed" in said
+    assert "→ x: the sign is wrong: every entry is the negative of what it should be" in said
+    assert "WRONG" in said
+    assert "minigan/gradcheck" not in said
+    # 2·(20 + 12 + 3) of Dense, 6 of the square, 2·35 of Wrong, 2·3·5 directions
+    assert "gradients: 7 checks of 176 entries, 0 undecided, 0 at kinks" in said
+
+
+def test_pictures_of_failures_are_drawn_where_asked(pytest_in, tmp_path):
+    said = pytest_in("--gradient-pictures", "pictures")
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["test_wrong-0.png", "test_wrong-1.png"]
+    assert all((tmp_path / "pictures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
+    assert "test_wrong-0.png" in said
+    assert "nothing to draw" in said
+
+
+def test_a_run_without_gradients_says_nothing_of_them(pytest_in):
+    assert "gradients:" not in pytest_in("--collect-only")
