@@ -138,6 +138,18 @@ def test_accumulate_adds_and_the_need_flags_change_nothing_else(name, make, in_s
 
 @each_layer
 @each_mode
+def test_a_layer_by_itself_answers_both_questions_and_writes_unless_told_otherwise(name, make, in_shape, train):
+    bench = Bench(make, in_shape)
+    _, dx, grads = bench.both(train=train)
+    (layer,) = bench.net.layers
+    _, cache = layer.forward(bench.x, train=train, rng=bench.rng())
+    bench.net.grads[...] = -7
+    np.testing.assert_array_equal(layer.backward(bench.dy, cache), dx)
+    np.testing.assert_array_equal(bench.net.grads, grads)
+
+
+@each_layer
+@each_mode
 @pytest.mark.parametrize("layout", ["reversed", "every other", "transposed", "read-only"])
 def test_memory_layout_changes_no_result(name, make, in_shape, train, layout):
     bench = Bench(make, in_shape)

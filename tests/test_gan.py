@@ -1,6 +1,6 @@
 """The game: who changes when, the exact factors between the forms of the loss, and no wasted work."""
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
 
 import numpy as np
@@ -397,6 +397,32 @@ def test_no_matrix_product_is_computed_and_thrown_away(name, monkeypatch):
     generator_step(G, D, Adam(G, lr=1e-3), recipe.loss, z, rng=RandomStream(0, "dropout"))
     minimum = forward(g, N) + forward(d, N) + for_inputs(d, N) + for_weights(g, N) + for_inputs(g[1:], N)
     assert sorted(products) == sorted(minimum)
+
+    products.clear()
+    loss, optimizers = replace(recipe.loss, batching="separate"), (Adam(G, lr=1e-3), Adam(D, lr=1e-3))
+    simultaneous_step(G, D, *optimizers, loss, x, z, rng=RandomStream(0, "dropout"))
+    minimum = forward(g, N) + for_weights(g, N) + for_inputs(g[1:], N) + for_inputs(d, N)
+    minimum += 2 * (forward(d, N) + for_weights(d, N) + for_inputs(d[1:], N))
+    assert sorted(products) == sorted(minimum)
+
+
+def test_the_discriminators_fakes_leave_no_cache_behind(monkeypatch):
+    kept, genuine = {}, Sequential.forward
+
+    def forward(self, x, **options):
+        y, cache = genuine(self, x, **options)
+        kept[id(self)] = len(cache.layers)
+        return y, cache
+
+    monkeypatch.setattr(Sequential, "forward", forward)
+    G, D = toy()
+    discriminator_step(G, D, Still(D), GANLoss(), draw(N, 6), draw(N, 3))
+    assert kept == {id(G): 0, id(D): len(D.layers)}
+
+
+def test_a_game_cannot_be_changed_while_it_is_played():
+    with pytest.raises(FrozenInstanceError):
+        GANLoss().generator = "minimax"
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,29 @@ def test_dropout_does_nothing_at_inference_and_needs_rng_in_training():
             net.forward(x, train=True, rng=rng)
 
 
+def test_dropout_of_nothing_trains_without_rng():
+    x = RNG.standard_normal((2, 5))
+    y, _ = lone(nn.Dropout(drop=0), (5,)).forward(x, train=True)
+    assert y is x
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU(), nn.LeakyReLU(slope=0.2)], ids=repr)
+def test_an_activation_bends_where_it_says_and_takes_the_lower_slope_there(layer):
+    (kink,) = layer.kinks
+    h = 1e-3
+    x = np.array([[kink - h, kink, kink + h]])
+    net = lone(layer, (3,))
+    y, cache = net.forward(x, train=True)
+    left, right = np.diff(y[0]) / h
+    assert right - left >= 0.8
+    dx = net.backward(np.ones((1, 3)), cache)
+    np.testing.assert_allclose(dx[0], [left, left, right], atol=1e-12)
+
+
+def test_a_size_of_one_can_be_reshaped_to():
+    assert lone(nn.Reshape(1, 6, 1), (2, 3))(np.ones((4, 2, 3))).shape == (4, 1, 6, 1)
+
+
 def test_flatten_keeps_the_channels_of_a_pixel_together():
     x = np.arange(24.0).reshape(2, 2, 2, 3)
     np.testing.assert_array_equal(lone(nn.Flatten(), (2, 2, 3))(x)[0], np.arange(12))
@@ -126,6 +149,8 @@ def test_flatten_keeps_the_channels_of_a_pixel_together():
         (lambda: nn.Dense(2.5), "got 2.5"),
         (lambda: nn.LeakyReLU(slope=0.0), "got 0.0; for slope 0 use ReLU"),
         (lambda: nn.LeakyReLU(slope=-0.2), "0 < slope < 1"),
+        (lambda: nn.LeakyReLU(slope=1.0), "got 1.0"),
+        (lambda: nn.LeakyReLU(slope=1.5), "got 1.5"),
         (lambda: nn.Dropout(drop=1.0), "got 1.0"),
         (lambda: nn.Dropout(drop=-0.1), "got -0.1"),
         (lambda: nn.BatchNorm(decay=1.1), "got decay 1.1"),

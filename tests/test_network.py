@@ -59,6 +59,15 @@ def test_keep_false_gives_the_same_output_and_cannot_be_backpropagated():
         net.backward(np.ones_like(y), cache)
 
 
+def test_the_version_counts_the_changes_of_the_weights():
+    net = network()
+    versions = [net.version]
+    for change in (SGD(net, lr=0.1).step, lambda: net.load_state(net.state()), lambda: net.to("cpu")):
+        change()
+        versions.append(net.version)
+    assert versions == [0, 1, 2, 3]  # were it to fall again, a stale cache could look fresh
+
+
 @pytest.mark.parametrize("change", ["step", "load", "to"])
 def test_a_cache_is_stale_once_the_weights_have_changed(change):
     net = network()

@@ -52,11 +52,25 @@ def test_sgd_with_momentum_by_hand():
         (lambda net: Adam(net, lr=0.1, beta1=1.0), "got 1.0, 0.999"),
         (lambda net: Adam(net, lr=0.1, beta2=-0.1), "got 0.9, -0.1"),
         (lambda net: Adam(net, lr=0.1, eps=0.0), "and 0.0"),
+        (lambda net: SGD(net, lr=0.1, momentum=-0.5), "got -0.5"),
+        (lambda net: Adam(net, lr=0.1, beta1=-0.5), "got -0.5, 0.999"),
+        (lambda net: Adam(net, lr=0.1, beta1=1.5), "got 1.5, 0.999"),
+        (lambda net: Adam(net, lr=0.1, beta2=1.0), "got 0.9, 1.0"),
+        (lambda net: Adam(net, lr=0.1, beta2=1.5), "got 0.9, 1.5"),
     ],
 )
 def test_impossible_hyperparameters_are_refused(make, match):
     with pytest.raises(ArgumentError, match=match):
         make(network())
+
+
+def test_decays_of_zero_are_allowed():
+    net = network()
+    start = net.params.copy()
+    net.grads[...] = 2.0
+    for optimizer in (SGD(net, lr=0.1, momentum=0.0), Adam(net, lr=0.1, beta1=0.0, beta2=0.0)):
+        optimizer.step()
+    np.testing.assert_allclose(start - net.params, 0.2 + 0.1, rtol=1e-6)
 
 
 def test_an_optimiser_of_a_network_that_moved_away_says_so(monkeypatch):
