@@ -110,7 +110,7 @@ SLIPS = [
     ("dropout", "return dy * cache", "return dy", "wrong"),
     ("bce", "np.log1p(-p), -100)", "np.log1p(-p), -50)", r"at p = \[0\. 1\. 1\.\] and t = 0"),
     ("bce", ".mean()", ".sum()", "a mean is taken for a sum"),
-    ("bce", " / p.size", "", "6 times what it should be.*a mean is missing"),
+    ("bce", " / p.size", "", r"6 times what it should be.*a mean\s+is missing"),
     ("bce", "(p - t)", "(t - p)", "the sign is wrong"),
     ("adam", "theta -= self.lr * m /", "theta += self.lr * m /", "it climbs"),
     ("adam", "/ (np.sqrt(v) + self.eps)", "/ np.sqrt(v + self.eps)", "eps is added under the root"),

@@ -65,7 +65,7 @@ def where(case: Case) -> str:
         at = np.unique(np.nonzero(wrong)[axis])
         if len(at) == 1 and wrong.shape[axis] > 1 and wrong.size > 1:
             edge = {0: ", the first", wrong.shape[axis] - 1: ", the last"}.get(int(at[0]), "")
-            lost = " and are zero there: a loop or a slice ends one too early" if edge and not a[wrong].any() else ""
+            lost = ", and are zero there: a loop or a slice ends one too early" if edge and not a[wrong].any() else ""
             return f"all wrong entries lie at index {at[0]} of axis {axis}{edge}{lost}"
     if case.is_input and wrong.ndim and np.ptp(a - n, axis=0).max() < 1e-6 * case.row.scale + 10 * case.row.bar.max():
         return "it is off by the same amount in every image: a mean over the batch is missing or too many"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-7  # an entry is wrong if it is off by more than this share of its array's scale, and the error bar
 DECIDED = 1e-4  # an entry is undecided if its error bar is wider than this share of the scale
 UNDECIDED = 0.01  # a check passes with at most this share of its entries undecided
+WIDTH = 88  # of the remarks below a table, in characters
 COLUMNS = ("", "array", "shape", "checked", "error", "at", "analytic", "numeric", "± bar", "not decided")
 
 
@@ -156,7 +157,8 @@ class Report:
         cells = self.cells()
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-        return "\n".join([self.headline, *(lines if self.rows else []), *(f"→ {text}" for text in self.remarks())])
+        remarks = [textwrap.fill(f"→ {text}", WIDTH, subsequent_indent="  ") for text in self.remarks()]
+        return "\n".join([self.headline, *(lines if self.rows else []), *remarks])
 
     __repr__ = __str__
 
@@ -176,12 +178,12 @@ class Report:
             table.add_row(Text(verdict, style=colours[verdict]), *map(Text, rest))
         return table
 
-    def picture(self, path: str | os.PathLike[str], *, array: str | None = None) -> None:
+    def picture(self, file: str | os.PathLike[str] | IO[bytes], *, array: str | None = None) -> None:
         """Write a PNG of the error of each entry, an image per array, or of the one named: see `errors_figure`."""
         rows = [self[array]] if array else [row for row in self.rows if row.how == "entries"]
         if not rows:
             raise ArgumentError("there is nothing to draw: no array was checked entry by entry (raise elementwise)")
-        errors_figure(rows).savefig(Path(path), metadata={"Software": None})
+        errors_figure(rows).savefig(file, metadata={"Software": None})
 
 
 def errors_figure(rows: list[Row]) -> Any:
