@@ -120,6 +120,12 @@ CASES = {
         (6,),
         r"0\.7 times.*\(1 - drop\) with drop = 0\.3",
     ),
+    "forgotten mask": (
+        elementwise(nn.Dropout, None, lambda self, dy, c: dy / (1 - self.drop), drop=0.5),
+        (6,),
+        "right but where it should be zero: the mask",
+    ),
+    "forgotten ReLU": (elementwise(nn.ReLU, None, lambda self, dy, c: dy), (6,), "right but where it should be zero"),
     "axes": (elementwise(nn.Flatten, None, reshaped), (2, 3, 3), "right numbers in the wrong order: axes"),
     "off by the same in every image": (
         dense(dx=lambda g, *_: g + np.arange(4.0)),

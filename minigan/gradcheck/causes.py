@@ -71,6 +71,8 @@ def factor(case: Case) -> str:
         if abs(abs(c) - value) <= CLOSE * value:
             sign = " (and the sign is wrong)" if c < 0 else ""
             return f"every entry is {c:.7g} times what it should be, {meaning}{sign}"
+    if case.array.size == 1:
+        return ""  # a single number is always some multiple of another
     return f"a constant factor: every entry is {c:.7g} times what it should be"
 
 
@@ -161,18 +163,24 @@ def shift(case: Case) -> str:
     return ""
 
 
-def part(case: Case) -> str:
-    """a is the gradient of some of the loss's terms."""
-    parts = {}
-    for name, f in case.subject.parts.items():
+def suspect(case: Case) -> str:
+    """a is the gradient of what the subject has named as easily differentiated by mistake."""
+    for sentence, f in case.subject.suspects.items():
         here = f()
         flat = [slope(f, here, case.array, index, 1.0).value for index in np.ndindex(case.array.shape)]
-        parts[name] = np.reshape(flat, case.array.shape)
-    for name, n in parts.items():
-        if case.like(n):
-            return f"it is the gradient of {name} alone: the other terms of the loss are overwritten or never added"
-        if case.like(2 * case.row.numeric - n):
-            return f"the term {name} is counted once too little or too often"
+        if case.like(np.reshape(flat, case.array.shape)):
+            return sentence
+    return ""
+
+
+def mask(case: Case) -> str:
+    """a is n, but for where n is zero."""
+    wrong, n = case.row.wrong, case.row.numeric
+    silent = np.abs(n) <= case.row.bar + CLOSE * case.row.scale
+    if (wrong <= silent).all() and wrong.sum() > 1 and not silent.all() and wrong[silent].mean() > 0.5:
+        return (
+            "it is right but where it should be zero: the mask (of dropout, a clip, a ReLU) is missing on the way back"
+        )
     return ""
 
 
@@ -271,4 +279,4 @@ def other_point(case: Case) -> str:
 
 
 #: In the order in which they are tried: the special before the general.
-CAUSES = (factor, upstream, one_image, orientation, shift, part, statistics, axis_factor, derivative)
+CAUSES = (factor, upstream, one_image, orientation, shift, suspect, mask, statistics, axis_factor, derivative)

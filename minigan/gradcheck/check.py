@@ -37,7 +37,7 @@ class Subject(NamedTuple):
     inputs: tuple[str, ...] = ()
     batch: bool = False
     constants: dict[str, float] = {}  # noqa: RUF012 (numbers that a wrong factor may be made of, for the diagnosis)
-    parts: dict[str, Callable[[], np.ndarray]] = {}  # noqa: RUF012 (terms of the loss, for the diagnosis)
+    suspects: dict[str, Terms] = {}  # noqa: RUF012 ({the diagnosis: what would then have been differentiated})
 
 
 def check(
@@ -80,7 +80,9 @@ def compare(
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-            raise DTypeError(f"{name}: gradients are checked in float64 (float32 differences are noise), got {found}")
+            raise DTypeError(
+                f"{name}: gradients are checked in float64 (float32 differences are noise), got {found}; convert it"
+            )
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the draws that x may come from
     y, cache = subject.forward()
     y = np.asarray(y)

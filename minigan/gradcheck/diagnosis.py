@@ -19,7 +19,7 @@ def diagnose(case: Case) -> str:
     if not case.row.analytic.any():
         return "it is zero everywhere: it is never written, or what flows back is cut off or cancels"
     if case.row.how == "directions":
-        return factor(case) or "to learn which entries are wrong, raise elementwise"
+        return factor(case) or "not known along directions; to learn which entries are wrong, raise elementwise"
     with np.errstate(all="ignore"):
         for explain in CAUSES:
             if cause := explain(case):
@@ -57,10 +57,9 @@ def where(case: Case) -> str:
     """No known cause: what the wrong entries have in common."""
     wrong, a, n = case.row.wrong, case.row.analytic, case.row.numeric
     cosine = float((a * n).sum() / math.sqrt((a * a).sum() * (n * n).sum() or 1.0))
-    if wrong.sum() == 1 < wrong.size:
-        return (
-            f"one entry alone is wrong, at {list(case.row.index)}: {a[wrong][0]:.7g} where {n[wrong][0]:.7g} is right"
-        )
+    if wrong.sum() == 1:
+        alone = f"one entry alone is wrong, at {list(case.row.index)}" if wrong.size > 1 else "not known"
+        return f"{alone}: {a[wrong][0]:.7g} where {n[wrong][0]:.7g} is right"
     for axis in range(wrong.ndim):
         at = np.unique(np.nonzero(wrong)[axis])
         if len(at) == 1 and wrong.shape[axis] > 1 and wrong.size > 1:

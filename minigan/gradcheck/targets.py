@@ -145,8 +145,13 @@ def check_discriminator_step(
     def run() -> Any:
         return play(G, D, Still(D), loss, x_real, z, rng=dropout_rng())
 
-    parts = {name: lambda name=name: np.ravel(getattr(run(), name)) for name in ("loss_real", "loss_fake")}
-    return check_step("discriminator_step", run, D, (G, D), parts, options)
+    suspects = {
+        f"it is the gradient of {name} alone: the other is overwritten, or never added": lambda name=name: np.ravel(
+            getattr(run(), name)
+        )
+        for name in ("loss_real", "loss_fake")
+    }
+    return check_step("discriminator_step", run, D, (G, D), suspects, options)
 
 
 def check_generator_step(
@@ -161,11 +166,28 @@ def check_generator_step(
     def run() -> Any:
         return play(G, D, Still(G), loss, z, rng=dropout_rng())
 
-    return check_step("generator_step", run, G, (G, D), {}, options)
+    rng = dropout_rng()
+    d_out = loss.for_generator(D.forward(G.forward(z, train=True, rng=rng)[0], train=True, rng=rng)[0])[1]
+
+    def without_D() -> np.ndarray:
+        x_fake, _ = G.forward(z, train=True, rng=dropout_rng())
+        return np.ravel(x_fake.reshape(len(z), -1) * d_out)
+
+    suspects = {
+        "D is left out on the way back: what belongs to D's output goes straight into G, broadcast over its outputs": (
+            without_D
+        )
+    }
+    return check_step("generator_step", run, G, (G, D), suspects, options)
 
 
 def check_step(
-    title: str, run: Callable[[], Any], network: Sequential, networks: tuple[Sequential, ...], parts: Any, options: Any
+    title: str,
+    run: Callable[[], Any],
+    network: Sequential,
+    networks: tuple[Sequential, ...],
+    suspects: Any,
+    options: Any,
 ) -> Report:
     """Check what the step leaves in the network's gradients; the running statistics that it moves are put back."""
     kept = [(net, net.buffers.copy(), net.grads.copy()) for net in networks]
@@ -176,7 +198,7 @@ def check_step(
         return value, {name: grad.copy() for name, grad in network.named_grads().items()}
 
     try:
-        subject = Subject(network.named_params(), forward, lambda _dy, grads: grads, parts=parts)
+        subject = Subject(network.named_params(), forward, lambda _dy, grads: grads, suspects=suspects)
         return compare(subject, dy=1.0, **{"title": title, **options})
     finally:
         for net, buffers, grads in kept:
