@@ -83,6 +83,8 @@ def test_batchnorm_at_inference_takes_a_batch_of_one_and_ignores_batch_mates():
 def test_batchnorm_in_training_refuses_a_single_value_per_feature():
     with pytest.raises(ShapeError, match="at least 2 values per feature"):
         lone(nn.BatchNorm(), (4,)).forward(np.zeros((1, 4)), train=True)
+    with pytest.raises(ShapeError, match="at least 2 values per feature"):
+        lone(nn.BatchNorm(), (1, 4)).forward(np.zeros((1, 1, 4)), train=True)
     lone(nn.BatchNorm(), (2, 2, 4)).forward(np.zeros((1, 2, 2, 4)), train=True)  # four values each: fine
 
 
@@ -91,6 +93,14 @@ def test_batchnorm_refuses_to_learn_statistics_from_an_inference_pass():
     _, cache = net.forward(np.ones((3, 4)), train=False)
     with pytest.raises(ArgumentError, match="training pass"):
         net.update_buffers(cache)
+
+
+@pytest.mark.parametrize("decay", [0, 1])
+def test_batchnorm_may_forget_all_or_nothing(decay):
+    net = lone(nn.BatchNorm(decay=decay), (2,))
+    _, cache = net.forward(np.array([[1.0, 2.0], [3.0, 6.0]]), train=True)
+    net.update_buffers(cache)
+    np.testing.assert_array_equal(net.layers[0].running_mean, [0, 0] if decay else [2, 4])
 
 
 def test_batchnorms_defaults_are_the_designs():
@@ -154,6 +164,7 @@ def test_flatten_keeps_the_channels_of_a_pixel_together():
         (lambda: nn.Dropout(drop=1.0), "got 1.0"),
         (lambda: nn.Dropout(drop=-0.1), "got -0.1"),
         (lambda: nn.BatchNorm(decay=1.1), "got decay 1.1"),
+        (lambda: nn.BatchNorm(decay=-0.5), "got decay -0.5"),
         (lambda: nn.BatchNorm(eps=0), "eps 0"),
         (lambda: nn.Reshape(0, 3), "positive sizes"),
     ],

@@ -57,6 +57,8 @@ def test_keep_false_gives_the_same_output_and_cannot_be_backpropagated():
     assert cache.layers == []
     with pytest.raises(StaleCacheError, match="keep=False"):
         net.backward(np.ones_like(y), cache)
+    with pytest.raises(StaleCacheError, match="holds 0 layers and the network 4"):
+        net.update_buffers(cache)
 
 
 def test_the_version_counts_the_changes_of_the_weights():
@@ -131,9 +133,28 @@ def test_without_wanted_input_gradient_the_layers_below_the_first_parameters_are
 
 def test_shapes_that_do_not_fit_name_the_layer_its_index_and_both_shapes():
     with pytest.raises(
-        ShapeError, match=r"layer 1 \(Reshape\(shape=\(2, 2\)\)\) does not fit its input \(5,\).*5 values"
+        ShapeError, match=r"layer 2 \(Reshape\(shape=\(2, 2\)\)\) does not fit its input \(5,\).*5 values"
     ):
-        Sequential([Dense(5), Reshape(2, 2)], (3,), rng=np.random.default_rng(0))
+        Sequential([Dense(4), Dense(5), Reshape(2, 2)], (3,), rng=np.random.default_rng(0))
+
+
+def test_the_output_has_the_shape_that_was_foretold():
+    net = Sequential([Dense(4), Reshape(2, 2), Dense(3)], (3,), rng=np.random.default_rng(0))
+    assert net.out_shapes == [(4,), (2, 2), (2, 3)]
+    assert net(np.ones((5, 3), np.float32)).shape == (5, *net.out_shape)
+
+
+def test_a_prediction_keeps_nothing(monkeypatch):
+    kept, genuine = [], Sequential.forward
+
+    def forward(self, x, **options):
+        y, cache = genuine(self, x, **options)
+        kept.append(len(cache.layers))
+        return y, cache
+
+    monkeypatch.setattr(Sequential, "forward", forward)
+    network()(images())
+    assert kept == [0]
 
 
 @pytest.mark.parametrize(

@@ -115,11 +115,7 @@ class Sequential:
                 f"this cache comes from version {cache.version} of the weights and the network is at version "
                 f"{self.version}: backward would mix old activations with new weights; run forward again"
             )
-        if len(cache.layers) != len(self.layers):
-            raise StaleCacheError(
-                f"the cache holds {len(cache.layers)} layers and the network {len(self.layers)}: it was made with "
-                "keep=False"
-            )
+        self._check_kept(cache)
         self._check_array("dy", dy)
         if dy.shape != cache.out_shape:
             raise ShapeError(f"dy has shape {dy.shape}, but the output of this pass had {cache.out_shape}")
@@ -143,7 +139,11 @@ class Sequential:
         return self.forward(x, train=False, keep=False)[0]
 
     def update_buffers(self, cache: NetworkCache) -> None:
-        """Fold a training pass's statistics (BatchNorm's) into the buffers, once per update of the network."""
+        """Fold a training pass's statistics (BatchNorm's) into the buffers, once per update of the network.
+
+        Raises StaleCacheError if the pass kept nothing.
+        """
+        self._check_kept(cache)
         for layer, layer_cache, specs in zip(self.layers, cache.layers, self._buffer_specs, strict=True):
             if specs:
                 layer.update_buffers(layer_cache)
@@ -251,6 +251,13 @@ class Sequential:
                 named[_prefix(i, layer) + name] = flat[start : start + size].reshape(shape)
                 start += size
         return named
+
+    def _check_kept(self, cache: NetworkCache) -> None:
+        if len(cache.layers) != len(self.layers):
+            raise StaleCacheError(
+                f"the cache holds {len(cache.layers)} layers and the network {len(self.layers)}: it was made with "
+                "keep=False"
+            )
 
     def _check_array(self, name: str, array: Array) -> None:
         backend.array_module(**{name: array, "the network's parameters": self.params})
