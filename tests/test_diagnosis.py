@@ -77,7 +77,11 @@ CASES = {
         r"it is the sum over axis 1.*broadcast",
     ),
     "broadcast": (dense(dx=lambda g, *_: g[:, :1]), (4,), "broadcast to it without an error"),
-    "statistics": (batchnorm(lambda n, dy, c, *_: dy * n.gamma * c.inv_std), (4,), "mean and variance is missing"),
+    "statistics": (
+        batchnorm(lambda n, dy, c, *_: dy * n.gamma * c.inv_std),
+        (4,),
+        "mean and variance are taken for constants",
+    ),
     "variance": (batchnorm(lambda n, dy, c, g, b, N: n.gamma * c.inv_std * (dy - b / N)), (4,), "variance is missing"),
     "gamma": (
         batchnorm(lambda n, dy, c, g, b, N: c.inv_std * (dy - b / N - c.x_hat * (g / N))),

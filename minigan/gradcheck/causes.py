@@ -202,6 +202,11 @@ def statistics(case: Case) -> str:
     ]
     if not lost:
         return ""
+    if np.shape(case.dy) == a.shape and np.ptp(a / case.dy, axis=over).max() <= CLOSE * np.abs(a / case.dy).max():
+        return (
+            f"the batch's {' and '.join(lost)} are taken for constants: dx is dy times one number per feature, but y "
+            "depends on x by way of them too"
+        )
     return (
         f"what goes through the batch's {' and '.join(lost)} is missing, or summed over other axes: y depends on x by "
         f"way of it too, which makes Σ dx{'·(x - mean)' * ('mean' not in lost)} over the batch zero, and here it is not"
@@ -247,7 +252,7 @@ def derivative(case: Case) -> str:
     wrong, x = case.row.wrong, case.array
     for name, side in (("x < 0", x < 0), ("x > 0", x > 0)):
         if np.array_equal(wrong, side & ~case.row.kink):
-            is_, should = (g[wrong][0] / dy[wrong][0] for g in (a, n))
+            is_, should = (g[wrong][0] / dy[wrong][0] + 0.0 for g in (a, n))  # -0.0 + 0.0 is 0.0
             return f"the derivative is wrong where {name}, and only there: {is_:.4g}, for one, where it is {should:.4g}"
     return (
         "each entry is dy times a wrong derivative: taken at the wrong point (x for y, y for x), or another function's"
@@ -273,7 +278,8 @@ def other_point(case: Case) -> str:
         below = f(middle) < x
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     reached = np.abs(f(low) - x) < 1e-9
-    if reached.sum() >= 3 and np.allclose(a[reached], derivative_at(low)[reached], rtol=1e-3, atol=1e-5):
+    telling = (reached & case.row.wrong).sum() >= 3  # a linear function has the same derivative at every point
+    if telling and np.allclose(a[reached], derivative_at(low)[reached], rtol=1e-3, atol=1e-5):
         return "the derivative is taken at the wrong point: a formula in the output y was given the input x"
     return ""
 

@@ -1,7 +1,8 @@
 """Initial weights. An initialiser is a function `(rng, shape, *, fan_in, fan_out) -> float64 array`.
 
-`fan_in` and `fan_out` count the connections into and out of one unit (Dense: C and K); the layer supplies them. Drawn
-on the host and in float64 whatever the network's dtype, so that CPU and GPU, float32 and float64 start alike.
+`fan_in` and `fan_out` count the connections into and out of one unit (Dense: C and K); the layer supplies them, and
+`**fans` takes those that are not used. Drawn on the host and in float64 whatever the network's dtype, so that CPU and
+GPU, float32 and float64 start alike.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import numpy as np
 Initialiser = Callable[..., np.ndarray]
 
 
-def zeros(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, fan_out: int = 0) -> np.ndarray:
+def zeros(rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
     """All 0."""
     return np.zeros(shape)
 
 
-def ones(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, fan_out: int = 0) -> np.ndarray:
+def ones(rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
     """All 1."""
     return np.ones(shape)
 
@@ -27,7 +28,7 @@ def ones(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, f
 def normal(std: float) -> Initialiser:
     """N(0, std²). DCGAN (Radford et al. 2015) uses std 0.02."""
 
-    def draw(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, fan_out: int = 0) -> np.ndarray:
+    def draw(rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
         return std * rng.standard_normal(shape)
 
     return draw
@@ -36,7 +37,7 @@ def normal(std: float) -> Initialiser:
 def uniform(limit: float) -> Initialiser:
     """U(-limit, limit)."""
 
-    def draw(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int = 0, fan_out: int = 0) -> np.ndarray:
+    def draw(rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
         return rng.uniform(-limit, limit, shape)
 
     return draw
@@ -52,7 +53,7 @@ def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: 
     return rng.uniform(-limit, limit, shape)
 
 
-def torch_linear(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int, fan_out: int = 0) -> np.ndarray:
+def torch_linear(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int, **fans: int) -> np.ndarray:
     """U(-a, a) with a = 1/√fan_in: what PyTorch's Linear uses for its weights and for its bias."""
     limit = 1 / math.sqrt(fan_in)
     return rng.uniform(-limit, limit, shape)

@@ -1,0 +1,21 @@
+"""The twelve, in the order in which they hang."""
+
+from __future__ import annotations
+
+from exhibit import Exhibit
+from wrong_games import FORGETFUL, MEAN, WITHOUT_D
+from wrong_layers import ADDING, FORTH, LAST, MASKLESS, RESHAPED, SLOPELESS, STILL, TWICE, ZERO
+
+from minigan.errors import nearest
+
+EXHIBITS: tuple[Exhibit, ...] = (
+    *(ZERO, STILL, SLOPELESS, MASKLESS, TWICE, RESHAPED),
+    *(ADDING, LAST, FORTH, MEAN, WITHOUT_D, FORGETFUL),
+)
+
+
+def find(which: str) -> Exhibit:
+    """The exhibit with this number, counted from 1, or this slug; raises ArgumentError."""
+    known = {e.slug: e for e in EXHIBITS}
+    numbered = {str(i): e for i, e in enumerate(EXHIBITS, start=1)}
+    return numbered[which] if which in numbered else known[nearest("exhibit", which, known, also=", or 1 to 12")]

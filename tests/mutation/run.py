@@ -1,0 +1,249 @@
+"""Mutation testing: does a test fail for every small mistake in the arithmetic?
+
+    pip install -e ".[test]" cosmic-ray==8.7.0
+    python tests/mutation/run.py                    try what has not been tried, then report (about 10 minutes)
+    python tests/mutation/run.py losses nn/norm     only those of these modules
+    python tests/mutation/run.py --again            try the survivors once more, after tests were added
+    python tests/mutation/run.py --report           only report what has been tried
+    python tests/mutation/run.py --json             write the report to results.json too, which is kept beside this file
+
+A mutant is a module with one operator, comparison, number or truth value changed (`OPERATORS`). It is killed if one of
+the module's tests (`MODULES`) fails or hangs. Mutants are made in copies of minigan/ and tests/, one for each of
+`--jobs` processes; the checkout is only read. Interrupted, the command goes on where it stopped. A module whose text
+has changed starts anew; after other changes of the code or its tests, delete the folder `--work` to start all anew.
+
+A survivor, shown by place and line, is a test to write or a change that no test can see. The latter are listed in
+equivalent.json as they are shown, each with the reason (an entry without "becomes" is for all that became of its line),
+and the table's last column leaves them out. cosmic-ray makes the mutants and keeps what became of them; the package and
+its tests do without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import parso
+from cosmic_ray.commands import init
+from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.operators.operator import Operator
+from cosmic_ray.plugins import OPERATOR_PROVIDERS
+from cosmic_ray.testing import run_tests
+from cosmic_ray.work_db import WorkDB
+from cosmic_ray.work_item import TestOutcome
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+#: {module: its test files}, the quickest to fail first, as the first failure ends the run: 1 to 5 s, 1 s of which is
+#: pytest's start.
+MODULES = {
+    "gan": "oracle gan",
+    "losses": "oracle losses",
+    "optim": "oracle optim network",
+    "nn/activations": "oracle layers gan train contract",
+    "nn/dense": "oracle layers contract",
+    "nn/dropout": "oracle layers network contract",
+    "nn/init": "oracle layers recipes",
+    "nn/layer": "oracle network contract",
+    "nn/network": "oracle network gan contract",
+    "nn/norm": "oracle layers contract",
+    "nn/shape": "oracle layers network contract",
+}
+#: Without the gradient checks of whole steps, half a minute in which no mutant of gan.py died that the rest let live,
+#: and without the test of those checks' own step.
+OPTIONS = "-x -q -p no:cacheprovider -p no:randomly -k 'not the_gradient_check and not step_of_the_check'"
+
+#: Opposites and, for comparisons, neighbours; a number becomes one more and one less. Operators on bits occur only in
+#: type annotations, and replacing + by ** or < by == fails too loudly to teach anything.
+OPERATORS = [
+    *(f"ReplaceBinaryOperator_{change}" for change in ("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul")),
+    *(f"ReplaceBinaryOperator_{change}" for change in ("FloorDiv_Div", "Mod_Mul", "Pow_Mul")),
+    *(f"ReplaceComparisonOperator_{change}" for change in ("Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt")),
+    *(f"ReplaceComparisonOperator_{change}" for change in ("Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt")),
+    *(f"ReplaceComparisonOperator_{change}" for change in ("Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is")),
+    *("ReplaceUnaryOperator_Delete_USub", "ReplaceUnaryOperator_Delete_Not", "AddNot", "NumberReplacer"),
+    *("ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd"),
+]
+
+
+class ReplaceInPlace(Operator):
+    """The opposite of an assignment in place: what optimisers are written in, and cosmic-ray leaves alone."""
+
+    opposite = {"+=": "-=", "-=": "+=", "*=": "/=", "/=": "*="}  # noqa: RUF012
+
+    def mutation_positions(self, node):
+        if node.type == "operator" and node.value in self.opposite:
+            yield node.start_pos, node.end_pos
+
+    def mutate(self, node, index):
+        node.value = self.opposite[node.value]
+        return node
+
+    @classmethod
+    def examples(cls):
+        return ()
+
+
+OPERATOR_PROVIDERS["core"] = {name: OPERATOR_PROVIDERS["core"][name] for name in OPERATORS}
+OPERATOR_PROVIDERS["minigan"] = {"ReplaceInPlace": ReplaceInPlace}
+
+
+def open_session(module, work):
+    """cosmic-ray's database of the module's mutants and their results, one for each text that the module has had."""
+    path = Path(f"minigan/{module}.py")
+    source = path.read_text(encoding="utf-8")
+    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+    session = WorkDB(work / f"{module.replace('/', '-')}-{digest}.sqlite", WorkDB.Mode.create)
+    if session.num_work_items == 0:
+        found, tree = WorkDB(":memory:", WorkDB.Mode.create), parso.parse(source)
+        init([path], found, {})
+
+        def meant(item):  # cosmic-ray takes the stars of `def f(*, x)` and `{**a}` for arithmetic
+            mutation = item.mutations[0]
+            parent = tree.get_leaf_for_position(mutation.start_pos).parent.type
+            return "BinaryOperator" not in mutation.operator_name or parent in ("arith_expr", "term", "power")
+
+        session.add_work_items([item for item in found.work_items if meant(item)])
+    return session
+
+
+def command(module):
+    files = " ".join(f"tests/test_{name}.py" for name in MODULES[module].split())
+    return f"{shlex.quote(sys.executable)} -m pytest {OPTIONS} {files}"
+
+
+def enter_a_copy(copies):
+    """What a worker process does first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
+    copy = tempfile.mkdtemp(dir=copies)
+    for folder in ("minigan", "tests"):
+        shutil.copytree(ROOT / folder, Path(copy, folder), ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    os.chdir(copy)
+
+
+def seconds_unchanged(module):
+    """How long the module's tests take if nothing is changed; then they must pass."""
+    began = time.perf_counter()
+    outcome, output = run_tests(command(module), None)
+    if outcome != TestOutcome.SURVIVED:
+        raise RuntimeError(f"the tests of {module} fail without any change to it:\n{output}")
+    return time.perf_counter() - began
+
+
+def try_mutant(job):
+    module, item, limit = job
+    result = mutate_and_test(item.mutations, command(module), limit)
+    if result.test_outcome not in (TestOutcome.SURVIVED, TestOutcome.KILLED):
+        raise RuntimeError(f"cosmic-ray could not try {item}:\n{result.output}")
+    return module, item.job_id, result
+
+
+def run(sessions, work, jobs, again):
+    tasks = {module: list(session.pending_work_items) for module, session in sessions.items()}
+    if again:
+        for module, session in sessions.items():
+            done = session.completed_work_items
+            tasks[module] += [item for item, result in done if result.test_outcome == TestOutcome.SURVIVED]
+    tasks = {module: items for module, items in tasks.items() if items}
+    if not tasks:
+        return
+    shutil.rmtree(work / "copies", ignore_errors=True)  # an interrupted run may have left a mutant in its copy
+    (work / "copies").mkdir()
+    with multiprocessing.Pool(jobs, enter_a_copy, (work / "copies",)) as pool:
+        seconds = dict(zip(tasks, pool.map(seconds_unchanged, tasks, chunksize=1), strict=True))
+        print("Unchanged:", ", ".join(f"{module} {s:.1f} s" for module, s in seconds.items()), flush=True)
+        queue = [(module, item, 10 + 5 * seconds[module]) for module, items in tasks.items() for item in items]
+        random.shuffle(queue)  # so that the time left, told from the time spent, is right from the start
+        began = time.perf_counter()
+        for done, (module, job_id, result) in enumerate(pool.imap_unordered(try_mutant, queue), start=1):
+            sessions[module].set_result(job_id, result)
+            spent = (time.perf_counter() - began) / 60
+            left = spent / done * (len(queue) - done)
+            print(f"\r{done} of {len(queue)} mutants in {spent:.1f} min, {left:.1f} min left ", end="", flush=True)
+    print("\n")
+
+
+def survivors(module, session, equivalent):
+    found = []
+    for item, result in session.completed_work_items:
+        if result.test_outcome == TestOutcome.SURVIVED:
+            mutation, changes = item.mutations[0], result.diff.split("\n@@", 1)[1].split("\n")
+            was, becomes = ("\n".join(line[1:].strip() for line in changes if line[:1] == sign) for sign in "-+")
+            place = {"module": module, "in": mutation.definition_name or "", "was": was, "becomes": becomes}
+            why = next((e["why"] for e in equivalent if all(place.get(key, e[key]) == e[key] for key in e)), None)
+            found.append({"line": mutation.start_pos[0], **place, "equivalent": why})
+    return sorted(found, key=lambda survivor: survivor["line"])
+
+
+def row(tried, mutants, found):
+    """{column: number}. The scores are percentages of the mutants tried, the second without the equivalent ones."""
+    timeouts, same = sum(r.output == "timeout" for r in tried), sum(s["equivalent"] is not None for s in found)
+    killed = len(tried) - len(found)
+    shares = [round(100 * killed / n, 1) if n else None for n in (len(tried), len(tried) - same)]
+    return {
+        "mutants": mutants,
+        "untried": mutants - len(tried),
+        "killed": killed - timeouts,
+        "timeout": timeouts,
+        "survived": len(found),
+        "equivalent": same,
+        "score": shares[0],
+        "without equivalent": shares[1],
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all if none is named")
+    parser.add_argument("--again", action="store_true", help="try the survivors once more, too")
+    parser.add_argument("--report", action="store_true", help="try nothing, only report")
+    parser.add_argument("--json", action="store_true", help="write the report of all modules to results.json")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/mutation", help="where copies and results are kept")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at work (default 2)")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.modules) - MODULES.keys():
+        parser.error(f"no such module: {', '.join(sorted(unknown))}")
+    if arguments.json and arguments.modules:
+        parser.error("--json is for the report of all modules")
+
+    work = arguments.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    os.chdir(ROOT)
+    sessions = {module: open_session(module, work) for module in arguments.modules or MODULES}
+    if not arguments.report:
+        run(sessions, work, arguments.jobs, arguments.again)
+
+    equivalent = json.loads((HERE / "equivalent.json").read_text(encoding="utf-8"))
+    rows, all_tried, all_found = {}, [], []
+    for module, session in sessions.items():
+        tried, found = [result for _, result in session.completed_work_items], survivors(module, session, equivalent)
+        rows[module] = row(tried, session.num_work_items, found)
+        all_tried, all_found = all_tried + tried, all_found + found
+    rows["together"] = row(all_tried, sum(r["mutants"] for r in rows.values()), all_found)
+    if arguments.json:
+        text = json.dumps({"modules": rows, "survivors": all_found}, indent=1, ensure_ascii=False)
+        (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
+    print(f"{'module':<16}", *rows["together"])
+    for module, r in rows.items():
+        print(f"{module:<16}", *(f"{'-' if n is None else n:>{len(column)}}" for column, n in r.items()))
+    for survivor in all_found:
+        print("\nminigan/{module}.py:{line} {in}\n- {was}\n+ {becomes}".format(**survivor))
+        if survivor["equivalent"]:
+            print("equivalent:", survivor["equivalent"])
+
+
+if __name__ == "__main__":
+    main()
