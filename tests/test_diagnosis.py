@@ -86,7 +86,7 @@ CASES = {
     "gamma": (
         batchnorm(lambda n, dy, c, g, b, N: c.inv_std * (dy - b / N - c.x_hat * (g / N))),
         (4,),
-        "factor 0.Mistaken.gamma is missing",
+        "factor gamma is missing",
     ),
     "gamma twice": (
         batchnorm(lambda n, dy, c, g, b, N: n.gamma**2 * c.inv_std * (dy - b / N - c.x_hat * (g / N))),
@@ -168,10 +168,10 @@ def test_a_gradient_with_the_batch_still_in_it_misses_a_sum():
 def test_an_unknown_mistake_is_admitted_with_its_size():
     noise = np.random.default_rng(5).standard_normal((4, 3))
     report = check_layer(dense(dW=lambda g, *_: g + 0.1 * noise), (4,))
-    assert "not known; 12 of 12 entries are wrong" in report["0.Mistaken.W"].cause
+    assert "not known; 12 of 12 entries are wrong" in report["W"].cause
 
 
 def test_a_wrong_array_too_large_for_its_entries_says_how_to_learn_more():
     noise = np.random.default_rng(5).standard_normal((4, 3))
     report = check_layer(dense(dW=lambda g, *_: g + 0.1 * noise), (4,), elementwise=0)
-    assert "raise elementwise" in report["0.Mistaken.W"].cause
+    assert "raise elementwise" in report["W"].cause

@@ -95,7 +95,7 @@ def test_kinks_are_reported_and_excuse_nothing_else():
     report = check_pair(relu, lambda dy, x: dy * (x >= 0), x)  # 1 at 0: a choice, not a mistake
     assert report
     assert (report.kinks, report["x"].kink.tolist()) == (1, [[True, False, False, False]])
-    assert "1 kinks" in str(report)
+    assert "1 at kinks" in str(report)
     assert not check_pair(relu, lambda dy, x: dy * (x < 1.5), x)
     assert not check_pair(relu, lambda dy, x: dy * (x >= 0), np.zeros((1, 4)))  # nothing but kinks proves nothing
 
@@ -429,7 +429,7 @@ def test_a_layer_that_adds_to_its_gradient_instead_of_writing_it_is_reported():
     report = check_layer(Adds(3), (4,))
     assert not report
     (problem,) = report.problems
-    assert "backward adds to the gradient of 0.Adds.W" in problem
+    assert "backward adds to the gradient of W" in problem
 
 
 def test_a_forward_that_reads_memory_instead_of_the_array_is_reported():
@@ -616,8 +616,9 @@ def test_the_report_names_the_worst_entry_with_both_values():
     np.testing.assert_allclose(row.error, 0.5 / 6, rtol=1e-6)
     assert report.headline == "gradient: FAILED (wrong: a)"
     line = str(report).splitlines()[2].split()
-    assert line[:9] == ["WRONG", "a", "3", "1", "of", "3", "entries", "8.3e-02", "1"]
-    assert line[9:11] == ["+4.5", "+4"]
+    assert line[:7] == ["WRONG", "a", "3", "3", "entries", "8.3e-02", "1"]
+    assert line[7:9] == ["+4.5", "+4"]
+    assert line[10:] == ["1", "wrong"]
     assert "one entry alone is wrong, at [1]: 4.5 where 4 is right" in str(report)
 
 
@@ -636,7 +637,7 @@ def test_the_picture_shows_wrong_entries_in_red_and_right_ones_in_green(tmp_path
     from PIL import Image
 
     report = check_layer(Wrong("W", one_entry), (4,))
-    report.picture(tmp_path / "errors.png", array="0.Wrong.W")
+    report.picture(tmp_path / "errors.png", array="W")
     pixels = np.asarray(Image.open(tmp_path / "errors.png").convert("RGB")).astype(int)
     red = (pixels[..., 0] > 180) & (pixels[..., 1] < 200) & (pixels[..., 2] < 120)
     green = (pixels[..., 1] > pixels[..., 0] + 60) & (pixels[..., 2] < 120)

@@ -97,6 +97,7 @@ def work_on(name: str, folder: Path, *, epochs: int, dataset: str = "auto", say:
         say(f"Now {DEFAULT} trains with your {piece} in place of minigan's.")
         with plugged_in(**{piece: mine}):
             start(DEFAULT, epochs=epochs, dataset=dataset, say=say)
+        say(f"Your {piece} has learned to draw. (A run that is resumed goes on with minigan's own.)")
     return True
 
 

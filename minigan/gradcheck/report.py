@@ -18,7 +18,7 @@ TOLERANCE = 1e-7  # an entry is wrong if it is off by more than this share of it
 DECIDED = 1e-4  # an entry is undecided if its error bar is wider than this share of the scale
 UNDECIDED = 0.01  # a check passes with at most this share of its entries undecided
 WIDTH = 88  # of the remarks below a table, in characters
-COLUMNS = ("", "array", "shape", "checked", "error", "at", "analytic", "numeric", "± bar", "not decided")
+COLUMNS = ("", "array", "shape", "checked", "error", "at", "analytic", "numeric", "± bar", "not right")
 
 
 @dataclass
@@ -78,12 +78,11 @@ class Row:
         """The row's text, under COLUMNS."""
         i = self.index
         verdict = "WRONG" if self.wrong.any() else "ok" if self.right.any() else "?"
-        counts = {"kinks": int(self.kink.sum()), "undecided": int(self.undecided.sum())}
+        counts = {"wrong": self.wrong, "undecided": self.undecided, "at kinks": self.kink}
         shape = "×".join(map(str, self.shape)) or "number"
-        values = f"{self.analytic[i]:+.7g}", f"{self.numeric[i]:+.7g}", f"{self.bar[i]:.0e}"
-        wrong = f"{int(self.wrong.sum())} of " if self.wrong.any() else ""
-        checked = f"{wrong}{self.kink.size} {self.how}"
-        left = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+        values = f"{self.analytic[i]:+.6g}", f"{self.numeric[i]:+.6g}", f"{self.bar[i]:.0e}"
+        checked = f"{self.kink.size} {self.how}"
+        left = ", ".join(f"{int(entries.sum())} {what}" for what, entries in counts.items() if entries.any())
         return (verdict, self.name, shape, checked, f"{self.error:.1e}", ",".join(map(str, i)), *values, left)
 
 
@@ -169,11 +168,11 @@ class Report:
 
         colours = {"WRONG": "bold red", "ok": "green", "?": "yellow"}
         caption = Text("\n".join(f"→ {text}" for text in self.remarks()), style="bold")
-        table = Table(title=Text(self.headline, style="bold"), caption=caption, box=None, padding=(0, 2, 0, 0))
+        table = Table(title=Text(self.headline, style="bold"), caption=caption, box=None, padding=(0, 1, 0, 0))
         table.title_justify = table.caption_justify = "left"
         head, *lines = self.cells()
         for name in head:
-            table.add_column(name, no_wrap=name != "array")
+            table.add_column(name, no_wrap=name != "array", overflow="fold", min_width=6 if name == "array" else None)
         for verdict, *rest in lines:
             table.add_row(Text(verdict, style=colours[verdict]), *map(Text, rest))
         return table

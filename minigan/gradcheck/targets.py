@@ -109,11 +109,14 @@ def check_network(
     def run(x: np.ndarray = x) -> tuple[Any, Any]:
         return net.forward(x, train=train, rng=dropout_rng())
 
+    def named(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name.rsplit(".")[-1] if len(net.layers) == 1 else name: array for name, array in arrays.items()}
+
     def grads(dy: Any, cache: Any) -> dict[str, Any]:
-        return {"x": net.backward(dy, cache), **net.named_grads()}
+        return {"x": net.backward(dy, cache), **named(net.named_grads())}
 
     constants = {k: v for layer in net.layers for k, v in numbers(vars(layer)).items()}
-    subject = Subject({"x": x, **net.named_params()}, run, grads, ("x",), batch=True, constants=constants)
+    subject = Subject({"x": x, **named(net.named_params())}, run, grads, ("x",), batch=True, constants=constants)
     return compare(subject, title=title, seed=seed, **options)
 
 
