@@ -16,7 +16,7 @@ class MyLayer(nn.Layer):
         return y, (x, y)
 
     def input_grad(self, dy, cache):
-        x, y = cache
+        _, y = cache
         return dy * (1 - y * y)
 
     def param_grads(self, dy, cache, grads):

@@ -72,17 +72,17 @@ class SampleOptions:
 class GradcheckOptions:
     """How to check."""
 
-    in_shape: str | None = None  # shape of a layer's input without the batch, such as 4,7
+    in_shape: str | None = None  # shape of the input without the batch, such as 4,7: of a layer, a pair, a loss
     batch: int | None = None  # images of the batch; default: 5 (4 for a recipe)
     seed: int = 0  # decides the point of the check
-    picture: Path | None = None  # draw the error of each entry of a check that failed into this PNG
+    picture: Path | None = None  # draw the error of each entry of the first check that failed into this PNG
 
 
 @dataclass
 class ExerciseOptions:
     """Where to work, and what to do with a finished piece."""
 
-    out: Path = Path("exercises")  # folder of the stub, its test and the run
+    out: Path = Path("exercises")  # folder of the stub and its test
     epochs: int = 4  # of training with the finished piece, about 15 s each on two cores; 0: do not train
     dataset: str = "auto"  # what to train on: see minigan train --help
 
@@ -201,6 +201,10 @@ def gradcheck(args: list[str]) -> None:
         "file.py:NAME of a layer, a network, a loss x -> (value, gradient), a pair (forward, backward, *arrays), or a "
         "function without arguments that makes one of these; without WHAT: all recipes. Exit code 1: one is wrong.",
     ).check
+    if options.picture and options.picture.suffix != ".png":
+        raise ArgumentError(f"--picture must end in .png, got {options.picture}")
+    if options.seed < 0 or (options.batch is not None and options.batch < 1):
+        raise ArgumentError(f"--seed must not be negative and --batch at least 1, got {options.seed}, {options.batch}")
     if what and ":" not in what:
         what = nearest("recipe", what, RECIPES, also="; or module:NAME, or file.py:NAME")
     targets = {name: RECIPES[name] for name in ([what] if what else RECIPES)} if ":" not in what else {what: load(what)}
@@ -213,6 +217,7 @@ def gradcheck(args: list[str]) -> None:
 
 def exercise(args: list[str]) -> None:
     """minigan exercise NAME [flags]"""
+    from minigan.data.datasets import NAMES
     from minigan.exercises import STUBS, work_on
 
     name, flags = first_word(args)
@@ -225,6 +230,8 @@ def exercise(args: list[str]) -> None:
         description="The first time, write a stub to complete; after that, check it and say what is wrong; once it is "
         f"right, train with it and draw digits. Exercises: {', '.join(STUBS)}.",
     ).exercise
+    if options.dataset not in NAMES and not Path(options.dataset).is_dir():
+        nearest("dataset", options.dataset, NAMES, also=", or a folder of IDX files")
     if options.epochs < 0:
         raise ArgumentError(f"--epochs must not be negative, got {options.epochs}")
     if not work_on(name, options.out, epochs=options.epochs, dataset=options.dataset):

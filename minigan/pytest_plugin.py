@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """`assert_gradients(target, *arrays, in_shape=…)`: fail with a report unless all gradients are right."""
-    from minigan.errors import ArgumentError
+    from minigan.errors import ArgumentError, MiniganError
     from minigan.gradcheck import (
         check_gradients,
     )  # only now: pytest loads this module before a conftest could set a BLAS
@@ -47,7 +47,10 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
     def asserting(target: Any, *arrays: Any, **options: Any) -> Any:
         __tracebackhide__ = True
-        reports = check_gradients(target, *arrays, **options)
+        try:
+            reports = check_gradients(target, *arrays, **options)
+        except MiniganError as error:  # of how it was called; the lines of minigan would explain nothing
+            pytest.fail(str(error), pytrace=False)
         for report in reports:
             totals.checks += 1
             totals.entries += report.entries

@@ -54,7 +54,11 @@ CASES = {
     "sign": (dense(dx=lambda g, *_: -g), (4,), "sign is wrong"),
     "factor": (dense(dW=lambda g, *_: 1.0005 * g), (4,), r"every entry is 1\.0005 times"),
     "mean for sum": (dense(db=lambda g, *_: g / 5), (4,), r"0\.2 times.*1/5, with 5 the size of the batch"),
-    "sum for mean": (dense(db=lambda g, *_: g * 5), (4,), r"5 times.*the size of the batch, 5: a mean is missing"),
+    "sum for mean": (
+        dense(db=lambda g, *_: g * 5),
+        (4,),
+        r"5 times.*the size of the batch.*, 5: a mean is missing",
+    ),
     "zero": (dense(dW=lambda g, *_: 0 * g), (4,), "zero everywhere"),
     "not a number": (dense(dW=lambda g, *_: g * np.nan), (4,), "NaN"),
     "one entry": (dense(dW=lambda g, *_: g + 0.1 * (np.indices(g.shape).sum(0) == 0)), (4,), r"one entry.*\[0, 0\]"),
@@ -82,7 +86,11 @@ CASES = {
         (4,),
         "mean and variance are taken for constants",
     ),
-    "variance": (batchnorm(lambda n, dy, c, g, b, N: n.gamma * c.inv_std * (dy - b / N)), (4,), "variance is missing"),
+    "variance": (
+        batchnorm(lambda n, dy, c, g, b, N: n.gamma * c.inv_std * (dy - b / N)),
+        (4,),
+        r"Σ dx·\(x - mean\) .*variance were missing",
+    ),
     "gamma": (
         batchnorm(lambda n, dy, c, g, b, N: c.inv_std * (dy - b / N - c.x_hat * (g / N))),
         (4,),
@@ -127,9 +135,18 @@ CASES = {
     "forgotten mask": (
         elementwise(nn.Dropout, None, lambda self, dy, c: dy / (1 - self.drop), drop=0.5),
         (6,),
-        "right but where it should be zero: the mask",
+        "where it should be zero it is not: the mask .* is missing$",
     ),
-    "forgotten ReLU": (elementwise(nn.ReLU, None, lambda self, dy, c: dy), (6,), "right but where it should be zero"),
+    "forgotten ReLU": (
+        elementwise(nn.ReLU, None, lambda self, dy, c: dy),
+        (6,),
+        "where it should be zero it is not: the mask",
+    ),
+    "forgotten mask and scale": (
+        elementwise(nn.Dropout, None, lambda self, dy, c: dy, drop=0.3),
+        (6,),
+        r"the mask .* is missing, and so is a factor of 1\.4286",
+    ),
     "axes": (elementwise(nn.Flatten, None, reshaped), (2, 3, 3), "right numbers in the wrong order: axes"),
     "off by the same in every image": (
         dense(dx=lambda g, *_: g + np.arange(4.0)),
@@ -153,7 +170,7 @@ def test_the_planted_mistake_is_named(name):
 def test_a_mean_that_a_loss_takes_twice_is_named():
     p = np.random.default_rng(0).uniform(0.1, 0.9, (6, 1))
     report = check_loss(lambda p: (binary_cross_entropy(p, 1.0)[0], binary_cross_entropy(p, 1.0)[1] / 6), p)
-    assert "1/6, with 6 the number of entries: a mean stands for a sum, or is taken twice" in report["x"].cause
+    assert "1/6, with 6 the number of entries: a mean stands for a sum, or is taken twice" in report["p"].cause
 
 
 def test_a_gradient_with_the_batch_still_in_it_misses_a_sum():
@@ -163,6 +180,56 @@ def test_a_gradient_with_the_batch_still_in_it_misses_a_sum():
     x, g = np.random.default_rng(0).standard_normal((5, 3)), np.random.default_rng(1).standard_normal(3)
     report = check_pair(scale, lambda dy, c: (dy * c[1], dy * c[0]), x, g)
     assert "the sum over the batch is missing (axis 0)" in report["g"].cause
+
+
+def test_right_numbers_in_another_shape_are_called_that():
+    def shift(x, b):
+        return x + b, 0
+
+    x, b = np.random.default_rng(0).standard_normal((5, 3)), np.zeros(3)
+    report = check_pair(shift, lambda dy, c: (dy, dy.sum(axis=0, keepdims=True)), x, b)
+    assert "the numbers are right; leave out keepdims, or reshape it" in report["b"].cause
+
+
+def test_a_weight_on_the_left_is_told_to_be_not_transposed():
+    W, X = np.random.default_rng(0).standard_normal((2, 3, 3))
+    report = check_pair(lambda W, X: (W @ X, (W, X)), lambda dy, c: (dy @ c[1].T, c[0] @ dy), W, X)
+    assert "W @ dy where W.T @ dy belongs" in report["X"].cause
+
+
+def test_a_factor_that_may_mean_two_things_names_both():
+    layer = elementwise(nn.Dropout, None, lambda self, dy, c: dy * (c > 0), drop=0.5)
+    cause = check_layer(layer, (6,)).rows[0].cause
+    assert "(1 - drop)" in cause
+    assert "or which is drop" in cause
+
+
+def test_a_derivative_that_is_wrong_everywhere_is_not_blamed_on_a_side():
+    x = np.random.default_rng(0).uniform(0.1, 0.9, (4, 3))
+    report = check_pair(lambda x: (x**3, x), lambda dy, x: 2 * dy * x, x)
+    assert "x > 0" not in report["x"].cause
+
+
+def test_a_single_image_is_no_batch_to_take_a_mean_over():
+    noise = np.random.default_rng(5).standard_normal((1, 4))
+    report = check_layer(dense(dx=lambda g, *_: g + 0.1 * noise), (4,), batch=1)
+    assert "mean over the batch" not in report["x"].cause
+
+
+def test_the_same_cause_of_several_arrays_is_told_once():
+    report = check_layer(dense(dW=lambda g, *_: -g, db=lambda g, *_: -g), (4,))
+    assert report.remarks() == ["W, b: the sign is wrong: every entry is the negative of what it should be"]
+
+
+def test_a_softmax_that_forgets_its_sum_is_told_so():
+    def softmax(x):
+        e = np.exp(x)
+        return e / e.sum(axis=-1, keepdims=True), e / e.sum(axis=-1, keepdims=True)
+
+    x = np.random.default_rng(0).standard_normal((5, 4))
+    assert check_pair(softmax, lambda dy, y: y * (dy - (dy * y).sum(axis=-1, keepdims=True)), x)
+    report = check_pair(softmax, lambda dy, y: dy * y * (1 - y), x)  # the diagonal of the Jacobian alone
+    assert "over the last axis should be zero and is not: as if what goes through a sum" in report["x"].cause
 
 
 def test_an_unknown_mistake_is_admitted_with_its_size():

@@ -48,7 +48,7 @@ SOLUTIONS = {
         'raise NotImplementedError("y = x·m / (1 - drop) in training, x at inference")': (
             "if not train:\n            return x, 1.0\n"
             "        mask = (rng.uniform(x.shape) < 1 - self.drop) / x.dtype.type(1 - self.drop)\n"
-            "        mask = mask.astype(x.dtype)\n        return x * mask, mask"
+            "        mask = self.m = mask.astype(x.dtype)\n        return x * mask, mask"
         ),
         'raise NotImplementedError("dx: the same features are silent on the way back")': "return dy * cache",
     },
@@ -102,12 +102,12 @@ SLIPS = [
         "",
         r"forward \(train=True\): y is off by up to .*it should be x W \+ b",
     ),
-    ("batchnorm", " - cache.x_hat * (dy * cache.x_hat).mean(over)", "", "through the batch's variance is missing"),
+    ("batchnorm", " - cache.x_hat * (dy * cache.x_hat).mean(over)", "", r"the batch's variance were missing"),
     ("batchnorm", "self.gamma * cache.inv_std * inner", "cache.inv_std * inner", "gamma is missing"),
     ("batchnorm", "x.var(over)", "x.var(over, ddof=1)", "forward .*off by up to"),
     ("dropout", "/ x.dtype.type(1 - self.drop)", "/ x.dtype.type(1)", "a feature of 1 that is kept becomes 1;"),
     ("dropout", "return dy * cache", "return dy * (cache > 0)", r"0\.7 times"),
-    ("dropout", "return dy * cache", "return dy", "wrong"),
+    ("dropout", "return dy * cache", "return dy", "what its own forward silenced"),
     ("bce", "np.log1p(-p), -100)", "np.log1p(-p), -50)", r"at p = \[0\. 1\. 1\.\] and t = 0"),
     ("bce", ".mean()", ".sum()", "a mean is taken for a sum"),
     ("bce", " / p.size", "", r"6 times what it should be.*a mean\s+is missing"),
@@ -118,8 +118,22 @@ SLIPS = [
     ("generator-step", "need_param_grads=False", "need_param_grads=True", "D's gradients were written"),
     ("generator-step", "G.update_buffers(cache_G)", "pass", "G's running statistics: off by"),
     ("generator-step", "loss.for_generator(out)", "loss.bce(out, 0.0)", "G's weights after|the loss in the result"),
-    ("generator-step", "G.backward(dx_fake,", "G.backward(-dx_fake,", "the sign is wrong"),
-    ("generator-step", "fakes or G.forward", "G.forward", "raises"),
+    ("generator-step", "G.backward(dx_fake,", "G.backward(-dx_fake,", r"the sign is\s+wrong"),
+    ("generator-step", "train=True, rng=rng)\n    value", "train=False)\n    value", "wrong|off by|rng"),
+    ("bce", "p.size", "len(p)", "n is the number of all entries of p, not of its rows"),
+    ("bce", "value = -(t", "p = np.asarray(p, float); value = -(t", "the gradient has p's shape and dtype"),
+    ("bce", "return value, ", "return ", r"it must return \(value, gradient\), and it returned ndarray"),
+    ("dense", "else 0), x", "else 0)", "forward must return y, cache, and it returned ndarray"),
+    ("dense", "return dy @ self.W.T", "return None", r"no gradient \(None\) for x"),
+    ("adam", "theta -=", "theta = theta -", "the weights have not moved: change theta in place"),
+    (
+        "batchnorm",
+        "inv_std = 1 /",
+        "self.running_mean[...] += train; inv_std = 1 /",
+        "forward changes what it reads besides",
+    ),
+    ("dropout", "return dy * cache", "return dy * self.m", "what its own forward silenced"),
+    ("generator-step", "fakes or G.forward", "G.forward", "learn from the fakes"),
 ]
 
 

@@ -11,8 +11,9 @@ from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, StaleCacheError
 from minigan.gan import GANLoss, discriminator_step, generator_step, simultaneous_step
 from minigan.gradcheck import check_generator_step, check_recipe
+from minigan.gradcheck.games import Still
 from minigan.gradcheck.numeric import STEP
-from minigan.gradcheck.targets import KINK_MARGIN, Still
+from minigan.gradcheck.targets import KINK_MARGIN
 from minigan.losses import binary_cross_entropy
 from minigan.nn import BatchNorm, Dense, Dropout, LeakyReLU, Sequential, Sigmoid, Tanh
 from minigan.optim import SGD, Adam
@@ -101,7 +102,7 @@ def test_the_step_of_the_check_moves_no_activation_across_a_kink(name, monkeypat
     recipe = RECIPES[name].smoke()
     for player in ("discriminator", "generator"):
         monkeypatch.setattr(
-            f"minigan.gradcheck.targets.check_{player}_step",
+            f"minigan.gradcheck.games.check_{player}_step",
             lambda G, D, loss, *arrays, **_: seen.update(at=(G, D, arrays)),
         )
     check_recipe(recipe)

@@ -1,6 +1,5 @@
 """minigan gradcheck, on recipes and on other people's files."""
 
-import numpy as np
 import pytest
 
 from minigan.cli import main
@@ -97,6 +96,9 @@ def test_a_wrong_gradient_exits_with_1_and_names_the_cause(theirs, capsys):
         (("theirs_file.py:Raises", "--in-shape", "4"), "raised ValueError: matmul"),
         (("minigan.errors:check_choice", "--in-shape", "4"), "missing 2 required positional arguments"),
         (("theirs_file.py:np",), "a module cannot be checked"),
+        (("theirs_file.py:layer", "--in-shape", "4", "--picture", "a.jpg"), "--picture must end in .png, got a.jpg"),
+        (("theirs_file.py:layer", "--in-shape", "4", "--batch", "0"), "--batch at least 1, got 0, 0"),
+        (("theirs_file.py:layer", "--in-shape", "4", "--seed", "-1"), "--seed must not be negative"),
         (("quick-mlp", "--batches", "3"), "unknown flag '--batches'; did you mean --batch?"),
     ],
 )
@@ -113,6 +115,13 @@ def test_the_line_of_their_code_that_raised_is_named(theirs, capsys):
     assert f"(theirs_file.py, line {line})" in capsys.readouterr().err
 
 
+def test_a_picture_that_cannot_be_drawn_stops_nothing(theirs, capsys):
+    assert gradcheck("theirs_file.py:Wrong", "--in-shape", "1000", "--picture", "new/errors.png") == 1
+    said = capsys.readouterr().out
+    assert "No picture: there is nothing to draw" in said
+    assert "2 of 2 checks FAILED" in said
+
+
 def test_a_recipe_is_checked_small_and_at_its_published_size(capsys):
     assert gradcheck("pytorch-mlp") == 0
     said = capsys.readouterr().out
@@ -122,7 +131,6 @@ def test_a_recipe_is_checked_small_and_at_its_published_size(capsys):
 
 
 def test_the_same_seed_gives_the_same_report(theirs, capsys):
-    np.random.default_rng(0)
     reports = []
     for seed in ("1", "1", "2"):
         gradcheck("theirs_file.py:network", "--seed", seed)

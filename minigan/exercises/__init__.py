@@ -41,7 +41,8 @@ from {module} import {piece}
 
 
 def test_{module}():
-    assert not verify("{name}", {piece})
+    wrong = verify("{name}", {piece})
+    assert not wrong, wrong
 '''
 
 

@@ -21,5 +21,5 @@ class Dense(nn.Dense):
         raise NotImplementedError("dx, with the shape of x")
 
     def param_grads(self, dy, cache, grads):
-        """Write (do not add) into grads["W"][...] and, if self.bias, into grads["b"][...]."""
+        """Write (do not add) into grads["W"][...] = … and, if self.bias, into grads["b"][...] = …"""
         raise NotImplementedError("dW and db; every axis of x but the last counts as batch")

@@ -10,11 +10,12 @@ import numpy as np
 
 from minigan import gan, losses, nn, optim
 from minigan.backend import RandomStream
-from minigan.errors import nearest
+from minigan.errors import MiniganError, nearest
 from minigan.exercises import STUBS
-from minigan.gan import GANLoss
+from minigan.gan import GANLoss, GeneratorResult
 from minigan.gradcheck import check_generator_step, check_layer, check_loss
 from minigan.gradcheck.anything import place
+from minigan.gradcheck.targets import two
 from minigan.recipes import QUICK_MLP
 
 
@@ -26,8 +27,10 @@ def verify(name: str, piece: Any) -> str:
                 return finding
         except NotImplementedError as todo:
             return f"still to be written: {todo}"
+        except MiniganError as error:  # of a rule that the code breaks
+            return str(error)
         except Exception as error:  # whatever the student's code does
-            return f"it raises {type(error).__name__}: {error} ({place(error)})"
+            return f"it raises {type(error).__name__}: {error}{place(error)}"
     return ""
 
 
@@ -45,7 +48,9 @@ def same_forward(make: Callable[[Any], Any], in_shape: tuple[int, ...], formula:
                 net.params[...] = np.random.default_rng(1).uniform(0.5, 1.5, net.params.shape)
                 net.buffers[...] = np.random.default_rng(2).uniform(0.5, 1.5, net.buffers.shape)
             x = np.random.default_rng(3).standard_normal((5, *in_shape))
-            got, expected = (net.forward(x, train=mode, rng=RandomStream(0, "dropout"))[0] for net in nets)
+            returned = nets[0].layers[0].forward(x, train=mode, rng=RandomStream(0, "dropout"))
+            got, _ = two(returned, "forward must return y, cache")
+            expected, _ = nets[1].forward(x, train=mode)
             if np.shape(got) != expected.shape:
                 return f"forward: y has shape {np.shape(got)} where it should have {expected.shape}"
             if not np.allclose(got, expected, rtol=1e-9, atol=1e-12):
@@ -84,6 +89,12 @@ def silences(piece: Any) -> str:
         return (
             f"forward in training: a feature of 1 that is kept becomes {y[y != 0][0]:.4g}; it should be 1 / (1 - drop)"
         )
+    y, cache = layer.forward(x, train=True, rng=RandomStream(0, "dropout"))
+    layer.forward(x, train=True, rng=RandomStream(1, "dropout"))  # D sees real images, then fakes, then goes back twice
+    if not np.array_equal(layer.input_grad(np.ones_like(y), cache) == 0, y == 0):
+        return (
+            "input_grad must silence what its own forward silenced, and there may be another in between: use the cache"
+        )
     return ""
 
 
@@ -91,6 +102,17 @@ def right_loss(piece: Any) -> str:
     """A check of binary cross-entropy: value, ends, gradient."""
     rng = np.random.default_rng(0)
     p, t = rng.uniform(0.05, 0.95, (6, 1)), rng.uniform(size=(6, 1))
+    for shape, dtype in (((6, 1), np.float64), ((3, 2), np.float32)):
+        q = p.reshape(shape).astype(dtype)
+        value, gradient = two(piece(q, 1.0), "it must return (value, gradient)")
+        if np.ndim(value) or np.shape(gradient) != shape or gradient.dtype != dtype:
+            return (
+                f"of p {shape} of {np.dtype(dtype)} the value has shape {np.shape(value)} (it is one number) and the "
+                f"gradient {np.shape(gradient)} of {gradient.dtype}; the gradient has p's shape and dtype"
+            )
+        right = losses.binary_cross_entropy(q, 1.0)[1]
+        if shape == (3, 2) and np.allclose(gradient * 2, right) | np.allclose(gradient, right * 2):
+            return "n is the number of all entries of p, not of its rows"
     expected = losses.binary_cross_entropy(p, t)[0]
     if not np.allclose(value := piece(p, t)[0], expected):
         known = {6.0: "a mean is taken for a sum", -1.0: "the sign is wrong", 1 / np.log(2): "log is to the base e"}
@@ -130,6 +152,8 @@ def right_steps(piece: Any) -> str:
     )
     if not step:
         return ""
+    if np.array_equal(got[0], got[-1]):
+        return "the weights have not moved: change theta in place (theta -= …; theta = theta - … makes another array)"
     for mistake, change in MISTAKES.items():
         if np.allclose(got, run(wrong_adam(**change)), rtol=1e-7, equal_nan=True):
             return f"from step {step} on the weights differ from Adam's: {mistake}"
@@ -146,22 +170,34 @@ MISTAKES = {
     "the root of v̂ is missing": {"root": False},
     "t is one too small: it counts from 0": {"late": -1},
     "v averages g instead of g²": {"square": False},
+    "β₁ and β₂ are exchanged": {"exchanged": True},
+    "the factor (1-β) is missing before g and g²": {"weighted": False},
 }
 
 
 def wrong_adam(
-    *, correct_m=True, correct_v=True, eps_inside=False, sign=1, root=True, late=0, square=True
-) -> Any:  # fmt: skip
+    *,
+    correct_m: bool = True,
+    correct_v: bool = True,
+    eps_inside: bool = False,
+    sign: int = 1,
+    root: bool = True,
+    late: int = 0,
+    square: bool = True,
+    exchanged: bool = False,
+    weighted: bool = True,
+) -> Any:
     """Adam with one mistake."""
 
     class Wrong(optim.Adam):
         def _update(self, theta: np.ndarray, g: np.ndarray) -> None:
             t = self.steps + late
-            self.m[...] = self.beta1 * self.m + (1 - self.beta1) * g
-            self.v[...] = self.beta2 * self.v + (1 - self.beta2) * (g * g if square else g)
+            beta1, beta2 = map(np.float64, (self.beta2, self.beta1) if exchanged else (self.beta1, self.beta2))
+            self.m[...] = beta1 * self.m + (1 - beta1 if weighted else 1) * g
+            self.v[...] = beta2 * self.v + (1 - beta2 if weighted else 1) * (g * g if square else g)
             with np.errstate(all="ignore"):
-                m = self.m / (1 - np.float64(self.beta1) ** t) if correct_m else self.m
-                v = self.v / (1 - np.float64(self.beta2) ** t) if correct_v else self.v
+                m = self.m / (1 - beta1**t) if correct_m else self.m
+                v = self.v / (1 - beta2**t) if correct_v else self.v
                 under = np.sqrt(v + self.eps) if eps_inside else (np.sqrt(v) if root else v) + self.eps
                 theta -= sign * self.lr * m / under
 
@@ -170,7 +206,7 @@ def wrong_adam(
 
 def right_generator_step(piece: Any) -> str:
     """A check of the generator's step: its gradients, then everything that it leaves behind."""
-    recipe = replace(QUICK_MLP.smoke(), latent_dim=3, g_hidden=(5,), d_hidden=(5,), dropout=0.0)
+    recipe = replace(QUICK_MLP.smoke(), latent_dim=3, g_hidden=(5,), d_hidden=(5,))
     rng = np.random.default_rng(0)
     G, D = recipe.networks(rng, dtype=np.float64)
     z = rng.standard_normal((6, 3))
@@ -183,8 +219,17 @@ def right_generator_step(piece: Any) -> str:
             G, D = recipe.networks(np.random.default_rng(1), dtype=np.float64)
             D.grads[...] = 7.0
             before = D.params.copy()
-            fakes = G.forward(z, train=True) if shared else None
-            result = step(G, D, optim.SGD(G, lr=0.1), GANLoss(), None if shared else z, fakes=fakes)
+            rng = RandomStream(0, "dropout")
+            fakes = G.forward(z, train=True, rng=rng) if shared else None
+            optimizer = optim.SGD(G, lr=0.1)
+            try:
+                result = step(G, D, optimizer, GANLoss(), None if shared else z, fakes=fakes, rng=rng)
+            except Exception as error:
+                if shared:
+                    return f"if fakes=(x_fake, cache_G) is given, z is None: learn from the fakes ({error})"
+                raise
+            if not isinstance(result, GeneratorResult):
+                return f"it must return GeneratorResult(value, x_fake), and it returned {type(result).__name__}"
             if not np.array_equal(before, D.params):
                 return "D has moved; only G learns in this step"
             if not np.array_equal(D.grads, np.full_like(D.grads, 7.0)):

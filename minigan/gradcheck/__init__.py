@@ -5,21 +5,14 @@
 
 Every numeric derivative comes with an error bar, so that each entry of a gradient is *wrong*, *right*, or *undecided*,
 and never wrong only because float arithmetic is what it is; a report names the likely cause of what is wrong. Read
-`numeric.py` (one derivative) first, then `check.py` (the comparison).
+`numeric.py` (one derivative) first, then `compare.py`.
 """
 
 from minigan.gradcheck.anything import assert_gradients, check_gradients
-from minigan.gradcheck.check import check
+from minigan.gradcheck.compare import check
+from minigan.gradcheck.games import check_discriminator_step, check_generator_step, check_recipe
 from minigan.gradcheck.report import Report, Row
-from minigan.gradcheck.targets import (
-    check_discriminator_step,
-    check_generator_step,
-    check_layer,
-    check_loss,
-    check_network,
-    check_pair,
-    check_recipe,
-)
+from minigan.gradcheck.targets import check_layer, check_loss, check_network, check_pair
 
 __all__ = [
     "Report",

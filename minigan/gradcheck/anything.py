@@ -15,14 +15,20 @@ import numpy as np
 
 import minigan
 from minigan.errors import ArgumentError, nearest
+from minigan.gradcheck.games import check_recipe
 from minigan.gradcheck.report import Report
-from minigan.gradcheck.targets import check_layer, check_loss, check_network, check_pair, check_recipe
+from minigan.gradcheck.targets import check_layer, check_loss, check_network, check_pair
 from minigan.nn import Layer, Sequential
 from minigan.recipes import Recipe
 
 
 def check_gradients(
-    target: Any, *arrays: Any, in_shape: tuple[int, ...] | None = None, batch: int = 5, seed: int = 0, **options: Any
+    target: Any,
+    *arrays: Any,
+    in_shape: tuple[int, ...] | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    **options: Any,
 ) -> list[Report]:
     """Check whatever `target` is; the reports, of which each is true if it passed.
 
@@ -33,35 +39,41 @@ def check_gradients(
     - a class, or a function without arguments, that makes one of these.
 
     A pair or a loss without arrays is checked at a random (batch, *in_shape) between 0.05 and 0.95, where probabilities
-    lie. `seed` decides every draw. Other options: as `compare`.
+    lie. `batch` is 5, or for a recipe 4, unless given. `seed` decides every draw. Other options: as `compare`.
     Raises ArgumentError for anything else, or if `in_shape` or arrays are missing.
     """
     if isinstance(target, type) or (is_function(target) and not arrays and not required(target)):
         target = target()
+    __tracebackhide__ = True
+    if seed < 0 or (batch is not None and batch < 1):
+        raise ArgumentError(f"seed must not be negative and batch at least 1, got seed {seed} and batch {batch}")
     options["seed"] = seed
+    if isinstance(target, Recipe):
+        return check_recipe(target, batch=batch or 4, **options)
+    batch = batch or 5
     if isinstance(target, Layer):
         if in_shape is None:
             raise ArgumentError(f"{target!r} needs in_shape, its input's shape without the batch: (4,) (--in-shape 4)")
         return [check_layer(target, in_shape, train=train, batch=batch, **options) for train in (True, False)]
     if isinstance(target, Sequential):
         return [check_network(target, train=train, batch=batch, **options) for train in (True, False)]
-    if isinstance(target, Recipe):
-        return check_recipe(target, batch=min(batch, 4), **options)
     pair = isinstance(target, (tuple, list)) and len(target) >= 2 and all(map(is_function, target[:2]))
     if not pair and not is_function(target):
         raise ArgumentError(
-            f"a {type(target).__name__} cannot be checked; give a layer, a network, a recipe, a loss x -> (value, "
-            "gradient) or a pair (forward, backward)"
+            f"a {type(target).__name__} cannot be checked; give a layer (one that inherits from minigan.nn.Layer), a "
+            "network, a recipe, a loss x -> (value, gradient) or a pair (forward, backward)"
         )
     arrays = (*target[2:], *arrays) if pair else arrays
     if not arrays:
         if in_shape is None:
-            raise ArgumentError("a function is checked at an array: give it, or in_shape")
+            raise ArgumentError("a function is checked at an array: give it, or in_shape, such as (4,) (--in-shape 4)")
         arrays = (np.random.default_rng([seed, 1]).uniform(0.05, 0.95, (batch, *in_shape)),)
     if pair:
         return [check_pair(*target[:2], *arrays, **options)]
-    loss: Any = target
-    return [check_loss(loss, *arrays, **options)]
+    if len(arrays) > 1:
+        raise ArgumentError("a loss is checked at one array; close over the others: lambda x: loss(x, labels)")
+    (x,), loss = arrays, target
+    return [check_loss(loss, x, **options)]
 
 
 def assert_gradients(target: Any, *arrays: Any, **options: Any) -> list[Report]:
@@ -94,16 +106,16 @@ def load(what: str) -> Any:
     except FileNotFoundError:
         raise ArgumentError(f"there is no file {source}") from None
     except Exception as error:  # whatever the user's file does when it is imported
-        raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error} ({place(error)})") from None
+        raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{place(error)}") from None
     return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
 
 
 def place(error: BaseException) -> str:
-    """The innermost line of an error's traceback that is neither minigan's nor NumPy's."""
-    frames = list(traceback.extract_tb(error.__traceback__))
-    library = tuple(str(Path(module.__file__ or "").parent) for module in (minigan, np))
-    own = [frame for frame in frames if not frame.filename.startswith(library)] or frames
-    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}"
+    """The innermost line of an error's traceback that is the user's, as " (file.py, line 3)", or "" if none is."""
+    library = tuple(str(Path(module.__file__ or "").parent) for module in (minigan, np, importlib))
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*library, "<"))]
+    frames = [f for f in frames if Path(f.filename).name != "minigan"]  # the command itself
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
 def load_file(path: Path) -> Any:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minigan.gradcheck.numeric import slope
+from minigan.gradcheck.numeric import gradient
 from minigan.gradcheck.report import Row
 
 if TYPE_CHECKING:
-    from minigan.gradcheck.check import Subject
+    from minigan.gradcheck.compare import Subject
 
 CLOSE = 1e-6  # how near a hypothesis must come to a, as a share of the largest entry
 
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     @property
     def is_input(self) -> bool:
         """Whether the first axis of the array is the batch's."""
-        return self.subject.batch and self.row.name in self.subject.inputs
+        return self.row.name in self.subject.batched
 
     def like(self, guess: np.ndarray) -> bool:
         """Whether the gradient is the guess, wherever it could be decided, and the guess is not all zero."""
@@ -50,13 +50,7 @@ class Case(NamedTuple):
 
     def numeric(self, dy: Any) -> np.ndarray:
         """The numeric gradient with another upstream."""
-
-        def f() -> np.ndarray:
-            return np.ravel(self.subject.forward()[0] * dy)
-
-        here = f()
-        flat = [slope(f, here, self.array, index, 1.0).value for index in np.ndindex(self.array.shape)]
-        return np.reshape(flat, self.array.shape)
+        return gradient(lambda: np.ravel(self.subject.forward()[0] * dy), self.array)
 
 
 def factor(case: Case) -> str:
@@ -67,10 +61,10 @@ def factor(case: Case) -> str:
         return ""
     if abs(c + 1) < CLOSE:
         return "the sign is wrong: every entry is the negative of what it should be"
-    for value, meaning in known_factors(case):
-        if abs(abs(c) - value) <= CLOSE * value:
-            sign = " (and the sign is wrong)" if c < 0 else ""
-            return f"every entry is {c:.7g} times what it should be, {meaning}{sign}"
+    meanings = [meaning for value, meaning in known_factors(case) if abs(abs(c) - value) <= CLOSE * value]
+    if meanings:
+        sign = " (and the sign is wrong)" if c < 0 else ""
+        return f"every entry is {c:.7g} times what it should be, {', or '.join(meanings)}{sign}"
     if case.array.size == 1:
         return ""  # a single number is always some multiple of another
     return f"a constant factor: every entry is {c:.7g} times what it should be"
@@ -79,16 +73,18 @@ def factor(case: Case) -> str:
 def known_factors(case: Case) -> list[tuple[float, str]]:
     """Factors that have a meaning: of a mean over the batch or over all entries, or made of a hyper-parameter."""
     N, size = len(case.y) if case.y.ndim else 0, max(case.y.size, case.array.size)
-    means = {N: "the size of the batch"} if case.subject.batch else {}
-    means = {size: "the number of entries"} | means  # a batch that has as many entries as images is called a batch
+    means = {size: "the number of entries"}
+    if case.subject.batched:
+        means[N] = "the size of the batch (the first axis)"
     known = []
     for count, name in means.items():
-        known.append((float(count), f"which is {name}, {count}: a mean is missing, or a sum is taken twice"))
-        known.append(
-            (1 / count, f"which is 1/{count}, with {count} {name}: a mean stands for a sum, or is taken twice")
-        )
+        if count > 1:
+            known.append((float(count), f"which is {name}, {count}: a mean is missing, or a sum is taken twice"))
+            known.append(
+                (1 / count, f"which is 1/{count}, with {count} {name}: a mean stands for a sum, or is taken twice")
+            )
     for name, v in case.subject.constants.items():
-        for text, inverse, value in ((name, f"1/{name}", v), (f"(1 - {name})", f"1/(1 - {name})", 1 - v)):
+        for text, inverse, value in ((f"(1 - {name})", f"1/(1 - {name})", 1 - v), (name, f"1/{name}", v)):
             if value > 0 and value != 1:
                 known.append((value, f"which is {text} with {name} = {v:g}: divide by it, or leave it out"))
                 known.append(
@@ -110,7 +106,7 @@ def upstream(case: Case) -> str:
 
 def one_image(case: Case) -> str:
     """a is what a single image contributes, or the mean of what all do."""
-    if not case.subject.batch or case.is_input or np.ndim(case.dy) == 0:
+    if not case.subject.batched or case.is_input or np.ndim(case.dy) == 0:
         return ""
     for i, name in ((0, "first"), (len(case.y) - 1, "last")):
         only = np.zeros_like(case.dy)
@@ -123,7 +119,7 @@ def one_image(case: Case) -> str:
 def orientation(case: Case) -> str:
     """a is n with its axes in another order, or dy has been multiplied by W where Wᵀ belongs."""
     n = case.row.numeric
-    lead = 1 if case.is_input else 0
+    lead = 1 if case.is_input and n.ndim > 2 else 0  # nobody exchanges the batch with one of several other axes
     for perm in itertools.permutations(range(lead, n.ndim)):
         order = (*range(lead), *perm)
         if order == tuple(range(n.ndim)):
@@ -136,8 +132,12 @@ def orientation(case: Case) -> str:
             return f"right numbers in the wrong order: axes {tuple(range(n.ndim))} were taken for {order}"
     if np.ndim(case.dy) >= 2:
         for name, W in case.subject.arrays.items():
-            if W.ndim == 2 and W.shape[0] == W.shape[1] == case.dy.shape[-1] and case.like(case.dy @ W):
+            if W.ndim != 2 or W.shape[0] != W.shape[1]:
+                continue
+            if len(W) == case.dy.shape[-1] and case.like(case.dy @ W):
                 return f"it is dy @ {name} where dy @ {name}.T belongs: the weight is not transposed"
+            if len(W) == case.dy.shape[0] and case.dy.ndim == 2 and case.like(W @ case.dy):
+                return f"it is {name} @ dy where {name}.T @ dy belongs: the weight is not transposed"
     for axis in range(lead, n.ndim):
         if case.like(np.flip(n, axis)):
             return f"right numbers in reverse order along axis {axis}"
@@ -156,7 +156,9 @@ def shift(case: Case) -> str:
             edge[axis] = slice(0, by) if by > 0 else slice(by, None)
             cut = moved.copy()
             cut[tuple(edge)] = case.row.analytic[tuple(edge)]
-            if case.like(cut) and not case.like(n):
+            inner = case.row.wrong & ~np.isclose(moved, n)
+            inner[tuple(edge)] = False
+            if case.like(cut) and inner.any():
                 return (
                     f"a shifted index: right numbers, {abs(by)} too far {'on' if by > 0 else 'back'} along axis {axis}"
                 )
@@ -166,27 +168,27 @@ def shift(case: Case) -> str:
 def suspect(case: Case) -> str:
     """a is the gradient of what the subject has named as easily differentiated by mistake."""
     for sentence, f in case.subject.suspects.items():
-        here = f()
-        flat = [slope(f, here, case.array, index, 1.0).value for index in np.ndindex(case.array.shape)]
-        if case.like(np.reshape(flat, case.array.shape)):
+        if case.like(gradient(f, case.array)):
             return sentence
     return ""
 
 
 def mask(case: Case) -> str:
-    """a is n, but for where n is zero."""
-    wrong, n = case.row.wrong, case.row.numeric
+    """a is n, or a multiple of it, but for where n is zero."""
+    a, n, wrong = case.row.analytic, case.row.numeric, case.row.wrong
     silent = np.abs(n) <= case.row.bar + CLOSE * case.row.scale
-    if (wrong <= silent).all() and wrong.sum() > 1 and not silent.all() and wrong[silent].mean() > 0.5:
-        return (
-            "it is right but where it should be zero: the mask (of dropout, a clip, a ReLU) is missing on the way back"
-        )
-    return ""
+    if silent.all() or silent.sum() < 2 or wrong[silent].mean() <= 0.5:
+        return ""
+    ratio = a[~silent] / n[~silent]
+    if np.ptp(ratio) > CLOSE * np.abs(ratio).max():
+        return ""
+    scale = "" if abs(ratio[0] - 1) < CLOSE else f", and so is a factor of {1 / ratio[0]:.5g}"
+    return f"where it should be zero it is not: the mask (of dropout, a clip, a ReLU, an index) is missing{scale}"
 
 
 def statistics(case: Case) -> str:
     """If y depends on x by way of the batch's mean, Σ dx over the batch is 0; of its variance, Σ dx·(x - mean)."""
-    if not case.is_input or case.array.ndim < 2 or len(case.array) < 3:
+    if not case.is_input or case.array.ndim < 2 or case.array.size < 4 * case.array.shape[-1]:
         return ""
     over = tuple(range(case.array.ndim - 1))
     x = case.array - case.array.mean(axis=over)
@@ -208,8 +210,8 @@ def statistics(case: Case) -> str:
             "depends on x by way of them too"
         )
     return (
-        f"what goes through the batch's {' and '.join(lost)} is missing, or summed over other axes: y depends on x by "
-        f"way of it too, which makes Σ dx{'·(x - mean)' * ('mean' not in lost)} over the batch zero, and here it is not"
+        f"Σ dx{'·(x - mean)' * ('mean' not in lost)} over the batch should be zero and is not: as if what goes through "
+        f"the batch's {' and '.join(lost)} were missing, or summed over other axes"
     )
 
 
@@ -251,7 +253,7 @@ def derivative(case: Case) -> str:
         return cause
     wrong, x = case.row.wrong, case.array
     for name, side in (("x < 0", x < 0), ("x > 0", x > 0)):
-        if np.array_equal(wrong, side & ~case.row.kink):
+        if side.any() and not side.all() and np.array_equal(wrong, side & ~case.row.kink):
             is_, should = (g[wrong][0] / dy[wrong][0] + 0.0 for g in (a, n))  # -0.0 + 0.0 is 0.0
             return f"the derivative is wrong where {name}, and only there: {is_:.4g}, for one, where it is {should:.4g}"
     return (
@@ -284,5 +286,31 @@ def other_point(case: Case) -> str:
     return ""
 
 
+def across_features(case: Case) -> str:
+    """If y depends on x by way of a sum or mean over the features, Σ dx over them is 0: softmax, layer norm."""
+    a, n = case.row.analytic, case.row.numeric
+    if n.ndim < 1 or n.shape[-1] < 3:
+        return ""
+    sums = [float(np.abs(g.sum(axis=-1)).max() / np.abs(g).sum(axis=-1).max()) for g in (a, n)]
+    if sums[1] > 1e-6 or sums[0] < 1e-3:
+        return ""
+    return (
+        "Σ dx over the last axis should be zero and is not: as if what goes through a sum or mean over it (of a softmax, "
+        "of layer norm) were missing"
+    )
+
+
 #: In the order in which they are tried: the special before the general.
-CAUSES = (factor, upstream, one_image, orientation, shift, suspect, mask, statistics, axis_factor, derivative)
+CAUSES = (
+    factor,
+    upstream,
+    one_image,
+    orientation,
+    shift,
+    suspect,
+    mask,
+    statistics,
+    across_features,
+    axis_factor,
+    derivative,
+)

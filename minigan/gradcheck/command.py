@@ -18,20 +18,19 @@ def check_and_print(
 ) -> bool:
     """Check each target, print its reports as tables, and whether all passed.
 
-    Of a recipe both steps are checked twice: small, entry by entry, and at its published size, along directions.
+    Of a recipe both steps are checked twice: small, and at its published size along directions alone.
     Raises ArgumentError, in one line, if the code that is checked raises anything.
     """
     from rich.console import Console
 
     console, reports, start = Console(highlight=False), [], time.perf_counter()
     for name, target in targets.items():
-        for report in checks(name, target, in_shape=in_shape, seed=seed, **({"batch": batch} if batch else {})):
+        for report in checks(name, target, in_shape=in_shape, seed=seed, batch=batch):
             console.print(report) if console.is_terminal else print(report)  # in a pipe nothing is wrapped
             print()
             reports.append(report)
             if picture and not report:
-                report.picture(picture)
-                print(f"The error of each entry: {picture}\n")
+                draw(report, picture)
                 picture = None  # the first that failed is the one to look at
     entries, kinks = sum(r.entries for r in reports), sum(r.kinks for r in reports)
     undecided = sum(round(r.undecided * r.entries) for r in reports)
@@ -40,6 +39,17 @@ def check_and_print(
     seconds = time.perf_counter() - start
     print(f"{verdict}: {entries:,} entries and directions, {undecided} undecided, {kinks} at kinks, {seconds:.1f} s")
     return not failed
+
+
+def draw(report: Report, path: Path) -> None:
+    """Draw a report's errors, or say why not."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        report.picture(path)
+    except ArgumentError as error:
+        print(f"No picture: {error}.\n")
+    else:
+        print(f"The error of each entry: {path}\n")
 
 
 def checks(name: str, target: Any, **options: Any) -> Iterator[Report]:
@@ -54,4 +64,4 @@ def checks(name: str, target: Any, **options: Any) -> Iterator[Report]:
         except MiniganError:
             raise
         except Exception as error:
-            raise ArgumentError(f"{name} raised {type(error).__name__}: {error} ({place(error)})") from None
+            raise ArgumentError(f"{name} raised {type(error).__name__}: {error}{place(error)}") from None

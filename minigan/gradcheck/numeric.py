@@ -26,6 +26,8 @@ class Slope(NamedTuple):
     bar: float
     bend: float
     noise: float
+    low: float  # the one-sided differences lie between low and high; at a kink, so does every subgradient
+    high: float
 
 
 def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: float = STEP) -> Slope:
@@ -33,10 +35,13 @@ def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: 
 
     Central differences D(h) = (f(θ + h·v) - f(θ - h·v)) / 2h are off by c·h² and more. Two of them give both the value
     with h² removed, (4·D(h/2) - D(h)) / 3, and an estimate of what was wrong with the better one, |D(h/2) - D(h)| / 3
-    (Richardson's extrapolation). Rounding adds ε·|f|/h, with |f| the sum of the sizes of the terms that moved.
+    (Richardson's extrapolation). Rounding adds ε·|f|/h, with |f| the sum of the sizes of the terms that moved, and, as
+    θ + h·v is rounded too, ε·|θ|/h of the value.
 
-    Where f is smooth, one-sided differences disagree by h·f'' and half as much at half the step; where they do not
-    halve there is a kink. `here` is f(θ), and f must read the array anew on each call.
+    Where f is smooth, one-sided differences disagree by h·f'' and half as much at half the step. Where they do not
+    nearly halve there is a kink, unless the disagreement changes sign: then it is noise. If there is none, what is left
+    of it tells of rounding inside f, and widens the bar.
+    `here` is f(θ), and f must read the array anew on each call.
     Source: Richardson, "The approximate arithmetical solution by finite differences", 1911.
     """
     kept = np.copy(array[where])
@@ -46,14 +51,31 @@ def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: 
         return f()
 
     try:
-        above, below, above_half, below_half = at(h), at(-h), at(h / 2), at(-h / 2)
+        with np.errstate(all="ignore"):  # next to the point f may have no value; the bar says so
+            above, below, above_half, below_half = at(h), at(-h), at(h / 2), at(-h / 2)
     finally:
         array[where] = kept
-    far, near = float((above - below).sum()) / (2 * h), float((above_half - below_half).sum()) / h
-    noise = CAUTION * EPS * float(np.abs(here[above != below]).sum()) / (h / 2)
-    bend_far = float((above - here + (below - here)).sum()) / h
-    bend_near = float((above_half - here + (below_half - here)).sum()) / (h / 2)
-    bend = abs(bend_far - 2 * bend_near)
-    if bend <= BENT * (abs(bend_far) + 2 * abs(bend_near)):
-        bend = 0.0
-    return Slope((4 * near - far) / 3, CAUTION * abs(near - far) / 3 + noise, bend, 4 * noise)
+    with np.errstate(all="ignore"):
+        far, near = float((above - below).sum()) / (2 * h), float((above_half - below_half).sum()) / h
+        rounding = float(np.abs(here[above != below]).sum()) + float(np.abs(kept).max()) * max(abs(far), abs(near))
+        noise = CAUTION * EPS * rounding / (h / 2)
+        if np.array_equal(kept + h / 2 * v, kept):
+            noise = np.inf  # the step is lost in the spacing of numbers as large as these
+        sides = [float((above - here).sum()) / h, float((above_half - here).sum()) / (h / 2)]
+        sides += [float((here - below).sum()) / h, float((here - below_half).sum()) / (h / 2)]
+        bend_far, bend_near = sides[0] - sides[2], sides[1] - sides[3]
+        bend = abs(bend_far - 2 * bend_near)
+        value, bar = (4 * near - far) / 3, CAUTION * abs(near - far) / 3 + noise
+        if bend <= BENT * (abs(bend_far) + 2 * abs(bend_near)) or bend_far * bend_near < 0:
+            bar, bend = bar + CAUTION * bend / 2, 0.0
+    return Slope(value, bar if np.isfinite(value) else np.inf, bend, 4 * noise, min(sides), max(sides))
+
+
+def entries(f: Terms, here: np.ndarray, array: np.ndarray, h: float = STEP) -> list[Slope]:
+    """The derivative with respect to each entry, in C order."""
+    return [slope(f, here, array, index, 1.0, h) for index in np.ndindex(array.shape)]
+
+
+def gradient(f: Terms, array: np.ndarray) -> np.ndarray:
+    """The derivatives with respect to the entries, with the array's shape."""
+    return np.reshape([s.value for s in entries(f, f(), array)], array.shape)

@@ -12,25 +12,49 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from minigan.gradcheck.check import Subject
+    from minigan.gradcheck.compare import Subject
 
-CLOSE = 1e-9  # a product of other memory order may round differently, by no more than this
+ROUNDING = 1e-9  # a product of other memory order may round differently, by no more than this
 
 
-def impurities(subject: Subject, dy: Any, grads: dict[str, np.ndarray]) -> list[str]:
+class Snapshot:
+    """The arrays of a subject, and what else its forward reads, as they were."""
+
+    def __init__(self, subject: Subject):
+        state = {f"what it reads besides ({array.dtype} {array.shape})": array for array in subject.state}
+        self.arrays = {**subject.arrays, **state}
+        self.kept = {name: array.copy() for name, array in self.arrays.items()}
+
+    def changes(self, who: str) -> list[str]:
+        """A sentence for each array that `who` has changed since; each is put back."""
+        changed = [name for name, array in self.arrays.items() if not same(array, self.kept[name])]
+        for name in changed:
+            np.copyto(self.arrays[name], self.kept[name])
+        return [f"{who} changes {name}; work on a copy" for name in changed]
+
+
+def malformed(arrays: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> list[str]:
+    """A sentence for each gradient that has not the shape of its array, or is not of float64."""
+    problems = []
+    for name, grad in grads.items():
+        if grad.shape != arrays[name].shape:
+            problems.append(
+                f"the gradient of {name} has shape {grad.shape} and {name} has {arrays[name].shape}; NumPy may "
+                "broadcast the one to the other without a word"
+            )
+        elif grad.dtype != np.float64:
+            problems.append(f"the gradient of {name} is {grad.dtype} where everything else is float64")
+    return problems
+
+
+def impurities(subject: Subject, dy: Any, grads: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:
     """A sentence for each rule that is broken; `grads` are what backward gave for dy."""
-    kept = {name: array.copy() for name, array in subject.arrays.items()}
-    kept_dy = np.copy(dy)
+    problems = []
+    before = Snapshot(subject)
     y, cache = subject.forward()
-    first = np.copy(y)
-    problems = [
-        f"forward changes its argument {name}; work on a copy"
-        for name, array in subject.arrays.items()
-        if not same(array, kept[name])
-    ]
-    again, _ = subject.forward()
-    if not same(again, first):
-        apart = float(np.nanmax(np.abs(np.asarray(again) - first)))
+    y, again = np.copy(y), subject.forward()[0]
+    if not same(again, y):
+        apart = float(np.nanmax(np.abs(np.asarray(again) - y)))
         problems.append(
             f"forward is not deterministic: two calls on the same arguments differ by up to {apart:.1e}; take random "
             "numbers from the rng that forward is given, or freeze the generator"
@@ -38,25 +62,39 @@ def impurities(subject: Subject, dy: Any, grads: dict[str, np.ndarray]) -> list[
     once = {name: np.copy(grad) for name, grad in subject.backward(dy, cache).items()}
     twice = subject.backward(dy, cache)
     for name, grad in grads.items():
-        if grad.shape != subject.arrays[name].shape:
-            problems.append(
-                f"the gradient of {name} has shape {grad.shape} and {name} has {subject.arrays[name].shape}; NumPy "
-                "may broadcast the one to the other without a word"
-            )
-        elif grad.dtype != np.float64:
-            problems.append(f"the gradient of {name} is {grad.dtype} where everything else is float64")
-        if adds(grad, once[name], twice[name]):
+        if adds(grad, once[name], np.asarray(twice[name])):
             problems.append(f"backward adds to the gradient of {name} that an earlier call left; it should write it")
         elif not same(twice[name], once[name]):
             problems.append(f"a second backward on the same cache gives another gradient of {name}")
-    if not same(dy, kept_dy):
-        problems.append("backward changes dy; work on a copy")
-        np.copyto(dy, kept_dy)
-    for name, array in subject.arrays.items():
-        if not same(array, kept[name]) and not any(f"argument {name};" in problem for problem in problems):
-            problems.append(f"backward changes {name}")
-        np.copyto(array, kept[name])
-    return problems or layout_problems(subject, dy, first, once)
+    if not problems:
+        problems += elsewhere(subject, dy, once, rng)
+    return problems or before.changes("a second pass") or layout_problems(subject, dy, y, once)
+
+
+def elsewhere(subject: Subject, dy: Any, grads: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:
+    """Whether a forward pass elsewhere, between forward and backward, changes the gradients; and in which precision."""
+    before = Snapshot(subject)
+    _, cache = subject.forward()
+    with np.errstate(all="ignore"):
+        for array in subject.arrays.values():
+            array *= 1 + 1e-3 * rng.uniform(0.5, 1.0, array.shape)
+        try:
+            moved = np.asarray(subject.forward()[0])
+        except Exception:  # another point may not be allowed; then there is nothing to compare
+            return []
+        finally:
+            before.changes("this")
+        got = {name: np.copy(grad) for name, grad in subject.backward(dy, cache).items()}
+    problems = [
+        f"the gradient of {name} depends on the last forward pass, not on the cache of its own; keep in the cache what "
+        "backward needs, not in the object"
+        for name in grads
+        if not same(got[name], grads[name])
+    ]
+    finite = moved[np.isfinite(moved)]
+    if (finite % 1).any() and same(finite, finite.astype(np.float32).astype(np.float64)):
+        problems.append("forward computes in float32, whatever its arguments are: its differences would be noise")
+    return problems
 
 
 def layout_problems(subject: Subject, dy: Any, y: np.ndarray, grads: dict[str, np.ndarray]) -> list[str]:
@@ -66,8 +104,8 @@ def layout_problems(subject: Subject, dy: Any, y: np.ndarray, grads: dict[str, n
         for layout, array in layouts(subject.arrays[name]):
             try:
                 got, _ = subject.forward(**{name: array})
-            except ValueError as error:
-                problems.append(f"forward fails on a {layout} {name} ({error})")
+            except Exception as error:  # whatever the code does that takes memory for granted
+                problems.append(f"forward fails on a {layout} {name} ({type(error).__name__}: {error})")
                 continue
             if not near(got, y, float(np.abs(y).max(initial=0.0))):
                 problems.append(f"forward gives another result for a {layout} {name}")
@@ -75,8 +113,8 @@ def layout_problems(subject: Subject, dy: Any, y: np.ndarray, grads: dict[str, n
         cache = subject.forward()[1]
         try:
             got = {name: np.copy(grad) for name, grad in subject.backward(array, cache).items()}
-        except ValueError as error:
-            problems.append(f"backward fails on a {layout} dy ({error})")
+        except Exception as error:
+            problems.append(f"backward fails on a {layout} dy ({type(error).__name__}: {error})")
             continue
         if not all(near(got[name], grads[name], largest) for name in grads):
             problems.append(f"backward gives another result for a {layout} dy")
@@ -108,4 +146,4 @@ def same(a: Any, b: Any) -> bool:
 def near(a: Any, b: Any, size: float) -> bool:
     """Equal but for the rounding of numbers of the given size."""
     a, b = np.asarray(a), np.asarray(b)
-    return a.shape == b.shape and np.allclose(a, b, rtol=CLOSE, atol=CLOSE * size, equal_nan=True)
+    return a.shape == b.shape and np.allclose(a, b, rtol=ROUNDING, atol=ROUNDING * size, equal_nan=True)

@@ -1,4 +1,4 @@
-"""What can be checked: a pair of functions, a loss, a layer, a network, the two steps of the game, a recipe."""
+"""What can be checked: a pair of functions, a loss, a layer, a network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ import numpy as np
 
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError
-from minigan.gan import GANLoss, discriminator_step, generator_step
-from minigan.gradcheck.check import Subject, compare
+from minigan.gradcheck.compare import Subject, compare
 from minigan.gradcheck.report import Report
 from minigan.nn import Layer, Sequential
-from minigan.optim import Optimizer
-from minigan.recipes import Recipe
 
 KINK_MARGIN = 1e-3  # further than a step of 1e-4 in one entry moves any activation of the networks checked so
 TRIES = 50
@@ -25,26 +22,29 @@ TRIES = 50
 def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *arrays: Any, **options: Any) -> Report:
     """Check any two functions: `y, cache = forward(*arrays)` and `grads = backward(dy, cache)`, one gradient per array.
 
-    What is not a float array (an axis, a rate) is handed through; backward leaves it out or returns None for it.
-    NumPy's global random state is the same for each call of forward; a function that asks for `rng` gets the same
-    RandomStream each time. Options: as `compare`. Raises ArgumentError if backward returns another number of gradients.
+    What is no float array (an axis, a rate, labels) is handed through; backward leaves it out or returns None for it.
+    NumPy's global random state is the same for each call of forward; one that asks for `rng` gets the same RandomStream
+    (minigan's: `rng.uniform(shape)`) each time. Options: as `compare`.
+    Raises ArgumentError if forward does not return (y, cache), or backward another number of gradients.
     """
-    names = [n for n in inspect.signature(forward).parameters if n != "rng"]
-    names += [f"argument {i}" for i in range(len(names), len(arrays))]  # of a forward that takes *args
-    values = dict(zip(names, (np.array(a) if isinstance(a, (np.ndarray, list)) else a for a in arrays), strict=False))
+    title = options.pop("title", f"{name_of(forward)} and {name_of(backward)}")
+    parameters = inspect.signature(forward).parameters
+    names = [n for n, p in parameters.items() if n != "rng" and p.kind is not p.VAR_POSITIONAL][: len(arrays)]
+    rest = next((n for n, p in parameters.items() if p.kind is p.VAR_POSITIONAL), "argument")
+    names += [f"{rest}[{i}]" for i in range(len(arrays) - len(names))]
+    values = dict(zip(names, (np.array(a) if isinstance(a, (np.ndarray, list)) else a for a in arrays), strict=True))
     variables = {n: v for n, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
-    frozen = {"rng": dropout_rng} if "rng" in inspect.signature(forward).parameters else {}
+    others = tuple(v for n, v in values.items() if isinstance(v, np.ndarray) and n not in variables)
 
     def run(**inputs: np.ndarray) -> tuple[Any, Any]:
+        frozen = {"rng": dropout_rng()} if "rng" in parameters else {}
         state = np.random.get_state()  # noqa: NPY002 (the functions of others may use it; it is put back)
         np.random.seed(0)  # noqa: NPY002
         try:
-            returned = forward(*{**values, **inputs}.values(), **{name: make() for name, make in frozen.items()})
+            returned = call(forward, {**values, **inputs}, frozen)
         finally:
             np.random.set_state(state)  # noqa: NPY002
-        if not isinstance(returned, tuple) or len(returned) != 2:
-            raise ArgumentError(f"{forward.__name__} must return (y, cache), got {type(returned).__name__}")
-        return returned
+        return two(returned, f"{name_of(forward)} must return (y, cache)")
 
     def grads(dy: Any, cache: Any) -> dict[str, Any]:
         found = backward(dy, cache)
@@ -52,29 +52,50 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
         if len(found) == len(values):
             found = [g for g, n in zip(found, values, strict=True) if n in variables]
         if len(found) != len(variables):
-            raise ArgumentError(f"{backward.__name__} returned {len(found)} gradients for {', '.join(variables)}")
+            raise ArgumentError(f"{name_of(backward)} returned {len(found)} gradients for {', '.join(variables)}")
         return dict(zip(variables, map(np.asarray, found), strict=True))
 
     x = next(iter(variables.values()), np.zeros(0))
-    batch = x.ndim > 0 and np.shape(run()[0])[:1] == x.shape[:1]
-    inputs = tuple(variables)
-    title = options.pop("title", f"{forward.__name__} and {backward.__name__}")
-    subject = Subject(variables, run, grads, inputs, batch, numbers(values))
-    return compare(subject._replace(inputs=inputs[:1] if batch else inputs), title=title, **options)
+    copies = {name: array.copy() for name, array in variables.items()}
+    batched = tuple(variables)[:1] if x.ndim > 0 and np.shape(run(**copies)[0])[:1] == x.shape[:1] else ()
+    subject = Subject(variables, run, grads, tuple(variables), batched, others, numbers(values))
+    return compare(subject, title=title, **options)
+
+
+def call(function: Callable[..., Any], values: dict[str, Any], frozen: dict[str, Any]) -> Any:
+    """Call with the values in their order; where the function asks for `rng` among them, that by its name."""
+    if frozen:
+        positional = [p for p in inspect.signature(function).parameters if p in values or p in frozen]
+        values, frozen = {n: {**values, **frozen}[n] for n in positional}, {}
+        return function(**values)
+    return function(*values.values())
+
+
+def two(returned: Any, rule: str) -> tuple[Any, Any]:
+    """The two things that a function was to return; raises ArgumentError if it did not."""
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        what = f"{len(returned)} things" if isinstance(returned, tuple) else type(returned).__name__
+        raise ArgumentError(f"{rule}, and it returned {what}")
+    return returned
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", None) or type(function).__name__
 
 
 def check_loss(loss: Callable[[np.ndarray], tuple[Any, np.ndarray]], x: np.ndarray, **options: Any) -> Report:
-    """Check a loss `x -> (value, gradient)` at x."""
-    arrays = {"x": np.array(x)}
+    """Check a loss `x -> (value, gradient)` at x. Raises ArgumentError if it returns anything else."""
+    name = next(iter(inspect.signature(loss).parameters), "x")
+    arrays = {name: np.array(x)}
 
-    def run(x: np.ndarray = arrays["x"]) -> tuple[Any, Any]:
-        return loss(x)
+    def run(**inputs: np.ndarray) -> tuple[Any, Any]:
+        return two(loss({**arrays, **inputs}[name]), f"{name_of(loss)} must return (value, gradient)")
 
     def grads(dy: Any, gradient: Any) -> dict[str, Any]:
-        return {"x": dy * np.asarray(gradient)}
+        return {name: dy * np.asarray(gradient)}
 
-    title = options.pop("title", getattr(loss, "__name__", "loss"))
-    return compare(Subject(arrays, run, grads, ("x",)), dy=1.0, title=title, **options)
+    title = options.pop("title", name_of(loss))
+    return compare(Subject(arrays, run, grads, (name,)), dy=1.0, title=title, **options)
 
 
 def check_layer(layer: Layer, in_shape: tuple[int, ...], *, train: bool = True, **options: Any) -> Report:
@@ -116,7 +137,8 @@ def check_network(
         return {"x": net.backward(dy, cache), **named(net.named_grads())}
 
     constants = {k: v for layer in net.layers for k, v in numbers(vars(layer)).items()}
-    subject = Subject({"x": x, **named(net.named_params())}, run, grads, ("x",), batch=True, constants=constants)
+    arrays = {"x": x, **named(net.named_params())}
+    subject = Subject(arrays, run, grads, ("x",), batched=("x",), state=(net.buffers,), constants=constants)
     return compare(subject, title=title, seed=seed, **options)
 
 
@@ -134,128 +156,6 @@ def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
         )
     net.buffers[...] = rng.uniform(0.5, 2.0, net.buffers.shape)
     return x
-
-
-def check_discriminator_step(
-    G: Sequential, D: Sequential, loss: GANLoss, x_real: np.ndarray, z: np.ndarray, *, step: Any = None, **options: Any
-) -> Report:
-    """Check what a discriminator step writes: D's loss with respect to every parameter of D, G held fixed.
-
-    `step` is called as `gan.discriminator_step`, which is the default.
-    """
-    play = step or discriminator_step
-
-    def run() -> Any:
-        return play(G, D, Still(D), loss, x_real, z, rng=dropout_rng())
-
-    suspects = {
-        f"it is the gradient of {name} alone: the other is overwritten, or never added": lambda name=name: np.ravel(
-            getattr(run(), name)
-        )
-        for name in ("loss_real", "loss_fake")
-    }
-    return check_step("discriminator_step", run, D, (G, D), suspects, options)
-
-
-def check_generator_step(
-    G: Sequential, D: Sequential, loss: GANLoss, z: np.ndarray, *, step: Any = None, **options: Any
-) -> Report:
-    """Check what a generator step writes: G's loss, through D, with respect to every parameter of G.
-
-    `step` is called as `gan.generator_step`, which is the default.
-    """
-    play = step or generator_step
-
-    def run() -> Any:
-        return play(G, D, Still(G), loss, z, rng=dropout_rng())
-
-    rng = dropout_rng()
-    d_out = loss.for_generator(D.forward(G.forward(z, train=True, rng=rng)[0], train=True, rng=rng)[0])[1]
-
-    def without_D() -> np.ndarray:
-        x_fake, _ = G.forward(z, train=True, rng=dropout_rng())
-        return np.ravel(x_fake.reshape(len(z), -1) * d_out)
-
-    suspects = {
-        "D is left out on the way back: what belongs to D's output goes straight into G, broadcast over its outputs": (
-            without_D
-        )
-    }
-    return check_step("generator_step", run, G, (G, D), suspects, options)
-
-
-def check_step(
-    title: str,
-    run: Callable[[], Any],
-    network: Sequential,
-    networks: tuple[Sequential, ...],
-    suspects: Any,
-    options: Any,
-) -> Report:
-    """Check what the step leaves in the network's gradients; the running statistics that it moves are put back."""
-    kept = [(net, net.buffers.copy(), net.grads.copy()) for net in networks]
-
-    def forward() -> tuple[Any, Any]:
-        network.grads[...] = 0
-        value = run().loss
-        return value, {name: grad.copy() for name, grad in network.named_grads().items()}
-
-    try:
-        subject = Subject(network.named_params(), forward, lambda _dy, grads: grads, suspects=suspects)
-        return compare(subject, dy=1.0, **{"title": title, **options})
-    finally:
-        for net, buffers, grads in kept:
-            net.buffers[...], net.grads[...] = buffers, grads
-
-
-def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "", **options: Any) -> list[Report]:
-    """Check both steps of a recipe on a random batch: D's, then G's. Options: as `compare`.
-
-    The networks are the recipe's, in float64, with larger weights than published ones, which start so small that the
-    gradients are too. Points near a kink are drawn again, as in `check_network`.
-    """
-    G, D = recipe.networks(np.random.default_rng(seed), dtype=np.float64)
-    best: tuple[float, Any] = (-1.0, None)
-    for attempt in range(TRIES):
-        rng = np.random.default_rng([seed, attempt])
-        for net in (G, D):
-            for array in net.named_params().values():
-                array[...] = rng.standard_normal(array.shape) / max(2.0, (array.size // array.shape[-1]) ** 0.5)
-        z = rng.standard_normal((batch, recipe.latent_dim))
-        low, high = recipe.value_range
-        x = low + (high - low) * rng.uniform(size=(batch, *D.in_shape))
-        distance = step_distance(G, D, recipe.loss, x, z)
-        if distance > best[0]:
-            best = distance, (G.params.copy(), D.params.copy(), x, z)
-        if distance > KINK_MARGIN:
-            break
-    G.params[...], D.params[...], x, z = best[1]
-    titles = [f"{recipe.name}, {player}'s step{f' ({note})' if note else ''}" for player in "DG"]
-    return [
-        check_discriminator_step(G, D, recipe.loss, x, z, title=titles[0], seed=seed, **options),
-        check_generator_step(G, D, recipe.loss, z, title=titles[1], seed=seed, **options),
-    ]
-
-
-def step_distance(G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray) -> float:
-    """How near the activations of the two steps come to a kink."""
-    rng = dropout_rng()
-    fakes, _ = G.forward(z, train=True, rng=rng)
-    passes = [np.concatenate([x, fakes])] if loss.batching == "concat" else [x, fakes]
-    d_step = [distance_to_kinks(D, batch, train=True, rng=rng) for batch in passes]
-    rng = dropout_rng()
-    g_step = [distance_to_kinks(G, z, train=True, rng=rng), distance_to_kinks(D, fakes, train=True, rng=rng)]
-    return min(d_step + g_step)
-
-
-class Still(Optimizer):
-    """An optimiser that leaves the weights where they are, so that a step only writes its gradients."""
-
-    def __init__(self, network: Sequential):
-        super().__init__(network, lr=1.0)
-
-    def _update(self, theta: np.ndarray, g: np.ndarray) -> None:
-        pass
 
 
 def distance_to_kinks(net: Sequential, x: np.ndarray, *, train: bool, rng: RandomStream | None = None) -> float:

@@ -1,0 +1,185 @@
+"""The comparison itself: every array's hand-written gradient beside its numeric one.
+
+Whatever is checked has first been brought into one form, a `Subject`. A subject's output y may be any array; it becomes
+a scalar function as f = Σ y·dy with a random upstream dy. (An upstream of ones would hide errors: BatchNorm's true
+gradient against it is zero, so that a backward which returns zeros passes.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan.errors import ArgumentError, DTypeError
+from minigan.gradcheck.causes import Case
+from minigan.gradcheck.diagnosis import diagnose
+from minigan.gradcheck.numeric import STEP, Slope, Terms, entries, slope
+from minigan.gradcheck.purity import Snapshot, impurities, malformed, same
+from minigan.gradcheck.report import TOLERANCE, Report, Row
+
+SCALE_FLOOR = 1e-4  # of the largest gradient of a check: the least that an array's errors are measured by
+ELEMENTWISE = 2000
+DIRECTIONS = 5
+SAMPLE = 200  # single entries of a large array, if every direction meets a kink
+
+
+class Subject(NamedTuple):
+    """What is checked: `y, cache = forward()` and `grads = backward(dy, cache)`, where grads has the names of `arrays`.
+
+    forward reads the `arrays` anew on each call. Those named in `inputs` may be handed to it in another memory layout,
+    by name; those in `batched` have the batch for their first axis, as y then has. `state` is what forward reads
+    besides, and must not change.
+    """
+
+    arrays: dict[str, np.ndarray]
+    forward: Callable[..., tuple[Any, Any]]
+    backward: Callable[[Any, Any], dict[str, Any]]
+    inputs: tuple[str, ...] = ()
+    batched: tuple[str, ...] = ()
+    state: tuple[np.ndarray, ...] = ()
+    constants: dict[str, float] = {}  # noqa: RUF012 (numbers that a wrong factor may be made of, for the diagnosis)
+    suspects: dict[str, Terms] = {}  # noqa: RUF012 ({the diagnosis: what would then have been differentiated})
+
+
+def check(
+    f: Callable[[], Any],
+    arrays: dict[str, np.ndarray],
+    grads: dict[str, np.ndarray],
+    *,
+    title: str = "gradient",
+    **options: Any,
+) -> Report:
+    """Compare `grads` with the numeric gradient of the scalar `f()` with respect to each of `arrays`.
+
+    `f` must read `arrays` anew on each call: they are changed in place while it is called, and restored.
+    Options: as `compare`. Raises DTypeError for arrays that are not float64, ArgumentError for different names.
+    """
+    return compare(Subject(arrays, lambda: (f(), None), lambda _dy, _cache: grads), title=title, dy=1.0, **options)
+
+
+def compare(
+    subject: Subject,
+    *,
+    title: str,
+    dy: Any = None,
+    elementwise: int = ELEMENTWISE,
+    directions: int = DIRECTIONS,
+    h: float = STEP,
+    seed: int = 0,
+    pure: bool = True,
+) -> Report:
+    """Check a subject: its purity (if `pure`), then each array, then, where something is wrong, the likely cause.
+
+    Arrays of at most `elementwise` entries are compared entry by entry, larger ones along `directions` random unit
+    directions each (an error in one entry of a million shows in them only if it is large).
+    An array's scale is max(|analytic|∞, |numeric|∞), floored at 1e-4 of the largest gradient of the check: the true
+    gradient of a bias before BatchNorm is zero.
+    """
+    check_arrays(subject.arrays, title)
+    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the draws that x may come from
+    before = Snapshot(subject)
+    y, cache = subject.forward()
+    y = np.asarray(y)
+    if y.dtype != np.float64:
+        raise DTypeError(f"{title}: the output of float64 arrays is {y.dtype}; gradients are checked in float64")
+    if not np.isfinite(y).all():
+        raise ArgumentError(f"{title}: the output holds NaN or Inf at the point of the check; choose another point")
+    dy = rng.standard_normal(y.shape) if dy is None else dy
+    problems = before.changes("forward")
+    kept_dy = np.copy(dy)
+    with np.errstate(all="ignore"):
+        grads = {name: np.array(grad) for name, grad in subject.backward(dy, cache).items()}
+    problems += before.changes("backward")
+    if not same(dy, kept_dy):
+        problems.append("backward changes dy; work on a copy")
+        np.copyto(dy, kept_dy)
+    check_gradients_of(subject.arrays, grads, title)
+    if pure and not problems:
+        problems = impurities(subject, dy, grads, rng)
+    report = Report(title, problems=problems + malformed(subject.arrays, grads))
+
+    def f() -> np.ndarray:
+        return np.ravel(subject.forward()[0] * dy)
+
+    here, found = f(), {}
+    for name, array in subject.arrays.items():
+        grad = fitting(grads[name], array.shape)
+        if array.size <= elementwise:
+            found[name] = Measured("entries", grad, entries(f, here, array, h))
+        else:
+            vs = [v / np.linalg.norm(v) for v in (rng.standard_normal(array.shape) for _ in range(directions))]
+            analytic = np.array([np.sum(grad * v) for v in vs])
+            found[name] = Measured("directions", analytic, [slope(f, here, array, ..., v, h) for v in vs])
+    report.rows = judge(subject.arrays, found)
+    if kinked := [row.name for row in report.rows if row.how == "directions" and row.kink.any()]:
+        for name in kinked:  # each direction moves every entry; single ones may be away from the kinks
+            array, grad = subject.arrays[name], fitting(grads[name], subject.arrays[name].shape)
+            chosen = np.sort(rng.choice(array.size, min(SAMPLE, array.size), replace=False))
+            places = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in chosen]
+            slopes = [slope(f, here, array, place, 1.0, h) for place in places]
+            found[name] = Measured("random entries", grad.ravel()[chosen], slopes, places)
+        report.rows = judge(subject.arrays, found)
+    if not any(row.analytic.any() or row.numeric.any() for row in report.rows):
+        report.problems.append("nothing was tested: at this point y does not change with any of the arrays")
+    if not problems:  # the numbers are worth explaining
+        for row in report.rows:
+            if row.wrong.any():
+                row.cause = diagnose(Case(subject, row, grads[row.name], dy, y))
+    return report
+
+
+class Measured(NamedTuple):
+    """What was found of one array, before it is judged."""
+
+    how: str
+    analytic: np.ndarray
+    slopes: list[Slope]
+    places: list[tuple[int, ...]] | None = None
+
+
+def check_arrays(arrays: dict[str, np.ndarray], title: str) -> None:
+    """Raise ArgumentError or DTypeError unless there are arrays, of float64 and not empty."""
+    if not arrays:
+        raise ArgumentError(f"{title}: there is nothing to check, no array of floats was given")
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype != np.float64:
+            found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise DTypeError(
+                f"{name}: gradients are checked in float64 (float32 differences are noise), got {found}; convert it"
+            )
+        if not array.size:
+            raise ArgumentError(f"{title}: {name} is empty, its shape is {array.shape}")
+
+
+def check_gradients_of(arrays: dict[str, np.ndarray], grads: dict[str, np.ndarray], title: str) -> None:
+    """Raise ArgumentError or DTypeError unless there is a gradient, of numbers, for each array."""
+    if grads.keys() != arrays.keys():
+        raise ArgumentError(f"{title}: gradients of {sorted(grads)} were given for the arrays {sorted(arrays)}")
+    for name, grad in grads.items():
+        if grad.dtype.kind not in "fbiu":
+            what = "no gradient (None)" if grad.dtype == object and grad.ndim == 0 else f"a gradient of {grad.dtype}"
+            raise DTypeError(f"{title}: backward returned {what} for {name}")
+
+
+def fitting(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The gradient as float64, or NaN of the right shape if it has another (NumPy might broadcast it, silently)."""
+    return grad.astype(np.float64) if grad.shape == shape else np.full(shape, np.nan)
+
+
+def judge(arrays: dict[str, np.ndarray], found: dict[str, Measured]) -> list[Row]:
+    """A row for each array, with the scale by which its entries are judged."""
+
+    def largest(a: np.ndarray) -> float:
+        return float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
+
+    sizes = {n: max(largest(m.analytic), largest(np.array([s.value for s in m.slopes]))) for n, m in found.items()}
+    rows = []
+    for name, (how, analytic, slopes, places) in found.items():
+        columns = (np.array(column).reshape(analytic.shape) for column in zip(*slopes, strict=True))
+        value, bar, bend, noise, low, high = columns
+        scale = max(sizes[name], SCALE_FLOOR * max(sizes.values()), np.finfo(float).tiny)
+        kink = bend > noise + TOLERANCE * scale
+        rows.append(Row(name, arrays[name].shape, how, analytic, value, bar, kink, low, high, scale, places))
+    return rows

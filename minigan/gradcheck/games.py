@@ -1,0 +1,138 @@
+"""What can be checked: the two steps of the game, and with them a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigan.gan import GANLoss, discriminator_step, generator_step
+from minigan.gradcheck.compare import Subject, compare
+from minigan.gradcheck.report import Report
+from minigan.gradcheck.targets import KINK_MARGIN, TRIES, distance_to_kinks, dropout_rng
+from minigan.nn import Sequential
+from minigan.optim import Optimizer
+from minigan.recipes import Recipe
+
+
+def check_discriminator_step(
+    G: Sequential, D: Sequential, loss: GANLoss, x_real: np.ndarray, z: np.ndarray, *, step: Any = None, **options: Any
+) -> Report:
+    """Check what a discriminator step writes: D's loss with respect to every parameter of D, G held fixed.
+
+    `step` is called as `gan.discriminator_step`, which is the default.
+    """
+    play = step or discriminator_step
+
+    def run() -> Any:
+        return play(G, D, Still(D), loss, x_real, z, rng=dropout_rng())
+
+    suspects = {
+        f"it is the gradient of {name} alone: the other is overwritten, or never added": lambda name=name: np.ravel(
+            getattr(run(), name)
+        )
+        for name in ("loss_real", "loss_fake")
+    }
+    return check_step("discriminator_step", run, D, (G, D), suspects, options)
+
+
+def check_generator_step(
+    G: Sequential, D: Sequential, loss: GANLoss, z: np.ndarray, *, step: Any = None, **options: Any
+) -> Report:
+    """Check what a generator step writes: G's loss, through D, with respect to every parameter of G.
+
+    `step` is called as `gan.generator_step`, which is the default.
+    """
+    play = step or generator_step
+
+    def run() -> Any:
+        return play(G, D, Still(G), loss, z, rng=dropout_rng())
+
+    rng = dropout_rng()
+    d_out = loss.for_generator(D.forward(G.forward(z, train=True, rng=rng)[0], train=True, rng=rng)[0])[1]
+
+    def without_D() -> np.ndarray:
+        x_fake, _ = G.forward(z, train=True, rng=dropout_rng())
+        return np.ravel(x_fake.reshape(len(z), -1) * d_out)
+
+    suspects = {
+        "D is left out on the way back: what belongs to D's output goes straight into G, broadcast over its outputs": (
+            without_D
+        )
+    }
+    return check_step("generator_step", run, G, (G, D), suspects, options)
+
+
+def check_step(
+    title: str,
+    run: Callable[[], Any],
+    network: Sequential,
+    networks: tuple[Sequential, ...],
+    suspects: Any,
+    options: Any,
+) -> Report:
+    """Check what the step leaves in the network's gradients; the running statistics that it moves are put back."""
+    kept = [(net, net.buffers.copy(), net.grads.copy()) for net in networks]
+
+    def forward() -> tuple[Any, Any]:
+        network.grads[...] = 0
+        value = run().loss
+        return value, {name: grad.copy() for name, grad in network.named_grads().items()}
+
+    try:
+        subject = Subject(network.named_params(), forward, lambda _dy, grads: grads, suspects=suspects)
+        return compare(subject, dy=1.0, **{"title": title, **options})
+    finally:
+        for net, buffers, grads in kept:
+            net.buffers[...], net.grads[...] = buffers, grads
+
+
+def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "", **options: Any) -> list[Report]:
+    """Check both steps of a recipe on a random batch: D's, then G's. Options: as `compare`.
+
+    The networks are the recipe's, in float64, with larger weights than published ones, which start so small that the
+    gradients are too. Points near a kink are drawn again, as in `check_network`.
+    """
+    G, D = recipe.networks(np.random.default_rng(seed), dtype=np.float64)
+    best: tuple[float, Any] = (-1.0, None)
+    for attempt in range(TRIES):
+        rng = np.random.default_rng([seed, attempt])
+        for net in (G, D):
+            for array in net.named_params().values():
+                array[...] = rng.standard_normal(array.shape) / max(2.0, (array.size // array.shape[-1]) ** 0.5)
+        z = rng.standard_normal((batch, recipe.latent_dim))
+        low, high = recipe.value_range
+        x = low + (high - low) * rng.uniform(size=(batch, *D.in_shape))
+        distance = step_distance(G, D, recipe.loss, x, z)
+        if distance > best[0]:
+            best = distance, (G.params.copy(), D.params.copy(), x, z)
+        if distance > KINK_MARGIN:
+            break
+    G.params[...], D.params[...], x, z = best[1]
+    titles = [f"{recipe.name}, {player}'s step{f' ({note})' if note else ''}" for player in "DG"]
+    return [
+        check_discriminator_step(G, D, recipe.loss, x, z, title=titles[0], seed=seed, **options),
+        check_generator_step(G, D, recipe.loss, z, title=titles[1], seed=seed, **options),
+    ]
+
+
+def step_distance(G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray) -> float:
+    """How near the activations of the two steps come to a kink."""
+    rng = dropout_rng()
+    fakes, _ = G.forward(z, train=True, rng=rng)
+    passes = [np.concatenate([x, fakes])] if loss.batching == "concat" else [x, fakes]
+    d_step = [distance_to_kinks(D, batch, train=True, rng=rng) for batch in passes]
+    rng = dropout_rng()
+    g_step = [distance_to_kinks(G, z, train=True, rng=rng), distance_to_kinks(D, fakes, train=True, rng=rng)]
+    return min(d_step + g_step)
+
+
+class Still(Optimizer):
+    """An optimiser that leaves the weights where they are, so that a step only writes its gradients."""
+
+    def __init__(self, network: Sequential):
+        super().__init__(network, lr=1.0)
+
+    def _update(self, theta: np.ndarray, g: np.ndarray) -> None:
+        pass
