@@ -72,8 +72,8 @@ def check_gradients(
         return [check_pair(*target[:2], *arrays, **options)]
     if len(arrays) > 1:
         raise ArgumentError("a loss is checked at one array; close over the others: lambda x: loss(x, labels)")
-    (x,), loss = arrays, target
-    return [check_loss(loss, x, **options)]
+    loss: Any = target
+    return [check_loss(loss, next(iter(arrays)), **options)]
 
 
 def assert_gradients(target: Any, *arrays: Any, **options: Any) -> list[Report]:

@@ -8,49 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from minigan.gradcheck.case import CLOSE, Case
 from minigan.gradcheck.numeric import gradient
-from minigan.gradcheck.report import Row
-
-if TYPE_CHECKING:
-    from minigan.gradcheck.compare import Subject
-
-CLOSE = 1e-6  # how near a hypothesis must come to a, as a share of the largest entry
-
-
-class Case(NamedTuple):
-    """A wrong array and all that is known about it."""
-
-    subject: Subject
-    row: Row
-    grad: np.ndarray  # as backward gave it, whatever its shape
-    dy: Any
-    y: np.ndarray
-
-    @property
-    def array(self) -> np.ndarray:
-        return self.subject.arrays[self.row.name]
-
-    @property
-    def is_input(self) -> bool:
-        """Whether the first axis of the array is the batch's."""
-        return self.row.name in self.subject.batched
-
-    def like(self, guess: np.ndarray) -> bool:
-        """Whether the gradient is the guess, wherever it could be decided, and the guess is not all zero."""
-        a, bar = self.row.analytic, np.where(np.isfinite(self.row.bar), self.row.bar, 0)
-        if np.shape(guess) != a.shape or self.row.kink.all():
-            return False
-        sure = ~self.row.kink
-        room = CLOSE * max(np.abs(guess[sure]).max(), np.abs(a[sure]).max()) + 10 * bar[sure]
-        return bool((np.abs(guess[sure]) > room).any() and (np.abs(a[sure] - guess[sure]) <= room).all())
-
-    def numeric(self, dy: Any) -> np.ndarray:
-        """The numeric gradient with another upstream."""
-        return gradient(lambda: np.ravel(self.subject.forward()[0] * dy), self.array)
 
 
 def factor(case: Case) -> str:
@@ -295,22 +258,13 @@ def across_features(case: Case) -> str:
     if sums[1] > 1e-6 or sums[0] < 1e-3:
         return ""
     return (
-        "Σ dx over the last axis should be zero and is not: as if what goes through a sum or mean over it (of a softmax, "
-        "of layer norm) were missing"
+        "Σ dx over the last axis should be zero and is not: as if what goes through a sum or mean over it (of a "
+        "softmax, of layer norm) were missing"
     )
 
 
 #: In the order in which they are tried: the special before the general.
 CAUSES = (
-    factor,
-    upstream,
-    one_image,
-    orientation,
-    shift,
-    suspect,
-    mask,
-    statistics,
-    across_features,
-    axis_factor,
-    derivative,
+    *(factor, upstream, one_image, orientation, shift, suspect, mask),
+    *(statistics, across_features, axis_factor, derivative),
 )

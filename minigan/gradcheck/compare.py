@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigan.errors import ArgumentError, DTypeError
-from minigan.gradcheck.causes import Case
+from minigan.gradcheck.case import Case
 from minigan.gradcheck.diagnosis import diagnose
 from minigan.gradcheck.numeric import STEP, Slope, Terms, entries, slope
 from minigan.gradcheck.purity import Snapshot, impurities, malformed, same

@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from minigan.gradcheck.causes import CAUSES, Case, factor
+from minigan.gradcheck.case import Case
+from minigan.gradcheck.causes import CAUSES, factor
 
 
 def diagnose(case: Case) -> str:
