@@ -79,23 +79,8 @@ def compare(
     """
     check_arrays(subject.arrays, title)
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the draws that x may come from
-    before = Snapshot(subject)
-    y, cache = subject.forward()
-    y = np.asarray(y)
-    if y.dtype != np.float64:
-        raise DTypeError(f"{title}: the output of float64 arrays is {y.dtype}; gradients are checked in float64")
-    if not np.isfinite(y).all():
-        raise ArgumentError(f"{title}: the output holds NaN or Inf at the point of the check; choose another point")
-    dy = rng.standard_normal(y.shape) if dy is None else dy
-    problems = before.changes("forward")
-    kept_dy = np.copy(dy)
-    with np.errstate(all="ignore"):
-        grads = {name: np.array(grad) for name, grad in subject.backward(dy, cache).items()}
-    problems += before.changes("backward")
-    if not same(dy, kept_dy):
-        problems.append("backward changes dy; work on a copy")
-        np.copyto(dy, kept_dy)
-    check_gradients_of(subject.arrays, grads, title)
+    y, dy, grads, problems = first_passes(subject, title, dy, rng)
+    check_form(subject.arrays, grads, title)
     if pure and not problems:
         problems = impurities(subject, dy, grads, rng)
     report = Report(title, problems=problems + malformed(subject.arrays, grads))
@@ -109,25 +94,42 @@ def compare(
         if array.size <= elementwise:
             found[name] = Measured("entries", grad, entries(f, here, array, h))
         else:
-            vs = [v / np.linalg.norm(v) for v in (rng.standard_normal(array.shape) for _ in range(directions))]
-            analytic = np.array([np.sum(grad * v) for v in vs])
-            found[name] = Measured("directions", analytic, [slope(f, here, array, ..., v, h) for v in vs])
+            found[name] = along_directions(f, here, array, grad, directions, rng, h)
+    for row in judge(subject.arrays, found):
+        if row.how == "directions" and row.kink.any():
+            array = subject.arrays[row.name]
+            found[row.name] = at_random_entries(f, here, array, fitting(grads[row.name], array.shape), rng, h)
     report.rows = judge(subject.arrays, found)
-    if kinked := [row.name for row in report.rows if row.how == "directions" and row.kink.any()]:
-        for name in kinked:  # each direction moves every entry; single ones may be away from the kinks
-            array, grad = subject.arrays[name], fitting(grads[name], subject.arrays[name].shape)
-            chosen = np.sort(rng.choice(array.size, min(SAMPLE, array.size), replace=False))
-            places = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in chosen]
-            slopes = [slope(f, here, array, place, 1.0, h) for place in places]
-            found[name] = Measured("random entries", grad.ravel()[chosen], slopes, places)
-        report.rows = judge(subject.arrays, found)
+
     if not any(row.analytic.any() or row.numeric.any() for row in report.rows):
         report.problems.append("nothing was tested: at this point y does not change with any of the arrays")
-    if not problems:  # the numbers are worth explaining
-        for row in report.rows:
-            if row.wrong.any():
-                row.cause = diagnose(Case(subject, row, grads[row.name], dy, y))
+    for row in report.rows:
+        if row.wrong.any() and not problems:  # else the numbers are not worth explaining
+            row.cause = diagnose(Case(subject, row, grads[row.name], dy, y))
     return report
+
+
+def first_passes(
+    subject: Subject, title: str, dy: Any, rng: np.random.Generator
+) -> tuple[np.ndarray, Any, dict[str, np.ndarray], list[str]]:
+    """(y, dy, the gradients, what the passes changed that they should not have); dy is random unless it is given."""
+    before = Snapshot(subject)
+    y, cache = subject.forward()
+    y = np.asarray(y)
+    if y.dtype != np.float64:
+        raise DTypeError(f"{title}: the output of float64 arrays is {y.dtype}; gradients are checked in float64")
+    if not np.isfinite(y).all():
+        raise ArgumentError(f"{title}: the output holds NaN or Inf at the point of the check; choose another point")
+    problems = before.changes("forward")
+    dy = rng.standard_normal(y.shape) if dy is None else dy
+    kept_dy = np.copy(dy)
+    with np.errstate(all="ignore"):
+        grads = {name: np.array(grad) for name, grad in subject.backward(dy, cache).items()}
+    problems += before.changes("backward")
+    if not same(dy, kept_dy):
+        problems.append("backward changes dy; work on a copy")
+        np.copyto(dy, kept_dy)
+    return y, dy, grads, problems
 
 
 class Measured(NamedTuple):
@@ -137,6 +139,25 @@ class Measured(NamedTuple):
     analytic: np.ndarray
     slopes: list[Slope]
     places: list[tuple[int, ...]] | None = None
+
+
+def along_directions(
+    f: Terms, here: np.ndarray, array: np.ndarray, grad: np.ndarray, count: int, rng: np.random.Generator, h: float
+) -> Measured:
+    """The derivatives along random unit directions in the whole array."""
+    vs = [v / np.linalg.norm(v) for v in (rng.standard_normal(array.shape) for _ in range(count))]
+    analytic = np.array([np.sum(grad * v) for v in vs])
+    return Measured("directions", analytic, [slope(f, here, array, ..., v, h) for v in vs])
+
+
+def at_random_entries(
+    f: Terms, here: np.ndarray, array: np.ndarray, grad: np.ndarray, rng: np.random.Generator, h: float
+) -> Measured:
+    """The derivatives at some entries: a direction moves all of them, and may so meet a kink that few are at."""
+    chosen = np.sort(rng.choice(array.size, min(SAMPLE, array.size), replace=False))
+    places = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in chosen]
+    slopes = [slope(f, here, array, place, 1.0, h) for place in places]
+    return Measured("random entries", grad.ravel()[chosen], slopes, places)
 
 
 def check_arrays(arrays: dict[str, np.ndarray], title: str) -> None:
@@ -153,7 +174,7 @@ def check_arrays(arrays: dict[str, np.ndarray], title: str) -> None:
             raise ArgumentError(f"{title}: {name} is empty, its shape is {array.shape}")
 
 
-def check_gradients_of(arrays: dict[str, np.ndarray], grads: dict[str, np.ndarray], title: str) -> None:
+def check_form(arrays: dict[str, np.ndarray], grads: dict[str, np.ndarray], title: str) -> None:
     """Raise ArgumentError or DTypeError unless there is a gradient, of numbers, for each array."""
     if grads.keys() != arrays.keys():
         raise ArgumentError(f"{title}: gradients of {sorted(grads)} were given for the arrays {sorted(arrays)}")

@@ -19,7 +19,7 @@ def diagnose(case: Case) -> str:
         return "it holds NaN or infinity (x/0, log 0, ∞ - ∞ or an overflow in the backward)"
     if not case.row.analytic.any():
         return "it is zero everywhere: it is never written, or what flows back is cut off or cancels"
-    if case.row.how == "directions":
+    if case.row.how != "entries":
         return factor(case) or "not known along directions; to learn which entries are wrong, raise elementwise"
     with np.errstate(all="ignore"):
         for explain in CAUSES:
