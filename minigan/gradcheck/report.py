@@ -211,6 +211,7 @@ def errors_figure(rows: list[Row]) -> Any:
     """
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6.4, 0.6 + 1.6 * len(rows)), dpi=110, layout="constrained")
     axes = figure.subplots(len(rows), squeeze=False)[:, 0]
@@ -225,5 +226,7 @@ def errors_figure(rows: list[Row]) -> Any:
             ax.text(place[1], place[0], "×", ha="center", va="center", fontsize=7) if row.wrong.size < 400 else None
         ax.set_title(f"{row.name}: {int(row.wrong.sum())} of {row.kink.size} wrong", fontsize=9, loc="left")
         ax.tick_params(labelsize=7)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
     figure.colorbar(image, ax=list(axes), label="error / scale", fraction=0.05)
     return figure
