@@ -105,6 +105,12 @@ SLIPS = [
     ("batchnorm", " - cache.x_hat * (dy * cache.x_hat).mean(over)", "", r"the batch's variance were missing"),
     ("batchnorm", "self.gamma * cache.inv_std * inner", "cache.inv_std * inner", "gamma is missing"),
     ("batchnorm", "x.var(over)", "x.var(over, ddof=1)", "forward .*off by up to"),
+    (
+        "batchnorm",
+        "(mean, var) if train else None)",
+        "(mean, var * 1.25) if train else None)",
+        "running_var goes wrong",
+    ),
     ("dropout", "/ x.dtype.type(1 - self.drop)", "/ x.dtype.type(1)", "a feature of 1 that is kept becomes 1;"),
     ("dropout", "return dy * cache", "return dy * (cache > 0)", r"0\.7 times"),
     ("dropout", "return dy * cache", "return dy", "what its own forward silenced"),

@@ -74,6 +74,20 @@ def right_gradients(make: Callable[[Any], Any], in_shape: tuple[int, ...]) -> Ca
     return check
 
 
+def right_statistics(piece: Any) -> str:
+    """A check that BatchNorm's cache moves the running statistics as minigan's own does."""
+    found = []
+    for kind in (piece, nn.BatchNorm):
+        net = nn.Sequential([kind()], (4,), rng=np.random.default_rng(0), dtype=np.float64)
+        _, cache = net.forward(np.random.default_rng(3).standard_normal((5, 4)), train=True)
+        net.update_buffers(cache)
+        found.append(net.named_buffers())
+    for (name, got), expected in zip(found[0].items(), found[1].values(), strict=True):
+        if not np.allclose(got, expected):
+            return f"{name.rsplit('.')[-1]} goes wrong: the cache holds (mean, var) of the batch, var divided by n"
+    return ""
+
+
 def silences(piece: Any) -> str:
     """A check of what dropout does, whichever way it turns draws into a mask."""
     layer, x = piece(drop=0.3), np.ones((200, 500), np.float32)
@@ -259,6 +273,7 @@ CHECKS: dict[str, tuple[Callable[[Any], str], ...]] = {
         same_forward(lambda layer: layer(), (4,), "γ·(x - mean)/√(var + eps) + β"),
         right_gradients(lambda layer: layer(), (4,)),
         right_gradients(lambda layer: layer(eps=1e-3), (2, 3, 4)),
+        right_statistics,
     ),
     "dropout": (
         silences,

@@ -227,6 +227,6 @@ def errors_figure(rows: list[Row]) -> Any:
         ax.set_title(f"{row.name}: {int(row.wrong.sum())} of {row.kink.size} wrong", fontsize=9, loc="left")
         ax.tick_params(labelsize=7)
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
+            axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
     figure.colorbar(image, ax=list(axes), label="error / scale", fraction=0.05)
     return figure
