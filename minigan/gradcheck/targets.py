@@ -37,11 +37,14 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
     others = tuple(v for n, v in values.items() if isinstance(v, np.ndarray) and n not in variables)
 
     def run(**inputs: np.ndarray) -> tuple[Any, Any]:
-        frozen = {"rng": dropout_rng()} if "rng" in parameters else {}
+        arguments = {**values, **inputs}
         state = np.random.get_state()  # noqa: NPY002 (the functions of others may use it; it is put back)
         np.random.seed(0)  # noqa: NPY002
         try:
-            returned = call(forward, {**values, **inputs}, frozen)
+            if "rng" in parameters and parameters.keys() >= arguments.keys():
+                returned = forward(**arguments, rng=dropout_rng())  # by name: rng may stand anywhere among them
+            else:
+                returned = forward(*arguments.values(), **({"rng": dropout_rng()} if "rng" in parameters else {}))
         finally:
             np.random.set_state(state)  # noqa: NPY002
         return two(returned, f"{name_of(forward)} must return (y, cache)")
@@ -60,15 +63,6 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
     batched = tuple(variables)[:1] if x.ndim > 0 and np.shape(run(**copies)[0])[:1] == x.shape[:1] else ()
     subject = Subject(variables, run, grads, tuple(variables), batched, others, numbers(values))
     return compare(subject, title=title, **options)
-
-
-def call(function: Callable[..., Any], values: dict[str, Any], frozen: dict[str, Any]) -> Any:
-    """Call with the values in their order; where the function asks for `rng` among them, that by its name."""
-    if frozen:
-        positional = [p for p in inspect.signature(function).parameters if p in values or p in frozen]
-        values, frozen = {n: {**values, **frozen}[n] for n in positional}, {}
-        return function(**values)
-    return function(*values.values())
 
 
 def two(returned: Any, rule: str) -> tuple[Any, Any]:
