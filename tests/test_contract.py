@@ -74,6 +74,14 @@ def test_gradient_between_two_dense_layers(name, make, in_shape, train):
     assert report, str(report)
 
 
+def test_of_all_entries_of_all_layers_none_is_wrong_or_undecided():
+    reports = [check_layer(make(), shape, train=train) for _, make, shape in ALL for train in (True, False)]
+    assert sum(report.entries for report in reports) > 1000
+    assert not any(
+        row.wrong.any() or row.undecided.any() or row.kink.any() for report in reports for row in report.rows
+    )
+
+
 @each_layer
 @each_mode
 @each_device

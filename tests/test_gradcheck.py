@@ -572,6 +572,16 @@ def test_right_code_is_not_failed_for_rounding_far_from_zero(name):
         assert not report["x"].wrong.any(), str(report)
 
 
+def test_right_code_too_steep_for_the_step_is_not_called_wrong():
+    for seed in range(25):
+        x = np.random.default_rng(seed).standard_normal((5, 3)) * 1e-4
+        report = check_pair(
+            lambda x: (np.tanh(1e4 * x), x), lambda dy, x: dy * 1e4 * (1 - np.tanh(1e4 * x) ** 2), x, seed=seed
+        )
+        assert not report["x"].wrong.any(), str(report)
+        assert not report  # nor has it passed
+
+
 def test_a_step_that_is_lost_beside_large_numbers_decides_nothing_and_says_so():
     report = check_pair(lambda x: (x * x, x), lambda dy, x: 2 * dy * x, np.full((3, 4), 1e13))
     assert report["x"].undecided.all()

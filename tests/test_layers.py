@@ -124,6 +124,15 @@ def test_dropout_does_nothing_at_inference_and_needs_rng_in_training():
             net.forward(x, train=True, rng=rng)
 
 
+def test_dropout_keeps_what_is_drawn_at_drop_exactly():
+    class Drawn(RandomStream):
+        def uniform(self, shape, dtype=np.float32):
+            return np.array([[0.25, 0.5, 0.75]], np.float32)  # [0.5, 1) is half of [0, 1), (0.5, 1) is less
+
+    y, _ = lone(nn.Dropout(drop=0.5), (3,)).forward(np.ones((1, 3)), train=True, rng=Drawn(0, "dropout"))
+    np.testing.assert_array_equal(y, [[0, 2, 2]])
+
+
 def test_dropout_of_nothing_trains_without_rng():
     x = RNG.standard_normal((2, 5))
     y, _ = lone(nn.Dropout(drop=0), (5,)).forward(x, train=True)

@@ -13,6 +13,7 @@ import numpy as np
 STEP = 1e-4  # the extrapolation removes h², so that a larger h, with less rounding, is the better one: see `slope`
 CAUTION = 10  # the bar is ten times the estimated error
 EPS = float(np.finfo(np.float64).eps)
+ONE_SLOPE = 0.01  # of the jump of a corner's slope, what the slope of one side may differ by between the two steps
 BENT = 0.1  # of a smooth function's one-sided differences, this share at most may fail to halve with the step
 
 #: A scalar function as the terms of its sum: what did not move then cancels exactly, and is no source of rounding.
@@ -26,8 +27,8 @@ class Slope(NamedTuple):
     bar: float
     bend: float
     noise: float
-    low: float  # the one-sided differences lie between low and high; at a kink, so does every subgradient
-    high: float
+    low: float  # the slopes to either side of a kink, between which every subgradient lies; infinite if a
+    high: float  # side has not one slope at both steps
 
 
 def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: float = STEP) -> Slope:
@@ -68,7 +69,10 @@ def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: 
         value, bar = (4 * near - far) / 3, CAUTION * abs(near - far) / 3 + noise
         if bend <= BENT * (abs(bend_far) + 2 * abs(bend_near)) or bend_far * bend_near < 0:
             bar, bend = bar + CAUTION * bend / 2, 0.0
-    return Slope(value, bar if np.isfinite(value) else np.inf, bend, 4 * noise, min(sides), max(sides))
+        # A corner has one slope on each side, at both steps; a smooth function that is too steep for the steps has not.
+        corner = max(abs(sides[0] - sides[1]), abs(sides[2] - sides[3])) <= ONE_SLOPE * abs(bend_near)
+    low, high = (min(sides), max(sides)) if corner else (-np.inf, np.inf)
+    return Slope(value, bar if np.isfinite(value) else np.inf, bend, 4 * noise, low, high)
 
 
 def entries(f: Terms, here: np.ndarray, array: np.ndarray, h: float = STEP) -> list[Slope]:

@@ -28,9 +28,13 @@ class Snapshot:
     def changes(self, who: str) -> list[str]:
         """A sentence for each array that `who` has changed since; each is put back."""
         changed = [name for name, array in self.arrays.items() if not same(array, self.kept[name])]
-        for name in changed:
-            np.copyto(self.arrays[name], self.kept[name])
+        self.restore()
         return [f"{who} changes {name}; work on a copy" for name in changed]
+
+    def restore(self) -> None:
+        """Put every array back."""
+        for name, array in self.arrays.items():
+            np.copyto(array, self.kept[name])
 
 
 def malformed(arrays: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> list[str]:
@@ -72,7 +76,7 @@ def impurities(subject: Subject, dy: Any, grads: dict[str, np.ndarray], rng: np.
 
 
 def elsewhere(subject: Subject, dy: Any, grads: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:
-    """Whether a forward pass elsewhere, between forward and backward, changes the gradients; and in which precision."""
+    """What a second forward pass tells, at another point and before the backward of the first."""
     before = Snapshot(subject)
     _, cache = subject.forward()
     with np.errstate(all="ignore"):
@@ -83,7 +87,7 @@ def elsewhere(subject: Subject, dy: Any, grads: dict[str, np.ndarray], rng: np.r
         except Exception:  # another point may not be allowed; then there is nothing to compare
             return []
         finally:
-            before.changes("this")
+            before.restore()
         got = {name: np.copy(grad) for name, grad in subject.backward(dy, cache).items()}
     problems = [
         f"the gradient of {name} depends on the last forward pass, not on the cache of its own; keep in the cache what "
@@ -91,13 +95,15 @@ def elsewhere(subject: Subject, dy: Any, grads: dict[str, np.ndarray], rng: np.r
         for name in grads
         if not same(got[name], grads[name])
     ]
-    finite = moved[np.isfinite(moved)]
-    varied = (finite % 1).any() and 2 * len(
-        np.unique(finite)
-    ) > finite.size  # and not the few levels of a step function
-    if varied and same(finite, finite.astype(np.float32).astype(np.float64)):
+    if in_single_precision(moved[np.isfinite(moved)]):
         problems.append("forward computes in float32, whatever its arguments are: its differences would be noise")
     return problems
+
+
+def in_single_precision(y: np.ndarray) -> bool:
+    """Whether float32 holds all of y, which is neither whole numbers nor the few levels of a step function."""
+    varied = bool((y % 1).any()) and 2 * len(np.unique(y)) > y.size
+    return varied and same(y, y.astype(np.float32).astype(np.float64))
 
 
 def layout_problems(subject: Subject, dy: Any, y: np.ndarray, grads: dict[str, np.ndarray]) -> list[str]:

@@ -222,8 +222,9 @@ def errors_figure(rows: list[Row]) -> Any:
         flat = error.reshape(1, -1) if error.ndim < 2 else error.reshape(len(error), -1)
         image = ax.imshow(flat, norm=LogNorm(1e-12, 1.0), cmap="RdYlGn_r", aspect="auto", interpolation="none")
         ax.set_facecolor("0.8")
-        for place in np.argwhere(row.wrong.reshape(flat.shape)):
-            ax.text(place[1], place[0], "×", ha="center", va="center", fontsize=7) if row.wrong.size < 400 else None
+        crosses = np.argwhere(row.wrong.reshape(flat.shape)) if row.wrong.size < 400 else []  # more would be a blot
+        for down, right in crosses:
+            ax.text(right, down, "×", ha="center", va="center", fontsize=7)
         ax.set_title(f"{row.name}: {int(row.wrong.sum())} of {row.kink.size} wrong", fontsize=9, loc="left")
         ax.tick_params(labelsize=7)
         for axis in (ax.xaxis, ax.yaxis):
