@@ -26,7 +26,8 @@ from results import Results
 from minigan import plot
 from minigan.backend import RandomStream
 from minigan.data.datasets import load_dataset
-from minigan.recipes import DEFAULT, RECIPES, FluxMLP
+from minigan.recipes import DEFAULT, RECIPES
+from minigan.recipes.mlp import FluxMLP
 from minigan.train import Callback, Trainer, generate
 
 RESULTS = Results("default")

@@ -2,6 +2,9 @@
 
 import os
 import re
+import warnings
+
+from sphinx_gallery.sorting import ExplicitOrder
 
 import minigan
 
@@ -13,8 +16,8 @@ author = "the minigan developers"
 copyright = "2026, the minigan developers"
 release = minigan.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline"]
-exclude_patterns = ["_build", "jupyter_execute"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline", "sphinx_gallery.gen_gallery"]
+exclude_patterns = ["_build", "jupyter_execute", "gallery/*.ipynb"]  # the last are downloads, not pages
 html_theme = "furo"
 html_title = f"minigan {release}"
 
@@ -23,6 +26,34 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_render_markdown_format = "myst"
+
+SYSTEMS = ("flux_mlp", "pytorch_mlp", "flux_dcgan", "keras_upconv", "renom_maxout")
+QUESTIONS = ("optimal_discriminator", "dirac_gan", "minimax", "leaky_relu", "collapse")
+
+
+def quick(gallery_conf, script_vars):
+    """The arguments of each lesson: it shall train for seconds."""
+    return ["--quick"]
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../demos",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"^(?!plot_)",  # demos/ holds more than lessons: the museum, and helpers
+    "within_subsection_order": ExplicitOrder([*(f"plot_{name}.py" for name in SYSTEMS + QUESTIONS), "*"]),
+    "reset_argv": quick,
+    "abort_on_example_error": True,
+    "capture_repr": (),  # a lesson prints what it means to show
+    "remove_config_comments": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 1e6,  # seconds: never
+}
+suppress_warnings = ["config.cache"]  # `quick` is a function, which Sphinx cannot keep from one build to the next
+warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")  # plt.show(), where nobody looks
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # shapes say more, and stand in the docstrings

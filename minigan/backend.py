@@ -140,7 +140,7 @@ def to_numpy(array: Any) -> np.ndarray:
 
 # Random numbers ------------------------------------------------------------------------------------------------------
 
-STREAMS = ("init", "shuffle", "latent", "dropout", "preview", "sample", "data")
+STREAMS = ("init", "shuffle", "latent", "dropout", "preview", "sample", "data", "split")
 
 
 class RandomStream:

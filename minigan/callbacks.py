@@ -116,7 +116,7 @@ class Pictures(Callback):
 
     def finish(self, trainer: Trainer) -> None:
         plot.save_curves(trainer.history, self.folder / "curves.png")  # up to the last interval, if it was interrupted
-        steps = len(trainer.batches)
+        steps = trainer.epoch_steps
         plot.save_gif(sheets(self.folder, steps), self.folder / "samples.gif")
         z = interpolate(trainer.preview_latents(SHEET // 10 + 1), 10, sphere=trainer.recipe.latents == "normal")
         between = to_pixels(trainer, generate(trainer.average, z))
@@ -124,7 +124,7 @@ class Pictures(Callback):
 
     def draw_sheet(self, trainer: Trainer) -> None:
         images = generate(trainer.average, trainer.preview_latents(SHEET))
-        whole = trainer.step == trainer.epoch * len(trainer.batches)
+        whole = trainer.step == trainer.epoch * trainer.epoch_steps
         name = f"epoch-{trainer.epoch:04d}.png" if whole else f"step-{trainer.step:07d}.png"
         plot.save_png(plot.image_grid(to_pixels(trainer, images)), self.folder / name)
 
@@ -133,7 +133,7 @@ def to_pixels(trainer: Trainer, images: np.ndarray) -> np.ndarray:
     """Network images as uint8 (N, 28, 28); raises DivergenceError if they are no longer numbers."""
     if not np.isfinite(images).all():
         raise trainer.divergence("what G draws")
-    return plot.to_uint8(images.reshape(len(images), 28, 28), trainer.recipe.value_range)
+    return plot.to_uint8(trainer.recipe.as_images(images), trainer.recipe.value_range)
 
 
 def sheets(folder: Path, steps_per_epoch: int) -> list[Path]:

@@ -24,7 +24,7 @@ USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
   minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
   minigan sample RUN [flags]           draw images with a trained generator
   minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
-  minigan exercise NAME [flags]        write a piece of minigan yourself: dense, batchnorm, dropout, bce, adam, …
+  minigan exercise NAME [flags]        write a piece of minigan yourself: dense, conv2d, batchnorm, bce, adam, …
   minigan recipes                      the recipes, with their sizes and sources
   minigan info                         versions, BLAS, GPU, data: what minigan finds on this machine
 
@@ -83,8 +83,8 @@ class ExerciseOptions:
     """Where to work, and what to do with a finished piece."""
 
     out: Path = Path("exercises")  # folder of the stub and its test
-    epochs: int = 4  # of training with the finished piece, about 15 s each on two cores; 0: do not train
-    dataset: str = "auto"  # what to train on: see minigan train --help
+    epochs: int = 4  # of training with the finished piece, up to half a minute each on two cores; 0: do not train
+    dataset: str = "auto"  # what to train on: see minigan train --help (maxpool2d and softmax: always glyphs)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

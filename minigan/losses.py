@@ -1,4 +1,4 @@
-"""Scalar losses. Each returns (value, gradient): the mean over all entries, and its derivative for every entry.
+"""Scalar losses. Each returns (value, gradient): a mean, and its derivative for every entry of the predictions.
 
 The value is a 0-d array that stays on the device; it becomes a Python float only when it is logged.
 """
@@ -44,6 +44,48 @@ def binary_cross_entropy_with_logits(x: Array, t: Target) -> tuple[Array, Array]
     check_target(t, x)
     value = (xp.maximum(x, 0) - t * x + xp.log1p(xp.exp(-abs(x)))).mean()
     return value, (sigmoid(x) - t) / x.size
+
+
+def softmax(x: Array) -> Array:
+    """p_k = e^(x_k) / Σ_j e^(x_j) along the last axis; the largest x_k is subtracted first: nothing overflows."""
+    e = array_module(x).exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_cross_entropy(x: Array, t: Array) -> tuple[Array, Array]:
+    """-(1/N) Σ_n log p_n[t_n] with p = softmax(x): how far a classifier is from the labels. Mean over the N examples.
+
+    t holds labels, whole numbers from 0 to K - 1, or a row of K probabilities for each example (a label is the row
+    that is 1 there, "one-hot"): then -(1/N) Σ_n Σ_k t_nk·log p_nk. The gradient is (p - t) / N, with t as rows. The
+    logarithm is taken of the exponentials' sum, x_k - max - log Σ e^(x_j - max), so every finite x gives a finite loss.
+
+    Shapes: x (N, K) logits; t (N,) or (N, K); the gradient (N, K). Unit: nats.
+    Raises ShapeError if the shapes do not fit, ArgumentError for a label that is not among the K, or rows that are no
+    probabilities.
+    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    """
+    xp = array_module(x=x, t=t)
+    if x.ndim != 2 or t.shape not in (x.shape, x.shape[:1]):
+        raise ShapeError(
+            f"softmax_cross_entropy takes logits (N, K) and labels (N,) or rows (N, K), got {x.shape} and {t.shape}"
+        )
+    N, K = x.shape
+    if t.ndim == 1:
+        if t.dtype.kind not in "iu":
+            raise ArgumentError(f"labels must be whole numbers, got {t.dtype}")
+        low, high = int(t.min()), int(t.max())
+        if low < 0 or high >= K:
+            raise ArgumentError(
+                f"labels must lie between 0 and {K - 1}, for logits of {K} classes, got {low} to {high}"
+            )
+        t = t[:, None] == xp.arange(K)
+    else:
+        check_target(t, x)
+        if float(abs(t.sum(axis=-1) - 1).max()) > 1e-3:
+            raise ArgumentError("each row of targets must hold probabilities that add up to 1")
+    shifted = x - x.max(axis=-1, keepdims=True)
+    log_p = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
+    return -(t * log_p).sum() / N, (softmax(x) - t) / N
 
 
 def check_target(t: Target, like: Array) -> None:

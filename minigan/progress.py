@@ -95,7 +95,7 @@ class Watch(Callback):
         from rich.table import Table
         from rich.text import Text
 
-        total = trainer.recipe.epochs * len(trainer.batches)
+        total = trainer.recipe.epochs * trainer.epoch_steps
         elapsed, done = time.perf_counter() - self.began, trainer.step - self.first_step
         left = f"{clock(elapsed / done * (total - trainer.step))} left" if done else ""
         bar = Table.grid(padding=(0, 1))
@@ -103,7 +103,7 @@ class Watch(Callback):
             "", ProgressBar(total=total, completed=trainer.step, width=50), f"{trainer.step / total:4.0%}", left
         )
         parts: list[RenderableType] = [bar, *([Text(), self.picture] if self.picture else [])]
-        if trainer.step > trainer.epoch * len(trainer.batches):  # within an epoch
+        if trainer.step > trainer.epoch * trainer.epoch_steps:  # within an epoch
             means = trainer.interval.result() if trainer.interval.counts else trainer.history[-1]
             running = self.line(trainer, {**means, "epoch": trainer.epoch + 1}, elapsed)
             parts.insert(0, Text(running, no_wrap=True, style="dim"))

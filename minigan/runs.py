@@ -95,7 +95,7 @@ class Run:
         G, rng = self.generator(), RandomStream(seed, "sample")
         sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
         chunks = (generate(G, draw_latents(self.recipe, size, rng)) for size in sizes)
-        return np.concatenate([plot.to_uint8(x.reshape(-1, 28, 28), self.recipe.value_range) for x in chunks])
+        return np.concatenate([plot.to_uint8(self.recipe.as_images(x), self.recipe.value_range) for x in chunks])
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -148,7 +148,8 @@ def start(
     if out is not None:
         check_free(Path(out))
     device = choose_device(device, say)
-    data = load_dataset(dataset, count=recipe.images, data_dir=data_dir, offline=offline, say=say)
+    choice = {"test_images": recipe.test_images, "split_seed": seed if recipe.random_split else None}
+    data = load_dataset(dataset, count=recipe.images, **choice, data_dir=data_dir, offline=offline, say=say)
     trainer = Trainer(recipe, data.images, seed=seed, device=device)
     folder = claim_run(out if out is None else Path(out), recipe.name)
     places = [data_dir, os.environ.get("MINIGAN_DATA")]
@@ -192,7 +193,7 @@ def resume(
     trainer = Trainer(recipe, data.images, seed=run.seed, device=device)
     header = load_checkpoint(run.checkpoint, trainer.networks, trainer.optimizers)
     trainer.step, trainer.epoch = header["step"], header["epoch"]
-    if trainer.step != trainer.epoch * len(trainer.batches):
+    if trainer.step != trainer.epoch * trainer.epoch_steps:
         raise CheckpointError(f"{run.checkpoint} is not from an epoch's end (step {trainer.step})")
     trainer.history = [row for row in run.metrics() if row["step"] <= trainer.step]
     write_config(

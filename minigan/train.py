@@ -49,10 +49,11 @@ class Trainer:
     """A recipe at work on a set of images.
 
     Attributes: `G`, `D`, their optimisers, `loss`, `batches`; `average`, the generator that pictures come from (G
-    itself, unless the recipe averages it); `step` (D updates so far) and `epoch` (passes so far); `history`, a row of
-    means per log interval, and `epochs`, a row per epoch trained by this object. A row holds d_loss, d_loss_real,
-    d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real* on real images and on fakes), acc_real and
-    acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each layer's last gradient.
+    itself, unless the recipe averages it); `step` (D updates so far), `epoch` (whole ones so far) and `epoch_steps`
+    (steps of one); `history`, a row of means per log interval, and `epochs`, a row per epoch trained by this object. A
+    row holds d_loss, d_loss_real, d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real* on real images
+    and on fakes), acc_real and acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each
+    layer's last gradient.
     Raises DataError if the recipe's pixel range is not that of G's last activation; while training, DivergenceError
     if a loss is no longer a finite number.
     """
@@ -61,9 +62,9 @@ class Trainer:
         self.recipe, self.seed, self.device, self.loss = recipe, seed, device, recipe.loss
         self.G, self.D = (net.to(device) for net in recipe.networks(RandomStream(seed, "init").host))
         check_range(self.G, recipe.value_range)
-        betas = {"beta1": recipe.beta1, "beta2": recipe.beta2}
-        self.g_optimizer = Adam(self.G, lr=recipe.lr_g, **betas)
-        self.d_optimizer = Adam(self.D, lr=recipe.lr_d, **betas)
+        options = {"beta1": recipe.beta1, "beta2": recipe.beta2, "eps": recipe.eps}
+        self.g_optimizer = Adam(self.G, lr=recipe.lr_g, **options)
+        self.d_optimizer = Adam(self.D, lr=recipe.lr_d, **options)
         self.batches = Batches(
             images[: recipe.images],
             recipe.batch_size,
@@ -71,8 +72,10 @@ class Trainer:
             value_range=recipe.value_range,
             seed=seed,
             drop_last=recipe.drop_last,
+            pad=recipe.pad,
             device=device,
         )
+        self.epoch_steps = recipe.epoch_steps or len(self.batches)
         self.average = recipe.networks(RandomStream(seed, "init").host)[0].to(device) if recipe.average else self.G
         if 1 in (recipe.batch_size, len(self.batches.images) % recipe.batch_size * (not recipe.drop_last)):
             for name, network in (("G", self.G), ("D", self.D)):
@@ -118,16 +121,16 @@ class Trainer:
         return self
 
     def train_epoch(self, callbacks: Sequence[Callback] = ()) -> None:
-        """One pass over the images."""
+        """One pass over the images, or the steps that the recipe calls an epoch."""
         recipe = self.recipe
         self.interval, whole = Means(), Means()
-        for i, x_real in enumerate(self.batches.epoch(self.epoch), start=1):
-            values = measure(*self.train_step(x_real))
+        for i in range(1, self.epoch_steps + 1):
+            values = measure(*self.train_step(self.batches.batch(self.step)))
             self.interval.add(values)
             whole.add(values)
             for callback in callbacks:
                 callback.step_end(self)
-            last = i == len(self.batches)
+            last = i == self.epoch_steps
             if last or (recipe.log_every and self.step % recipe.log_every == 0):
                 self.epoch += last
                 row = self.row(self.interval)
@@ -158,7 +161,7 @@ class Trainer:
     ) -> tuple[DiscriminatorResult, GeneratorResult | None]:
         """One update of D and, if it is due, one of G, with the draws of the two streams."""
         recipe, G, D = self.recipe, self.G, self.D
-        z = self.latents(len(x_real), latent)
+        z = self.latents(recipe.batch_size if recipe.d_fakes == "full" else len(x_real), latent)
         if recipe.update == "simultaneous":
             return simultaneous_step(G, D, self.g_optimizer, self.d_optimizer, self.loss, x_real, z, rng=rng)
         fakes = G.forward(z, train=True, rng=rng) if recipe.shared_fakes and g_due else None

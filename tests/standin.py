@@ -109,6 +109,14 @@ class Array:
     def T(self):
         return Array(self._host.T)
 
+    @property
+    def strides(self):
+        return self._host.strides
+
+    @property
+    def itemsize(self):
+        return self._host.itemsize
+
     def reshape(self, *shape):
         return Array(self._host.reshape(*shape))
 
@@ -124,8 +132,8 @@ class Array:
     def min(self):
         return run(np.min, self)
 
-    def max(self):
-        return run(np.max, self)
+    def max(self, axis=None, *, keepdims=False):
+        return run(np.max, self, axis=axis, keepdims=keepdims)
 
 
 def asarray(a, /):
@@ -144,6 +152,22 @@ def empty_like(a, /):
     return run(np.full_like, a, np.nan)  # anything may be in it; NaN shows up if it is read
 
 
+def empty(shape, dtype=float):
+    return Array(np.full(shape, np.nan, dtype))
+
+
+def zeros(shape, dtype=float):
+    return Array(np.zeros(shape, dtype))
+
+
+def full(shape, fill_value, dtype=None):
+    return Array(np.full(shape, fill_value, dtype))
+
+
+def as_strided(x, shape=None, strides=None):
+    return run(np.lib.stride_tricks.as_strided, x, shape=shape, strides=strides)
+
+
 def offer(name, *keywords):
     """Put NumPy's function of that name into the module, with no other keywords than those."""
 
@@ -159,7 +183,9 @@ def offer(name, *keywords):
 #: The module. What is not put into it is an AttributeError, as what CuPy lacks is.
 cupy = ModuleType("cupy")
 cupy.ndarray = Array
-cupy.asarray, cupy.asnumpy, cupy.concatenate, cupy.empty_like = asarray, asnumpy, concatenate, empty_like
+for function in (asarray, asnumpy, concatenate, empty_like, empty, zeros, full):
+    setattr(cupy, function.__name__, function)
+cupy.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
 for elementwise in ("arccos", "divide", "exp", "log", "log1p", "maximum", "multiply", "sin", "sqrt", "tanh"):
     offer(elementwise, "out", "dtype")  # NumPy's would take `where` too
 offer("matmul", "out", "dtype")

@@ -48,4 +48,31 @@ def layers(draw):
         "Reshape": st.just(lambda: nn.Reshape(int(np.prod(in_shape)))),
     }
     name = draw(st.sampled_from(sorted(CASES)))
-    return draw(made.get(name, st.just(getattr(nn, name)))), in_shape
+    if name in made:
+        return draw(made[name]), in_shape
+    if name in ("Conv2d", "ConvTranspose2d", "MaxPool2d", "Upsample2d"):
+        return draw(image_layers(name))
+    if name == "Maxout":
+        pieces = draw(st.integers(1, 4))
+        return lambda: nn.Maxout(pieces), (*in_shape[:-1], in_shape[-1] * pieces)
+    return getattr(nn, name), in_shape
+
+
+@st.composite
+def image_layers(draw, name):
+    """(make, in_shape) of a layer for images: kernel, strides and padding of any form that fits."""
+    H, W, C = draw(st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 3)))
+    kernel = draw(st.tuples(st.integers(1, H), st.integers(1, W)))
+    if name == "Upsample2d":
+        return lambda: nn.Upsample2d(kernel), (H, W, C)
+    side = [st.tuples(st.integers(0, k - 1), st.integers(0, k - 1)) for k in kernel]
+    pad = st.just("same")
+    if name == "ConvTranspose2d":  # whose padding takes from the output: leave at least the input's size
+        pad |= st.just(0)
+    else:
+        pad |= st.tuples(*side)
+    options = {"stride": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))), "pad": draw(pad)}
+    if name == "MaxPool2d":
+        return lambda: nn.MaxPool2d(kernel, **options), (H, W, C)
+    channels, bias = draw(st.integers(1, 3)), draw(st.booleans())
+    return lambda: getattr(nn, name)(channels, kernel, bias=bias, **options), (H, W, C)

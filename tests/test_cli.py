@@ -271,7 +271,7 @@ def test_recipes_lists_every_recipe_with_its_sizes_and_source(capsys):
     cli.main(["recipes"])
     lines = capsys.readouterr().out.splitlines()
     for name, recipe in RECIPES.items():
-        (line,) = [line for line in lines if line.startswith(name)]
+        (line,) = [line for line in lines if line.startswith(f"{name} ")]
         G, D = recipe.networks(np.random.default_rng(0))
         for part in (f"{G.params.size:,}", f"{D.params.size:,}", recipe.source):
             assert part in line

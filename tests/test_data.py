@@ -187,6 +187,23 @@ def test_the_endless_iterator_is_pass_after_pass():
             np.testing.assert_array_equal(next(endless), expected)
 
 
+def test_a_batch_is_the_same_whether_it_is_asked_for_by_number_or_in_its_pass():
+    kept = batches()
+    for number in (4, 0, 5, 2):
+        k, i = divmod(number, 3)
+        np.testing.assert_array_equal(kept.batch(number), list(batches().epoch(k))[i])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_padding_is_background_at_the_low_end_of_the_range(dtype):
+    images = np.full((2, 28, 28), 255, np.uint8)
+    images[:, :, :9] = 0
+    ink = images.reshape(2, 28, 28, 1) / 127.5 - 1
+    images = images if dtype == np.uint8 else images / np.float32(127.5) - 1
+    x = Batches(images, 2, shape=(32, 32, 1), pad=2).take(np.arange(2))
+    np.testing.assert_array_equal(x, np.pad(ink, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1))
+
+
 @pytest.mark.parametrize("value_range", [(-1.0, 1.0), (0.0, 1.0)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_uint8_is_scaled_to_the_range_and_its_ends_are_exact(value_range, dtype):

@@ -444,3 +444,37 @@ def test_a_recorded_dataset_comes_back_or_its_change_is_an_error(tmp_path):
 def test_only_as_many_images_as_asked_for_are_given(tmp_path):
     (tmp_path / "x.idx").write_bytes(idx(IMAGES))
     assert len(load_dataset(str(tmp_path), count=1).images) == 1
+
+
+@pytest.fixture
+def two_splits(tmp_path):
+    """A folder with four training images and two test images."""
+    train = np.arange(4, dtype=np.uint8)[:, None, None] + np.full((1, 28, 28), 10, np.uint8)
+    (tmp_path / "train.idx").write_bytes(idx(train))
+    (tmp_path / "t10k.idx").write_bytes(idx(IMAGES))
+    return str(tmp_path), np.concatenate([train, IMAGES])
+
+
+def test_test_images_come_after_the_training_images_if_they_are_asked_for(two_splits):
+    folder, images = two_splits
+    np.testing.assert_array_equal(load_dataset(folder).images, images[:4])
+    found = load_dataset(folder, test_images=True)
+    np.testing.assert_array_equal(found.images, images)
+    np.testing.assert_array_equal(load_recorded(found.record).images, images)
+
+
+def test_a_random_split_is_decided_by_the_seed(two_splits):
+    folder, images = two_splits
+    splits = [load_dataset(folder, count=4, test_images=True, split_seed=seed) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(splits[0].images, splits[1].images)
+    assert not np.array_equal(splits[0].images, splits[2].images)
+    everything = load_dataset(folder, test_images=True, split_seed=0).images
+    assert sorted(image.tobytes() for image in everything) == sorted(image.tobytes() for image in images)
+    np.testing.assert_array_equal(everything[:4], splits[0].images)
+    np.testing.assert_array_equal(load_recorded(splits[2].record).images, splits[2].images)
+
+
+def test_glyphs_have_no_split_to_draw():
+    same = load_dataset("glyphs", count=5, test_images=True, split_seed=3)
+    np.testing.assert_array_equal(same.images, load_dataset("glyphs", count=5).images)
+    np.testing.assert_array_equal(load_recorded(same.record).images, same.images)

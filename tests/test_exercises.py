@@ -10,9 +10,20 @@ import pytest
 
 from minigan import exercises, gan, losses, nn, optim, recipes, train
 from minigan.cli import main
-from minigan.exercises import STUBS, plugged_in, stub_path, write_stub
-from minigan.exercises.verify import MISTAKES, verify, wrong_adam
+from minigan.errors import ArgumentError
+from minigan.exercises import DRAWN, READ, STUBS, USERS, classifier, plugged_in, stub_path, work_on, write_stub
+from minigan.exercises.checks.adam import MISTAKES, wrong_adam
+from minigan.exercises.verify import verify
 from minigan.gradcheck.anything import load_file
+from minigan.recipes import mlp
+
+SEEN = """
+def seen(x, i, j, stride, counts):
+    rows, columns = (slice(at, at + s * (n - 1) + 1, s) for at, s, n in zip((i, j), stride, counts, strict=True))
+    return x[:, rows, columns]
+
+
+class"""
 
 SOLUTIONS = {
     "dense": {
@@ -52,12 +63,110 @@ SOLUTIONS = {
         ),
         'raise NotImplementedError("dx: the same features are silent on the way back")': "return dy * cache",
     },
+    "conv2d": {
+        "\nclass": SEEN,
+        'raise NotImplementedError("y: at each window the sum of what it sees, weighted by the kernel, plus b")': (
+            "(KH, KW), stride, pad, (OH, OW) = self.windows(x.shape[1:3])\n"
+            "        padded = np.pad(x, ((0, 0), *pad, (0, 0)))\n"
+            "        y = np.zeros((len(x), OH, OW, self.channels), x.dtype)\n"
+            "        for i, j in np.ndindex(KH, KW):\n"
+            "            y += seen(padded, i, j, stride, (OH, OW)) @ self.W[i, j]\n"
+            "        return y + (self.b if self.bias else 0), x"
+        ),
+        'raise NotImplementedError("dx: what a pixel gets from one window is added to what it gets from the others")': (
+            "N, H, W, C = cache.shape\n"
+            "        (KH, KW), stride, ((top, bottom), (left, right)), (OH, OW) = self.windows((H, W))\n"
+            "        dx = np.zeros((N, top + H + bottom, left + W + right, C), dy.dtype)\n"
+            "        for i, j in np.ndindex(KH, KW):\n"
+            "            seen(dx, i, j, stride, (OH, OW))[...] += dy @ self.W[i, j].T\n"
+            "        return dx[:, top : top + H, left : left + W]"
+        ),
+        'raise NotImplementedError("dW and db: the same weights are at work at every place of every image")': (
+            "(KH, KW), stride, pad, (OH, OW) = self.windows(cache.shape[1:3])\n"
+            "        padded, rows = np.pad(cache, ((0, 0), *pad, (0, 0))), dy.reshape(-1, dy.shape[-1])\n"
+            "        for i, j in np.ndindex(KH, KW):\n"
+            "            part = seen(padded, i, j, stride, (OH, OW))\n"
+            '            grads["W"][i, j] = part.reshape(-1, part.shape[-1]).T @ rows\n'
+            '        if self.bias:\n            grads["b"][...] = rows.sum(axis=0)'
+        ),
+    },
+    "conv-transpose2d": {
+        "\nclass": SEEN,
+        'raise NotImplementedError("y: the stamps on an image with its margins, which are then cut off; plus b")': (
+            "OH, OW = self.out_size(x.shape[1:3])\n"
+            "        (KH, KW), stride, ((top, bottom), (left, right)), counts = self.windows((OH, OW))\n"
+            "        y = np.zeros((len(x), top + OH + bottom, left + OW + right, self.channels), x.dtype)\n"
+            "        for i, j in np.ndindex(KH, KW):\n"
+            "            seen(y, i, j, stride, counts)[...] += x @ self.W[i, j].T\n"
+            "        return y[:, top : top + OH, left : left + OW] + (self.b if self.bias else 0), x"
+        ),
+        'raise NotImplementedError("dx: each input value collects from all that it has stamped; dy outside y is 0")': (
+            "(KH, KW), stride, pad, counts = self.windows(dy.shape[1:3])\n"
+            "        padded = np.pad(dy, ((0, 0), *pad, (0, 0)))\n"
+            "        dx = np.zeros(cache.shape, dy.dtype)\n"
+            "        for i, j in np.ndindex(KH, KW):\n"
+            "            dx += seen(padded, i, j, stride, counts) @ self.W[i, j]\n"
+            "        return dx"
+        ),
+        'raise NotImplementedError("dW and db: the same kernel is stamped by every place of every image")': (
+            "(KH, KW), stride, pad, counts = self.windows(dy.shape[1:3])\n"
+            "        padded, rows = np.pad(dy, ((0, 0), *pad, (0, 0))), cache.reshape(-1, cache.shape[-1])\n"
+            "        for i, j in np.ndindex(KH, KW):\n"
+            "            part = seen(padded, i, j, stride, counts)\n"
+            '            grads["W"][i, j] = part.reshape(-1, part.shape[-1]).T @ rows\n'
+            '        if self.bias:\n            grads["b"][...] = dy.reshape(-1, dy.shape[-1]).sum(axis=0)'
+        ),
+    },
+    "upsample2d": {
+        'raise NotImplementedError("y: every pixel repeated, downwards and to the right")': (
+            "a, b = pair(self.scale)\n        return x.repeat(a, axis=1).repeat(b, axis=2), x.shape"
+        ),
+        'raise NotImplementedError("dx: a pixel has been copied to a·b places, and each of them answers")': (
+            "(N, H, W, C), (a, b) = cache, pair(self.scale)\n"
+            "        return dy.reshape(N, H, a, W, b, C).sum(axis=(2, 4))"
+        ),
+    },
+    "maxpool2d": {
+        "\nclass": SEEN,
+        'raise NotImplementedError("y: the largest of each window; and remember which it was")': (
+            "(KH, KW), stride, pad, counts = self.windows(x.shape[1:3])\n"
+            "        padded = np.pad(x, ((0, 0), *pad, (0, 0)), constant_values=-np.inf)\n"
+            "        parts = np.array([seen(padded, i, j, stride, counts) for i, j in np.ndindex(KH, KW)])\n"
+            "        return parts.max(axis=0), (parts.argmax(axis=0), x.shape)"
+        ),
+        'raise NotImplementedError("dx: only the winner of a window hears of it; it may have won several")': (
+            "which, (N, H, W, C) = cache\n"
+            "        (KH, KW), stride, ((top, bottom), (left, right)), counts = self.windows((H, W))\n"
+            "        dx = np.zeros((N, top + H + bottom, left + W + right, C), dy.dtype)\n"
+            "        for number, (i, j) in enumerate(np.ndindex(KH, KW)):\n"
+            "            seen(dx, i, j, stride, counts)[...] += dy * (which == number)\n"
+            "        return dx[:, top : top + H, left : left + W]"
+        ),
+    },
+    "maxout": {
+        'raise NotImplementedError("y: the largest of each group; and remember which it was")': (
+            "groups = x.reshape(*x.shape[:-1], -1, self.pieces)\n"
+            "        return groups.max(axis=-1), groups.argmax(axis=-1)"
+        ),
+        'raise NotImplementedError("dx: dy for the winner of each group, 0 for the others")': (
+            "won = cache[..., None] == np.arange(self.pieces)\n"
+            "        return (dy[..., None] * won).reshape(*dy.shape[:-1], -1)"
+        ),
+    },
     "bce": {
         'raise NotImplementedError("value and gradient")': (
             'with np.errstate(divide="ignore"):\n'
             "        log_p, log_q = np.maximum(np.log(p), -100), np.maximum(np.log1p(-p), -100)\n"
             "    value = -(t * log_p + (1 - t) * log_q).mean()\n"
             "    return value, (p - t) / np.maximum(p * (1 - p), 1e-12) / p.size"
+        ),
+    },
+    "softmax": {
+        'raise NotImplementedError("value and gradient")': (
+            "shifted = x - x.max(axis=1, keepdims=True)\n"
+            "    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))\n"
+            "    rows = np.eye(x.shape[1], dtype=x.dtype)[t] if t.ndim == 1 else t\n"
+            "    return -(rows * log_p).sum() / len(x), (np.exp(log_p) - rows) / len(x)"
         ),
     },
     "adam": {
@@ -140,6 +249,59 @@ SLIPS = [
     ),
     ("dropout", "return dy * cache", "return dy * self.m", "what its own forward silenced"),
     ("generator-step", "fakes or G.forward", "G.forward", "learn from the fakes"),
+    (
+        "conv2d",
+        "self.W[i, j]\n        return y",
+        "self.W[KH - 1 - i, KW - 1 - j]\n        return y",
+        "forward .*the kernel is turned round",
+    ),
+    ("conv2d", "return y + (self.b if self.bias else 0), x", "return y, x", "b is missing"),
+    ("conv2d", "*pad, (0, 0)))\n        y", "*(p[::-1] for p in pad), (0, 0)))\n        y", "sides are exchanged"),
+    ("conv2d", "[...] += dy @", "[...] = dy @", "windows overlap: an entry that is in several of them gets the sum"),
+    (
+        "conv2d",
+        "dy @ self.W[i, j].T",
+        "dy @ self.W[KH - 1 - i, KW - 1 - j].T",
+        "input_grad: the kernel is turned round",
+    ),
+    ("conv2d", "top : top + H, left : left", "bottom : bottom + H, right : right", "differ from side to side"),
+    ("conv2d", "return dx[:, top : top + H, left : left + W]", "return dx", r"\(3, 7, 9, 2\) where x has"),
+    ("conv2d", '["W"][i, j] = part', '["W"][KH - 1 - i, KW - 1 - j] = part', "dW is turned round"),
+    ("conv2d", "rows.sum(axis=0)", "rows.sum(axis=0) / len(dy)", "1/3, with 3 the size of"),
+    ("conv2d", ".channels), x.dtype)", ".channels))", "y is float64 where x is float32"),
+    ("conv-transpose2d", "[...] += x @", "[...] = x @", "added up where they overlap"),
+    ("conv-transpose2d", "top : top + OH, left : left", "bottom : bottom + OH, right : right", "sides are exchanged"),
+    ("conv-transpose2d", "x @ self.W[i, j].T", "x @ self.W[KH - 1 - i, KW - 1 - j].T", "turned round"),
+    (
+        "conv-transpose2d",
+        "counts) @ self.W[i, j]",
+        "counts) @ self.W[KH - 1 - i, KW - 1 - j]",
+        "input_grad: the kernel",
+    ),
+    ("conv-transpose2d", "np.zeros(cache.shape, dy.dtype)", "np.zeros(cache.shape)", "dx is float64"),
+    ("upsample2d", "x.repeat(a, axis=1).repeat(b, axis=2)", "np.tile(x, (1, a, b, 1))", "the image is repeated"),
+    (
+        "upsample2d",
+        "x.repeat(a, axis=1).repeat(b",
+        "x.repeat(b, axis=1).repeat(a",
+        r"scale=\(2, 3\)\) on x .* has shape",
+    ),
+    ("upsample2d", ".sum(axis=(2, 4))", ".mean(axis=(2, 4))", r"0\.25 times .*gets the sum of dy over its block"),
+    ("maxpool2d", "[...] += dy *", "[...] = dy *", "an entry that is in several of them gets the sum"),
+    ("maxpool2d", "constant_values=-np.inf", "constant_values=0", "zeros where -∞ belongs"),
+    ("maxpool2d", "parts.max(axis=0), ", "parts.mean(axis=0), ", "the mean of each window"),
+    (
+        "maxpool2d",
+        "parts.argmax(axis=0)",
+        "KH * KW - 1 - parts[::-1].argmax(axis=0)",
+        "the first should get dy, and here the last of them gets it",
+    ),
+    ("maxout", "-1, self.pieces)\n", "self.pieces, -1).swapaxes(-2, -1)\n", "the groups lie across"),
+    ("softmax", "x - x.max(axis=1, keepdims=True)", "x", "loss is nan .* subtract the largest"),
+    ("softmax", "sum() / len(x), ", "sum(), ", "a sum is taken for a mean"),
+    ("softmax", "(rows * log_p).sum() / len(x), ", "(rows * log_p).mean(), ", "not of all entries of x"),
+    ("softmax", "- rows) / len(x)", "- rows)", "the gradient is 5 times what it should be"),
+    ("softmax", ", dtype=x.dtype", "", "the gradient has x's shape and dtype"),
 ]
 
 
@@ -167,6 +329,15 @@ def test_a_slip_is_named(name, right, wrong, said, tmp_path):
     assert re.search(said, verify(name, write(name, tmp_path, (right, wrong))), re.DOTALL)
 
 
+@pytest.mark.parametrize(
+    ("share", "said"), [("", "each of them gets all of it"), (" / cache.sum(axis=-1, keepdims=True)", "they share it")]
+)
+def test_who_gets_the_gradient_of_equal_values_is_named(share, said, tmp_path):
+    most = ("groups.argmax(axis=-1)", "groups == groups.max(axis=-1, keepdims=True)")
+    piece = write("maxout", tmp_path, most, ("cache[..., None] == np.arange(self.pieces)", f"cache{share}"))
+    assert said in verify("maxout", piece)
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_every_known_mistake_in_adam_is_told_from_the_others(mistake):
     assert mistake in verify("adam", wrong_adam(**MISTAKES[mistake]))
@@ -178,7 +349,13 @@ def test_minigans_own_pieces_pass_their_exercises():
         "dense": nn.Dense,
         "batchnorm": nn.BatchNorm,
         "dropout": nn.Dropout,
+        "conv2d": nn.Conv2d,
+        "conv-transpose2d": nn.ConvTranspose2d,
+        "upsample2d": nn.Upsample2d,
+        "maxpool2d": nn.MaxPool2d,
+        "maxout": nn.Maxout,
         "bce": losses.binary_cross_entropy,
+        "softmax": losses.softmax_cross_entropy,
         "adam": optim.Adam,
         "generator-step": gan.generator_step,
     }
@@ -237,7 +414,7 @@ def test_a_plugged_in_piece_is_what_trains_and_is_taken_out_again():
         "binary_cross_entropy": binary_cross_entropy,
         "Adam": Adam,
     }
-    recipe = replace(recipes.QUICK_MLP.smoke(), images=64)
+    recipe = replace(mlp.QUICK_MLP.smoke(), images=64)
     with plugged_in(**pieces):
         train.Trainer(recipe, images).fit()
     assert set(calls) == pieces.keys()
@@ -252,12 +429,12 @@ def smoke_start(monkeypatch, tmp_path):
     from minigan import runs
 
     genuine = runs.start
-    monkeypatch.setattr(
-        "minigan.runs.start",
-        lambda recipe, **options: genuine(
-            recipes.RECIPES[recipe].smoke(), **{**options, "epochs": 1, "dataset": "glyphs"}
-        ),
-    )
+
+    def start(name, *, epochs, dataset, say, **changes):
+        recipe = replace(recipes.RECIPES[name], epochs=epochs, **changes)  # the numbers must be possible ones
+        return genuine(recipe.smoke(), dataset="glyphs", say=say)
+
+    monkeypatch.setattr("minigan.runs.start", start)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -278,7 +455,56 @@ def test_the_command_writes_a_stub_then_checks_it_then_trains_with_it(smoke_star
     assert "trains with your Dense in place of minigan's" in said
     assert "Your Dense has learned to draw." in said
     assert (smoke_start / "runs" / "quick-mlp-001" / "samples" / "samples.gif").exists()
-    assert recipes.Dense is nn.Dense
+    assert mlp.Dense is nn.Dense
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_finished_layer_draws_in_the_recipe_that_has_it(name, smoke_start):
+    piece, said = write(name, smoke_start), []
+    assert work_on(name, smoke_start, epochs=1, say=said.append)
+    recipe = DRAWN[name].recipe
+    assert f"{recipe} trains with your {STUBS[name]} in place of minigan's." in said[1]
+    assert said[-1].startswith(f"Your {STUBS[name]} has learned to draw.")
+    assert (smoke_start / "runs" / f"{recipe}-001" / "samples" / "samples.gif").exists()
+    with plugged_in(**{STUBS[name]: piece}):
+        networks = recipes.RECIPES[recipe].smoke().networks(np.random.default_rng(0))
+    assert any(type(layer) is piece for net in networks for layer in net.layers)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_no_gan_is_made_of_reads_digits(name, tmp_path, monkeypatch):
+    genuine, said, used = classifier.train_classifier, [], []
+    piece = write(name, tmp_path)
+    monkeypatch.setattr(
+        "minigan.exercises.classifier.train_classifier",
+        lambda **options: used.append(getattr(classifier, STUBS[name])) or genuine(learn=500, held_out=100, **options),
+    )
+    assert work_on(name, tmp_path, epochs=1, say=said.append)
+    assert used[0].__module__ == piece.__module__
+    assert "of 100 digits that it has not seen it reads " in said[-2]
+    assert said[-1] == f"Your {STUBS[name]} has learned to read."
+    assert getattr(classifier, STUBS[name]).__module__ != piece.__module__
+
+
+def test_the_classifier_learns():
+    assert classifier.train_classifier(epochs=4, learn=500, held_out=200, say=lambda line: None) > 0.7
+
+
+@pytest.mark.parametrize("name", [name for name, piece in STUBS.items() if hasattr(nn, piece)])
+def test_backward_asks_the_methods_that_the_student_writes(name, tmp_path):
+    """A layer of minigan's that overrides backward would answer in the student's stead, and anything would pass."""
+    assert getattr(load_file(write_stub(name, tmp_path)), STUBS[name]).backward is nn.Layer.backward
+
+
+def test_every_piece_that_training_imports_can_be_plugged_in_wherever_it_does():
+    for name, modules in USERS.items():
+        own = [getattr(m, name) for m in modules]
+        with plugged_in(**{name: name}):
+            assert all(getattr(m, name) == name for m in modules)
+        assert [getattr(m, name) for m in modules] == own
+    assert {*STUBS.values()} <= USERS.keys()
+    with pytest.raises(ArgumentError, match="did you mean Dense"), plugged_in(Denss=nn.Dense):
+        pass
 
 
 def test_a_stub_is_never_written_over(tmp_path):

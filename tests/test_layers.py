@@ -1,17 +1,18 @@
 """What each layer computes: against its naive twin, and what it refuses."""
 
 import math
+import tracemalloc
 
 import naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from minigan import nn
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, ShapeError
-from minigan.nn import init
+from minigan.nn import im2col, init
 
 RNG = np.random.default_rng(0)
 
@@ -161,9 +162,206 @@ def test_flatten_keeps_the_channels_of_a_pixel_together():
     np.testing.assert_array_equal(lone(nn.Flatten(), (2, 2, 3))(x)[0], np.arange(12))
 
 
+# Layers for images --------------------------------------------------------------------------------------------------
+
+
+def geometries(largest=6):
+    """(size, kernel, stride, pads) of a convolution that fits: odd sizes, strides that do not divide, large kernels."""
+    sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
+    axis = st.tuples(st.integers(1, largest), st.integers(1, largest), st.integers(1, 3), sides)
+    fits = axis.filter(lambda a: a[1] <= a[0] + sum(a[3]))
+    return st.tuples(fits, fits).map(lambda axes: tuple(zip(*axes, strict=True)))
+
+
+@settings(max_examples=60)
+@given(geometry=geometries(), channels=st.tuples(st.integers(1, 3), st.integers(1, 3)), bias=st.booleans())
+def test_convolution_equals_its_naive_twin(geometry, channels, bias):
+    (size, kernel, stride, pad), (C, K) = geometry, channels
+    net = lone(nn.Conv2d(K, kernel, stride=stride, pad=pad, bias=bias, init_b=init.torch_linear), (*size, C))
+    layer, x = net.layers[0], np.random.default_rng(1).standard_normal((2, *size, C))
+    expected = naive.convolution(x, layer.W, layer.b if bias else None, stride, pad)
+    np.testing.assert_allclose(net(x), expected, rtol=1e-10, atol=1e-12)
+
+
+@settings(max_examples=60)
+@given(geometry=geometries(4), channels=st.tuples(st.integers(1, 3), st.integers(1, 3)), bias=st.booleans())
+def test_transposed_convolution_equals_its_naive_twin(geometry, channels, bias):
+    (size, kernel, stride, pad), (C, K) = geometry, channels
+    out = tuple((n - 1) * s + k - sum(p) for n, k, s, p in zip(size, kernel, stride, pad, strict=True))
+    assume(min(out) >= 1)
+    layer = nn.ConvTranspose2d(K, kernel, stride=stride, pad=pad, bias=bias, init_b=init.torch_linear)
+    net, x = lone(layer, (*size, C)), np.random.default_rng(1).standard_normal((2, *size, C))
+    expected = naive.transposed_convolution(x, layer.W, layer.b if bias else None, stride, pad, out)
+    np.testing.assert_allclose(net(x), expected, rtol=1e-10, atol=1e-12)
+
+
+@settings(max_examples=60)
+@given(geometry=geometries(), same=st.booleans())
+def test_transposed_convolution_is_the_adjoint_of_the_convolution(geometry, same):
+    """⟨conv(x), y⟩ = ⟨x, convT(y)⟩, for every x that the transposed convolution can give."""
+    size, kernel, stride, pad = geometry
+    if not same:
+        whole = [(n + sum(p) - k) // s * s + k for n, k, s, p in zip(size, kernel, stride, pad, strict=True)]
+        assume(all(n > sum(p) for n, p in zip(whole, pad, strict=True)))  # else the image is all padding
+    pad = "same" if same else pad
+    small = lone(nn.Conv2d(2, kernel, stride=stride, pad=pad, bias=False), (*size, 3)).out_shape
+    transposed = lone(nn.ConvTranspose2d(3, kernel, stride=stride, pad=pad, bias=False), small)
+    net = lone(nn.Conv2d(2, kernel, stride=stride, pad=pad, bias=False), transposed.out_shape)
+    assert net.out_shape == small
+    net.params[...] = transposed.params
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, *transposed.out_shape)), rng.standard_normal((2, *small))
+    left, right = net(x) * y, x * transposed(y)
+    np.testing.assert_allclose(left.sum(), right.sum(), rtol=0, atol=1e-12 * np.abs(left).sum())
+
+
+def test_same_padding_puts_the_odd_zero_below_and_to_the_right():
+    """TensorFlow's rule: at stride 2 a 3×3 kernel on an even image starts at its corner, not outside of it."""
+    layer = nn.Conv2d(1, 3, stride=2, pad="same", bias=False)
+    net = lone(layer, (4, 4, 1))
+    layer.W[...] = 0
+    layer.W[0, 0] = 1  # looks at the top left of each window
+    x = np.arange(16.0).reshape(1, 4, 4, 1)
+    np.testing.assert_array_equal(net(x)[0, :, :, 0], [[0, 2], [8, 10]])
+    assert layer.windows((4, 4)).pad == ((0, 1), (0, 1))
+    assert layer.windows((5, 5)).pad == ((1, 1), (1, 1))
+    assert lone(nn.Conv2d(1, 3, stride=2, pad="same"), (7, 5, 1)).out_shape == (4, 3, 1)  # ⌈7 / 2⌉, ⌈5 / 2⌉
+    assert lone(nn.ConvTranspose2d(1, 3, stride=2, pad="same"), (4, 3, 1)).out_shape == (8, 6, 1)
+
+
+@settings(max_examples=60)
+@given(geometry=geometries(), ties=st.booleans())
+def test_max_pooling_and_its_gradient_equal_their_naive_twin_also_where_entries_tie(geometry, ties):
+    size, kernel, stride, pad = geometry
+    assume(all(max(sides) < k for sides, k in zip(pad, kernel, strict=True)))
+    net, rng = lone(nn.MaxPool2d(kernel, stride=stride, pad=pad), (*size, 2)), np.random.default_rng(0)
+    x = rng.integers(-2, 3, (2, *size, 2)).astype(float) if ties else rng.standard_normal((2, *size, 2)) - 5
+    y, cache = net.forward(x, train=True)
+    expected_y, expected_dx = naive.max_pool(x, kernel, stride, pad)
+    np.testing.assert_array_equal(y, expected_y)
+    np.testing.assert_array_equal(net.backward(np.ones(y.shape), cache), expected_dx)
+
+
+def test_maxout_is_max_pooling_over_the_features():
+    """ReNom's tutorial has maxout as a pooling over an image of one channel, whose columns are the pieces."""
+    maxout = lone(nn.Maxout(5), (60,))
+    pooling = nn.Sequential(
+        [nn.Reshape(12, 5, 1), nn.MaxPool2d((1, 5), stride=1), nn.Flatten()],
+        (60,), rng=np.random.default_rng(0), dtype=np.float64,
+    )  # fmt: skip
+    x, dy = RNG.standard_normal((4, 60)), RNG.standard_normal((4, 12))
+    results = []
+    for net in (maxout, pooling):
+        y, cache = net.forward(x, train=True)
+        results.append((y, net.backward(dy, cache)))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_of_equal_pieces_the_first_gets_the_gradient():
+    net = lone(nn.Maxout(3), (6,))
+    _, cache = net.forward(np.array([[1.0, 1.0, 0.0, 2.0, 3.0, 3.0]]), train=True)
+    np.testing.assert_array_equal(net.backward(np.array([[5.0, 7.0]]), cache), [[5, 0, 0, 0, 7, 0]])
+
+
+def test_a_nan_is_not_hidden_by_a_maximum():
+    x = np.array([[1.0, np.nan, 2.0]])
+    assert np.isnan(lone(nn.Maxout(3), (3,))(x)).all()
+
+
+def test_upsampling_repeats_every_pixel_and_its_gradient_is_the_sum_of_each_block():
+    net = lone(nn.Upsample2d((2, 3)), (2, 2, 1))
+    x = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
+    y, cache = net.forward(x, train=True)
+    np.testing.assert_array_equal(y[0, :, :, 0], np.kron(x[0, :, :, 0], np.ones((2, 3))))
+    dy = np.arange(24.0).reshape(1, 4, 6, 1)
+    blocks = [[dy[0, 2 * i : 2 * i + 2, 3 * j : 3 * j + 3].sum() for j in range(2)] for i in range(2)]
+    np.testing.assert_array_equal(net.backward(dy, cache)[0, :, :, 0], blocks)
+
+
+def test_tiling_over_the_batch_changes_no_result(monkeypatch):
+    def run():
+        found = []
+        for make in (lambda: nn.Conv2d(3, 3, pad=1), lambda: nn.ConvTranspose2d(3, 4, stride=2, pad=1)):
+            net = lone(make(), (6, 5, 2))
+            x = np.random.default_rng(0).standard_normal((7, 6, 5, 2))
+            y, cache = net.forward(x, train=True)
+            found += [y, net.backward(np.cos(y), cache), net.grads.copy()]
+        return found
+
+    whole = run()
+    monkeypatch.setattr(im2col, "TILE_BYTES", 1)  # one image at a time
+    for a, b in zip(whole, run(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Conv2d(8, 5, pad=2), lambda: nn.ConvTranspose2d(8, 5, pad=2)])
+def test_the_columns_of_a_large_batch_never_take_more_than_64_mb(make):
+    """Whole, they would be 25 times the input, 400 MB here; what is allocated beyond x and y is a tile or two."""
+    net = nn.Sequential([make()], (16, 16, 16), rng=np.random.default_rng(0))
+    x = np.zeros((1000, 16, 16, 16), np.float32)
+    tracemalloc.start()
+    y, cache = net.forward(x, train=True)
+    forward = tracemalloc.get_traced_memory()[1] - y.nbytes
+    tracemalloc.reset_peak()
+    held = tracemalloc.get_traced_memory()[0]
+    dx = net.backward(y, cache)
+    backward = tracemalloc.get_traced_memory()[1] - held - dx.nbytes
+    tracemalloc.stop()
+    assert max(forward, backward) < 64e6
+
+
+@pytest.mark.parametrize(
+    ("make", "in_shape", "match"),
+    [
+        (lambda: nn.Conv2d(4, 5), (3, 4, 1), r"layer 0 \(Conv2d.* kernel of 5×5 does not fit .* 3×4, .*at most 3×4"),
+        (lambda: nn.Conv2d(4, 5, pad=((1, 0), 0)), (3, 9, 1), "3×9, 4×9 with its padding"),
+        (lambda: nn.Conv2d(4, 3), (784,), r"takes images \(H, W, C\), got .* 1 axes; put Reshape\(height"),
+        (lambda: nn.Conv2d(4, 3), (28, 28), r"put Reshape\(28, 28, 1\) before it"),
+        (
+            lambda: nn.ConvTranspose2d(4, 2, pad=1),
+            (1, 1, 3),
+            r"stamps fill 2×2, and pad=1 cuts off 2×2.*pad less than 2",
+        ),
+        (lambda: nn.ConvTranspose2d(4, 3), (7,), "ConvTranspose2d takes images"),
+        (lambda: nn.MaxPool2d(3), (2, 2, 1), "kernel of 3×3 does not fit an image of 2×2"),
+        (lambda: nn.Upsample2d(2), (5,), "Upsample2d takes images"),
+        (lambda: nn.Maxout(5), (12,), "12 features cannot be shared out to groups of 5; 10 can"),
+    ],
+)
+def test_a_layer_that_does_not_fit_its_image_says_so_at_construction_with_what_would(make, in_shape, match):
+    with pytest.raises(ShapeError, match=match):
+        lone(make(), in_shape)
+
+
+def test_convolutions_tell_their_initialisers_the_fans():
+    seen = []
+
+    def spy(rng, shape, *, fan_in, fan_out):
+        seen.append((shape, fan_in, fan_out))
+        return np.zeros(shape)
+
+    lone(nn.Conv2d(5, (2, 3), init_W=spy, init_b=spy), (4, 4, 7))
+    lone(nn.ConvTranspose2d(5, (2, 3), init_W=spy, init_b=spy), (4, 4, 7))
+    assert seen == [((2, 3, 7, 5), 42, 30), ((5,), 42, 30), ((2, 3, 5, 7), 42, 30), ((5,), 42, 30)]
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [
+        (lambda: nn.Conv2d(0, 3), "Conv2d needs a whole number of output channels, at least 1, got 0"),
+        (lambda: nn.ConvTranspose2d(2.0, 3), "output channels, at least 1, got 2.0"),
+        (lambda: nn.Conv2d(4, 0), "Conv2d needs a kernel of whole numbers, at least 1"),
+        (lambda: nn.Conv2d(4, (3, 3, 3)), r"one or \(h, w\), got \(3, 3, 3\)"),
+        (lambda: nn.Conv2d(4, 3, stride=0), "needs a stride"),
+        (lambda: nn.Conv2d(4, 3, pad=-1), "pad of whole numbers that are not negative"),
+        (lambda: nn.Conv2d(4, 3, pad="valid"), "or 'same', got 'valid'"),
+        (lambda: nn.ConvTranspose2d(4, 3, pad=(1, 2, 3)), "got \\(1, 2, 3\\)"),
+        (lambda: nn.MaxPool2d(2, pad=2), "a pad smaller than its kernel, got pad 2 and kernel 2"),
+        (lambda: nn.MaxPool2d(2.5), "MaxPool2d needs a kernel"),
+        (lambda: nn.MaxPool2d(2, stride=0), "MaxPool2d needs a stride"),
+        (lambda: nn.Upsample2d(0), "Upsample2d needs a scale"),
+        (lambda: nn.Maxout(0), "whole number of pieces, at least 1, got 0"),
         (lambda: nn.Dense(0), "whole number of output features, at least 1, got 0"),
         (lambda: nn.Dense(2.5), "got 2.5"),
         (lambda: nn.LeakyReLU(slope=0.0), "got 0.0; for slope 0 use ReLU"),
@@ -191,6 +389,7 @@ def test_impossible_hyperparameters_are_refused(make, match):
         (init.normal(0.02), -0.2, 0.2, 0.02),
         (init.uniform(0.05), -0.05, 0.05, 0.05 / math.sqrt(3)),
         (init.glorot_uniform, -math.sqrt(6 / 500), math.sqrt(6 / 500), math.sqrt(2 / 500)),
+        (init.glorot_normal, -0.4, 0.4, math.sqrt(2 / 500)),
         (init.torch_linear, -0.1, 0.1, 0.1 / math.sqrt(3)),
     ],
 )

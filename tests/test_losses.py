@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from minigan.errors import ArgumentError, ShapeError
 from minigan.gradcheck import check_loss
-from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits
+from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, softmax, softmax_cross_entropy
 from minigan.nn import sigmoid
 
 RNG = np.random.default_rng(0)
@@ -22,6 +22,58 @@ def test_bce_equals_its_naive_twin_even_at_0_and_1(p, t):
     value, grad = binary_cross_entropy(p, t)
     np.testing.assert_allclose(float(value), naive.binary_cross_entropy(p, t), rtol=1e-12, atol=1e-12)
     assert np.isfinite(grad).all()
+
+
+LOGITS = 3 * RNG.standard_normal((5, 4))
+LABELS = np.array([0, 3, 1, 1, 2])
+
+
+@pytest.mark.parametrize("t", [LABELS, LABELS.astype(np.uint8), np.eye(4)[LABELS], softmax(RNG.normal(size=(5, 4)))])
+def test_softmax_cross_entropy_equals_its_naive_twin_and_has_its_gradient(t):
+    value, _ = softmax_cross_entropy(LOGITS, t)
+    np.testing.assert_allclose(value, naive.softmax_cross_entropy(LOGITS, t), rtol=1e-12)
+    report = check_loss(lambda x: softmax_cross_entropy(x, t), LOGITS)
+    assert report, str(report)
+
+
+def test_labels_are_the_same_as_one_hot_rows():
+    for a, b in zip(
+        softmax_cross_entropy(LOGITS, LABELS), softmax_cross_entropy(LOGITS, np.eye(4)[LABELS]), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_softmax_of_two_classes_is_the_sigmoid_of_their_difference():
+    x, t = RNG.standard_normal((6, 1)), np.array([1, 0, 0, 1, 1, 0])
+    logits = np.hstack([np.zeros((6, 1)), x])
+    value, gradient = softmax_cross_entropy(logits, t)
+    expected, expected_gradient = binary_cross_entropy_with_logits(x, t[:, None].astype(float))
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient[:, 1:], expected_gradient, rtol=1e-12)
+
+
+def test_softmax_cross_entropy_neither_overflows_nor_loses_its_dtype():
+    value, gradient = softmax_cross_entropy(np.array([[1e4, -1e4], [88.0, 89.0]], np.float32), np.array([1, 1]))
+    assert value == pytest.approx((2e4 + math.log1p(math.exp(-1))) / 2)
+    assert value.dtype == gradient.dtype == np.float32
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "t", "error", "match"),
+    [
+        (np.zeros((3, 4)), np.array([0, 1]), ShapeError, r"labels \(N,\) or rows \(N, K\), got \(3, 4\) and \(2,\)"),
+        (np.zeros(4), np.array(0), ShapeError, "logits"),
+        (np.zeros((2, 4)), np.array([0, 4]), ArgumentError, "between 0 and 3, for logits of 4 classes, got 0 to 4"),
+        (np.zeros((2, 4)), np.array([-1, 3]), ArgumentError, "got -1 to 3"),
+        (np.zeros((2, 4)), np.array([0.0, 1.0]), ArgumentError, "whole numbers, got float64"),
+        (np.zeros((1, 2)), np.array([[0.5, 0.6]]), ArgumentError, "add up to 1"),
+        (np.zeros((1, 2)), np.array([[1.5, -0.5]]), ArgumentError, r"in \[0, 1\]"),
+    ],
+)
+def test_targets_that_are_no_labels_are_refused(x, t, error, match):
+    with pytest.raises(error, match=match):
+        softmax_cross_entropy(x, t)
 
 
 @pytest.mark.parametrize("t", [0.0, 1.0, 0.9, RNG.uniform(size=(3, 2))], ids=["fake", "real", "smoothed", "array"])

@@ -13,7 +13,7 @@ from oracle import inputs
 from minigan import losses, nn, optim
 from minigan.backend import RandomStream
 from minigan.gan import discriminator_step, generator_step, simultaneous_step
-from minigan.recipes import PIXELS, RECIPES
+from minigan.recipes import RECIPES
 
 ANSWERS = inputs.load()
 MODES = {"train": True, "inference": False}
@@ -110,9 +110,9 @@ def test_losses_gradients_and_updates_of_a_full_step_of_d_and_of_g_are_pytorchs(
     G, D = recipe.networks(np.random.default_rng(0), dtype=np.float64)
     fill("G", G)
     fill("D", D)
-    betas = {"beta1": recipe.beta1, "beta2": recipe.beta2}
-    g_adam, d_adam = optim.Adam(G, lr=recipe.lr_g, **betas), optim.Adam(D, lr=recipe.lr_d, **betas)
-    x_real = inputs.values("x_real", (recipe.batch_size, PIXELS))
+    options = {"beta1": recipe.beta1, "beta2": recipe.beta2, "eps": recipe.eps}
+    g_adam, d_adam = optim.Adam(G, lr=recipe.lr_g, **options), optim.Adam(D, lr=recipe.lr_d, **options)
+    x_real = inputs.values("x_real", (recipe.batch_size, *recipe.image_shape))
     z, z_again = (inputs.values(name, (recipe.batch_size, recipe.latent_dim)) for name in ("z", "z again"))
     rng = RandomStream(1, "dropout")
 
@@ -128,4 +128,11 @@ def test_losses_gradients_and_updates_of_a_full_step_of_d_and_of_g_are_pytorchs(
         found |= {**named(f"grad.{name}", net.named_grads()), **named(f"after.{name}", net.state())}
     # BatchNorm over four images takes most of a gradient away: here and there a number a million times smaller is left,
     # with four digits fewer than its neighbours.
-    compare(case, found, floor=1e-14)
+    # A bias just before BatchNorm moves nothing: its gradient is 0, of which both libraries compute some rounding.
+    idle = {
+        f"grad.G.{name}": {"atol": 1e-15}
+        for i, norm in enumerate(G.layers)
+        for name in G.named_params()
+        if isinstance(norm, nn.BatchNorm) and name.startswith(f"{i - 1}.") and name.endswith(".b")
+    }
+    compare(case, found, floor=1e-14, **idle)

@@ -17,7 +17,7 @@ from minigan.errors import DivergenceError
 from minigan.exercises import plugged_in
 from minigan.nn import Flatten, Layer, Reshape
 from minigan.plot import to_uint8
-from minigan.recipes import QUICK_MLP, QuickMLP
+from minigan.recipes.mlp import QUICK_MLP, QuickMLP
 from minigan.train import Trainer, generate
 
 HERE = Path(__file__).parent

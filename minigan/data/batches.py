@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 
@@ -20,7 +21,8 @@ class Batches:
 
     uint8 images are scaled from 0…255 to `value_range`; float images must fill it already. The order of pass k is a
     permutation drawn from (seed, k), so that any pass can be had again. The last batch of a pass holds what is left
-    over, unless `drop_last`. `device="gpu"` keeps the whole set there.
+    over, unless `drop_last`. `pad` puts that many rows and columns of background (the range's low end) around each
+    image (N, H, W). `device="gpu"` keeps the whole set there.
 
     Raises DTypeError for other integers, DataError for NaN, Inf or values out of range, ShapeError if an image does not
     have as many values as `shape`, ArgumentError for an impossible batch size or an empty set.
@@ -35,6 +37,7 @@ class Batches:
         value_range: tuple[float, float] = (-1.0, 1.0),
         seed: int = 0,
         drop_last: bool = False,
+        pad: int = 0,
         dtype: type = np.float32,
         device: str = "cpu",
     ):
@@ -43,29 +46,36 @@ class Batches:
             raise ArgumentError(
                 f"batch_size must be a whole number from 1 to the {len(images)} images, got {batch_size}"
             )
+        if pad:
+            background = 0 if images.dtype == np.uint8 else value_range[0]
+            images = np.pad(images, ((0, 0), (pad, pad), (pad, pad)), constant_values=background)
         if math.prod(images.shape[1:]) != math.prod(shape):
             raise ShapeError(f"an image of shape {images.shape[1:]} cannot become a network's input of shape {shape}")
         self.images = to_device(images, device)
         self.batch_size, self.shape, self.value_range = batch_size, tuple(shape), value_range
         self.seed, self.drop_last, self.dtype = seed, drop_last, dtype
+        self._pass, self._order = -1, np.zeros(0, np.int64)  # the last pass asked for, and its order
 
     def __len__(self) -> int:
         """The number of batches in a pass."""
         full, rest = divmod(len(self.images), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
+    def batch(self, number: int) -> Array:
+        """Batch `number` of pass after pass without end."""
+        passes, i = divmod(number, len(self))
+        if passes != self._pass:
+            self._order = RandomStream(self.seed, "shuffle", passes).host.permutation(len(self.images))
+            self._pass = passes
+        return self.take(self._order[i * self.batch_size : (i + 1) * self.batch_size])
+
     def epoch(self, number: int) -> Iterator[Array]:
         """Pass `number` over the set, in its own order."""
-        order = RandomStream(self.seed, "shuffle", number).host.permutation(len(self.images))
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield self.take(order[start : start + self.batch_size])
+        return (self.batch(number * len(self) + i) for i in range(len(self)))
 
     def forever(self) -> Iterator[Array]:
         """Pass after pass without end."""
-        number = 0
-        while True:
-            yield from self.epoch(number)
-            number += 1
+        return (self.batch(number) for number in count())
 
     def take(self, indices: np.ndarray) -> Array:
         """The images at `indices` (host integers), as a batch."""

@@ -1,7 +1,8 @@
 """Exercises: a student writes a piece of minigan anew, the gradient checker is the tutor, and the piece then trains.
 
-The stubs are the other files of this folder, but for `verify.py`, which checks them. `STUBS` names them, `write_stub`
-hands one out, and `plugged_in` makes minigan train with a finished one.
+The stubs are the files of this folder that are named after an exercise. `verify.py` checks them, and `classifier.py`
+trains with those that no GAN here needs. `STUBS` names them, `write_stub` hands one out, and `plugged_in` makes minigan
+train with a finished one.
 """
 
 from __future__ import annotations
@@ -10,28 +11,70 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
-from minigan import gan, recipes, train
+from minigan import gan, nn, train
 from minigan.errors import RunExistsError, nearest
-from minigan.recipes import DEFAULT
+from minigan.exercises import classifier
+from minigan.recipes import DEFAULT, flux_dcgan, keras_upconv, mlp, recipe, renom_maxout
 
 #: {exercise: the name that its file defines}
 STUBS = {
     "dense": "Dense",
     "batchnorm": "BatchNorm",
     "dropout": "Dropout",
+    "conv2d": "Conv2d",
+    "conv-transpose2d": "ConvTranspose2d",
+    "upsample2d": "Upsample2d",
+    "maxpool2d": "MaxPool2d",
+    "maxout": "Maxout",
     "bce": "binary_cross_entropy",
+    "softmax": "softmax_cross_entropy",
     "adam": "Adam",
     "generator-step": "generator_step",
 }
 
-#: Where minigan's training looks each piece up.
-USERS: dict[str, Any] = {
-    **dict.fromkeys(("Dense", "BatchNorm", "Dropout", "LeakyReLU", "ReLU", "Tanh", "Sigmoid"), recipes),
-    **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), gan),
-    **dict.fromkeys(("Adam", "generator_step", "discriminator_step"), train),
+
+class Training(NamedTuple):
+    """What trains with a finished piece: a recipe, with other numbers, so that four epochs take about two minutes."""
+
+    recipe: str = DEFAULT
+    changes: dict[str, Any] = {}  # noqa: RUF012
+
+
+DCGAN = Training(
+    "flux-dcgan-half",
+    {"g_hidden": (128, 64, 32), "d_hidden": (32, 64), "batch_size": 64, "lr_g": 5e-4, "lr_d": 5e-4, "epoch_steps": 250},
+)
+#: {exercise: what trains with it}. The others train the default, and those in READ the classifier.
+DRAWN = {
+    "conv2d": DCGAN,
+    "conv-transpose2d": DCGAN,
+    "upsample2d": Training(
+        "keras-upconv",
+        {"g_hidden": (64, 32, 16), "d_hidden": (16, 32, 64), "lr_g": 5e-4, "lr_d": 5e-4, "epoch_steps": 250},
+    ),
+    "maxout": Training("renom-maxout", {"lr_g": 3e-4, "lr_d": 1e-4, "epoch_steps": 300}),
 }
+READ = ("maxpool2d", "softmax")
+
+#: The modules of which training is made.
+MODULES = (recipe, mlp, flux_dcgan, keras_upconv, renom_maxout, gan, train, classifier)
+PIECES = (
+    *nn.__all__,
+    *("binary_cross_entropy", "binary_cross_entropy_with_logits", "softmax_cross_entropy"),
+    *("Adam", "discriminator_step", "generator_step", "simultaneous_step"),
+)
+
+
+def importers(name: str) -> list[ModuleType]:
+    """Those of MODULES that import the name from elsewhere."""
+    return [m for m in MODULES if name in vars(m) and vars(m)[name].__module__ != m.__name__]
+
+
+#: {piece: where minigan's training looks it up}
+USERS = {name: modules for name in PIECES if (modules := importers(name))}
 
 TEST = '''"""Is every number of {file} right? Run: pytest {test}"""
 
@@ -68,21 +111,20 @@ def stub_path(name: str, folder: Path) -> Path:
 @contextmanager
 def plugged_in(**pieces: Any) -> Iterator[None]:
     """Within this context, training uses the given pieces in place of minigan's own of the same name."""
-    kept = {name: getattr(USERS[nearest("piece", name, USERS)], name) for name in pieces}
+    kept = [(m, name, getattr(m, name)) for name in pieces for m in USERS[nearest("piece", name, USERS)]]
     try:
-        for name, piece in pieces.items():
-            setattr(USERS[name], name, piece)
+        for module, name, _ in kept:
+            setattr(module, name, pieces[name])
         yield
     finally:
-        for name, piece in kept.items():
-            setattr(USERS[name], name, piece)
+        for module, name, own in kept:
+            setattr(module, name, own)
 
 
 def work_on(name: str, folder: Path, *, epochs: int, dataset: str = "auto", say: Callable[[str], None] = print) -> bool:
     """Hand out the stub, or say what is wrong with it (and return False), or train with it: `minigan exercise`."""
     from minigan.exercises.verify import verify
     from minigan.gradcheck.anything import load
-    from minigan.runs import start
 
     piece, stub = STUBS[nearest("exercise", name, STUBS)], stub_path(name, folder)
     if not stub.exists():
@@ -95,11 +137,27 @@ def work_on(name: str, folder: Path, *, epochs: int, dataset: str = "auto", say:
         return False
     say(f"{stub}: right.")
     if epochs:
-        say(f"Now {DEFAULT} trains with your {piece} in place of minigan's.")
         with plugged_in(**{piece: mine}):
-            start(DEFAULT, epochs=epochs, dataset=dataset, say=say)
-        say(f"Your {piece} has learned to draw. (A run that is resumed goes on with minigan's own.)")
+            train_with(name, epochs=epochs, dataset=dataset, say=say)
     return True
+
+
+def train_with(name: str, *, epochs: int, dataset: str, say: Callable[[str], None]) -> None:
+    """Train what shows that an exercise's piece, which is plugged in, does its work."""
+    from minigan.runs import start
+
+    piece = STUBS[name]
+    if name in READ:
+        say(f"Now a classifier trains with your {piece} in place of minigan's, on glyphs.")
+        classifier.train_classifier(epochs=epochs, say=say)
+        say(f"Your {piece} has learned to read.")
+        return
+    recipe, changes = DRAWN.get(name, Training())
+    say(f"Now {recipe} trains with your {piece} in place of minigan's.")
+    if changes:
+        say(f"(To be quick, with {', '.join(f'{field} {value}' for field, value in changes.items())}.)")
+    start(recipe, epochs=epochs, dataset=dataset, say=say, **changes)
+    say(f"Your {piece} has learned to draw. (A run that is resumed goes on with minigan's own.)")
 
 
 def where(folder: Path) -> str:

@@ -112,11 +112,11 @@ def check_network(
     net = Sequential(
         [unbound(layer) for layer in net.layers], net.in_shape, rng=np.random.default_rng(0), dtype=np.float64
     )
-    best, nearest = 0, -1.0
+    best, furthest = 0, -1.0
     for attempt in range(TRIES):
         x = draw(net, batch, [seed, attempt])
-        if (distance := distance_to_kinks(net, x, train=train)) > nearest:
-            best, nearest = attempt, distance
+        if (distance := distance_to_kinks(net, x, train=train)) > furthest:
+            best, furthest = attempt, distance
         if distance > KINK_MARGIN:
             break
     x = draw(net, batch, [seed, best])
@@ -152,16 +152,28 @@ def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
     return x
 
 
-def distance_to_kinks(net: Sequential, x: np.ndarray, *, train: bool, rng: RandomStream | None = None) -> float:
+def distance_to_kinks(net: Sequential, x: np.ndarray, *, train: bool) -> float:
     """How near any layer's input comes to a point where that layer has no derivative."""
-    nearest, rng = np.inf, rng or dropout_rng()
-    for layer in net.layers:
-        for kink in layer.kinks:
-            away = np.abs(x - kink)
-            # What lies exactly on a kink was put there by the layer below (Dropout, ReLU), and a small step leaves it.
-            nearest = min(nearest, float(away[away > 0].min(initial=np.inf)))
+    return nearest(kinks_met(net, x, train=train, rng=dropout_rng())[0])
+
+
+def kinks_met(
+    net: Sequential, x: np.ndarray, *, train: bool, rng: RandomStream
+) -> tuple[list[tuple[Sequential, int, np.ndarray]], np.ndarray]:
+    """[(the network, a layer's index, how far its input is from a kink), …] of one pass, and its output."""
+    met = []
+    for i, layer in enumerate(net.layers):
+        met += [(net, i, offset) for offset in layer.kink_offsets(x)]
         x, _ = layer.forward(x, train=train, rng=rng)
-    return nearest
+    return met, x
+
+
+def nearest(met: Sequence[tuple[Sequential, int, np.ndarray]]) -> float:
+    """The least distance from a kink.
+
+    What lies exactly on one was put there by the layer below (Dropout, ReLU), and a small step leaves it there.
+    """
+    return min((float(np.abs(off[off != 0]).min(initial=np.inf)) for _, _, off in met), default=np.inf)
 
 
 def dropout_rng() -> RandomStream:

@@ -53,6 +53,11 @@ def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: 
     return rng.uniform(-limit, limit, shape)
 
 
+def glorot_normal(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int, fan_out: int) -> np.ndarray:
+    """N(0, σ²) with σ = √(2 / (fan_in + fan_out)): the same variance, normally distributed. The default of ReNom."""
+    return math.sqrt(2 / (fan_in + fan_out)) * rng.standard_normal(shape)
+
+
 def torch_linear(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int, **fans: int) -> np.ndarray:
     """U(-a, a) with a = 1/√fan_in: what PyTorch's Linear uses for its weights and for its bias."""
     limit = 1 / math.sqrt(fan_in)

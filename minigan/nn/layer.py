@@ -35,7 +35,7 @@ class Layer:
     grads: Grads = {}  # noqa: RUF012
     #: The interval that the outputs fill, if the layer squashes; the data must be scaled to the same one.
     out_range: ClassVar[tuple[float, float] | None] = None
-    #: Input values at which the layer has no derivative; a gradient check keeps away from them.
+    #: Input values at which the layer has no derivative (see `kink_offsets`); a gradient check keeps away from them.
     kinks: ClassVar[tuple[float, ...]] = ()
 
     # What a layer must or may define ---------------------------------------------------------------------------------
@@ -66,6 +66,10 @@ class Layer:
     def update_buffers(self, cache: Any) -> None:
         """Fold the statistics of one training pass into the buffers."""
 
+    def kink_offsets(self, x: Array) -> list[Array]:
+        """How far the input is from where the layer has no derivative: 0 there, of two signs if it has two sides."""
+        return [x - kink for kink in self.kinks]
+
     # What is written once --------------------------------------------------------------------------------------------
 
     def backward(
@@ -93,7 +97,7 @@ class Layer:
             grad += scratch[name]
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if isinstance(v, (int, float, tuple)))
+        options = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if isinstance(v, (int, float, tuple, str)))
         return f"{type(self).__name__}({options})"
 
 

@@ -195,9 +195,9 @@ class Sequential:
 
     def summary(self) -> str:
         """A table of layers, output shapes and parameter counts."""
-        return "\n".join(
-            f"{i:>3} {layer:<32} {shape:<16} {count:>12}".rstrip() for i, layer, shape, count in self._rows()
-        )
+        rows = self._rows()
+        width = max(len(layer) for _, layer, _, _ in rows)
+        return "\n".join(f"{i:>3} {layer:<{width}} {shape:<16} {count:>12}".rstrip() for i, layer, shape, count in rows)
 
     def _repr_html_(self) -> str:
         """The table for a notebook."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from minigan.backend import Array, array_module
 from minigan.errors import ArgumentError, ShapeError
-from minigan.nn.init import ones, zeros
+from minigan.nn.init import Initialiser, ones, zeros
 from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
 
 
@@ -27,14 +28,15 @@ class BatchNorm(Layer):
     Shapes: x and y (N, …, C); gamma, beta and the running statistics (C,).
     Gradient: dbeta = Σ dy, dgamma = Σ dy·x_hat, and since mean and var move with x,
     dx = gamma/√(var + eps) · (dy - dbeta/n - x_hat·dgamma/n); at inference dx = gamma/√(var + eps) · dy.
+    gamma starts from 1 (`init_gamma`), beta from 0.
     Raises ArgumentError unless 0 <= decay <= 1 and eps > 0; ShapeError in training with fewer than 2 values a feature.
     Source: Ioffe & Szegedy, "Batch normalization", 2015. `decay` is 1 - momentum in PyTorch and momentum in Keras.
     """
 
-    def __init__(self, *, decay: float = 0.9, eps: float = 1e-5):
+    def __init__(self, *, decay: float = 0.9, eps: float = 1e-5, init_gamma: Initialiser = ones):
         if not 0 <= decay <= 1 or not eps > 0:
             raise ArgumentError(f"BatchNorm needs 0 <= decay <= 1 and eps > 0, got decay {decay} and eps {eps}")
-        self.decay, self.eps = decay, eps
+        self.decay, self.eps, self.init_gamma = decay, eps, init_gamma
         self.gamma: Array
         self.beta: Array
         self.running_mean: Array
@@ -46,7 +48,8 @@ class BatchNorm(Layer):
         return in_shape
 
     def params(self, in_shape: Shape) -> Specs:
-        return {"gamma": (in_shape[-1:], ones), "beta": (in_shape[-1:], zeros)}
+        init_gamma = partial(self.init_gamma, fan_in=1, fan_out=in_shape[-1])
+        return {"gamma": (in_shape[-1:], init_gamma), "beta": (in_shape[-1:], zeros)}
 
     def buffers(self, in_shape: Shape) -> Specs:
         return {"running_mean": (in_shape[-1:], zeros), "running_var": (in_shape[-1:], ones)}

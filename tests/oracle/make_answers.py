@@ -16,7 +16,6 @@ from cases import ALL
 from oracle import inputs
 
 from minigan.backend import RandomStream
-from minigan.recipes import PIXELS
 
 
 class Network:
@@ -83,11 +82,64 @@ class Network:
         kept = rng.uniform(tuple(x.shape)) >= layer.drop
         return x * torch.from_numpy(kept) / (1 - layer.drop)
 
+    def Conv2d(self, layer, x, at, **_):
+        W, b = self.kernel(layer, at, (x.shape[-1], layer.channels))
+        (top, bottom), (left, right) = self.pads(layer, x.shape[1:3])
+        x = F.pad(x.movedim(-1, 1), (left, right, top, bottom))
+        return F.conv2d(x, W.permute(3, 2, 0, 1).contiguous(), b, layer.stride).movedim(1, -1)
+
+    def ConvTranspose2d(self, layer, x, at, **_):
+        W, b = self.kernel(layer, at, (layer.channels, x.shape[-1]))
+        W = W.permute(3, 2, 0, 1).contiguous()
+        y = F.conv_transpose2d(x.movedim(-1, 1), W, None, layer.stride)
+        if layer.pad == "same":  # the image that a convolution would have come from: its zeros are cut off
+            size = [n * s for n, s in zip(x.shape[1:3], both(layer.stride), strict=True)]
+            missing = [max(n - m, 0) for n, m in zip(size, y.shape[2:], strict=True)]
+            y = F.pad(y, (0, missing[1], 0, missing[0]))  # a kernel smaller than its stride leaves the end empty
+            (top, _), (left, _) = self.pads(layer, size)
+            y = y[:, :, top : top + size[0], left : left + size[1]]
+        else:
+            (top, bottom), (left, right) = self.pads(layer, None)
+            y = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
+        return (y if b is None else y + b[:, None, None]).movedim(1, -1)
+
+    def kernel(self, layer, at, ends):
+        """W (KH, KW, *ends) and b or None."""
+        W = self.param(at + "W", (*both(layer.kernel), *ends))
+        return W, self.param(at + "b", (layer.channels,)) if layer.bias else None
+
+    def pads(self, layer, size):
+        """((above, below), (left, right)); "same" as TensorFlow's documentation states it."""
+        if layer.pad != "same":
+            return [both(sides) for sides in both(layer.pad)]
+        pads = []
+        for n, k, s in zip(size, both(layer.kernel), both(layer.stride), strict=True):
+            total = max(k - s, 0) if n % s == 0 else max(k - n % s, 0)
+            pads.append((total // 2, total - total // 2))
+        return pads
+
+    def MaxPool2d(self, layer, x, at, **_):
+        (top, bottom), (left, right) = self.pads(layer, x.shape[1:3])
+        x = F.pad(x.movedim(-1, 1), (left, right, top, bottom), value=-torch.inf)
+        return F.max_pool2d(x, layer.kernel, layer.stride).movedim(1, -1)
+
+    def Maxout(self, layer, x, at, **_):
+        return x.reshape(*x.shape[:-1], -1, layer.pieces).amax(-1)
+
+    def Upsample2d(self, layer, x, at, **_):
+        scale = tuple(float(s) for s in both(layer.scale))
+        return F.interpolate(x.movedim(-1, 1), scale_factor=scale, mode="nearest").movedim(1, -1)
+
     def Flatten(self, layer, x, at, **_):
         return torch.flatten(x, 1)
 
     def Reshape(self, layer, x, at, **_):
         return x.reshape(len(x), *layer.shape)
+
+
+def both(value):
+    """(value, value) of a single thing; a pair as it is."""
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def tensor(array):
@@ -110,7 +162,10 @@ def layer_case(name, layer, in_shape, train):
 
 def loss_case(loss, x, t):
     x = tensor(x).requires_grad_()
-    value = getattr(F, loss)(x, tensor(t).expand(x.shape))
+    if loss == "softmax_cross_entropy":
+        value = F.cross_entropy(x, torch.from_numpy(t))
+    else:
+        value = getattr(F, loss)(x, tensor(t).expand(x.shape))
     return {"value": value, "gradient": torch.autograd.grad(value, x)[0]}
 
 
@@ -132,8 +187,8 @@ def optimizer_case(kind, options):
 def game_case(recipe):
     """One update of D and one of G, written from the definitions."""
     g_layers, d_layers = recipe.layers()
-    G, D = Network("G", g_layers, (recipe.latent_dim,)), Network("D", d_layers, (PIXELS,))
-    x_real = tensor(inputs.values("x_real", (recipe.batch_size, PIXELS)))
+    G, D = Network("G", g_layers, (recipe.latent_dim,)), Network("D", d_layers, recipe.image_shape)
+    x_real = tensor(inputs.values("x_real", (recipe.batch_size, *recipe.image_shape)))
     z, z_again = (tensor(inputs.values(n, (recipe.batch_size, recipe.latent_dim))) for n in ("z", "z again"))
     passes = {"train": True, "rng": RandomStream(1, "dropout")}
     real, fake = recipe.labels
@@ -191,7 +246,7 @@ def game_case(recipe):
 
 
 def adam(net, grads, recipe, lr):
-    optimizer = torch.optim.Adam(net.params.values(), lr=lr, betas=(recipe.beta1, recipe.beta2))
+    optimizer = torch.optim.Adam(net.params.values(), lr=lr, betas=(recipe.beta1, recipe.beta2), eps=recipe.eps)
     for name, theta in net.params.items():
         theta.grad = grads[name]
     optimizer.step()

@@ -1,0 +1,125 @@
+"""What every recipe states: a published GAN written down as data. Each field is a flag of `minigan train NAME`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from minigan.errors import ArgumentError, check_choice
+from minigan.gan import GANLoss
+from minigan.nn import Layer, Sequential, Sigmoid
+
+SIZE = 28  # pixels of an image, in each direction
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every system states. A subclass says what its two networks are; an instance of it gives the numbers."""
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)  # of the pixels, matched by G's last activation
+    pad: ClassVar[int] = 0  # pixels of background around each image, cut off again before it is shown or measured
+    image_shape: ClassVar[tuple[int, ...]] = (SIZE * SIZE,)  # of G's output and D's input
+
+    epochs: int  # passes over the training images, or stretches of `epoch_steps`
+    batch_size: int  # real images of a step
+    latent_dim: int  # size of G's input
+    g_hidden: tuple[int, ...]  # features (channels) of G's hidden layers
+    d_hidden: tuple[int, ...]  # features (channels) of D's hidden layers
+    lr_g: float = 2e-4  # Adam's learning rate for G
+    lr_d: float = 2e-4  # … and for D
+    beta1: float = 0.9  # Adam's decay of the mean gradient, both networks
+    beta2: float = 0.999  # … and of the mean squared gradient
+    eps: float = 1e-8  # Adam's addition to the root of that
+    average: float = 0.0  # decay of the averaged generator, from which pictures come; 0: from G itself
+    dropout: float = 0.0  # probability of silencing a feature after each hidden layer of D
+    latents: Literal["normal", "uniform"] = "normal"  # N(0, 1) or U[0, 1)
+    g_loss: Literal["non_saturating", "minimax"] = "non_saturating"  # G wants D to say "real", or not "fake"
+    d_output: Literal["probability", "logit"] = "probability"  # whether D ends in a sigmoid
+    d_batching: Literal["separate", "concat"] = "separate"  # D's loss: sum of two means, or one mean over both
+    labels: tuple[float, float] = (1.0, 0.0)  # what D should say of (real, fake)
+    update: Literal["alternating", "simultaneous"] = "alternating"  # D then G, or both at once
+    d_steps: int = 1  # D updates for each G update
+    d_warmup: int = 0  # D updates before the schedule begins
+    shared_fakes: bool = False  # G learns from the fakes that D has just seen
+    d_fakes: Literal["match", "full"] = "match"  # fakes that D sees beside a partial batch: as many, or a full batch
+    drop_last: bool = False  # leave out the last, partial batch of a pass over the images
+    images: int = 60_000  # how many images are learned from: the first ones
+    test_images: bool = False  # take the 10,000 test images too, after the training images
+    random_split: bool = False  # take not the first images but a random choice, drawn by the run's seed
+    epoch_steps: int = 0  # updates of D that are called an epoch; 0: as many as one pass over the images takes
+    log_every: int = 0  # steps between two rows of metrics; 0: one row an epoch
+
+    def __post_init__(self) -> None:
+        least = {
+            "epochs": 1,
+            "batch_size": 1,
+            "latent_dim": 1,
+            "d_steps": 1,
+            "images": 1,
+            "d_warmup": 0,
+            "epoch_steps": 0,
+            "log_every": 0,
+        }
+        for field, low in least.items():
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < low:
+                raise ArgumentError(f"{field} must be a whole number, at least {low}, got {value}")
+        if not 0 <= self.average < 1:
+            raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
+        check_choice("latents", self.latents, ("normal", "uniform"))
+        check_choice("update", self.update, ("alternating", "simultaneous"))
+        check_choice("d_fakes", self.d_fakes, ("match", "full"))
+        if self.update == "simultaneous" and (self.d_steps, self.d_warmup, self.shared_fakes) != (1, 0, False):
+            raise ArgumentError("update 'simultaneous' moves G and D together: leave d_steps, d_warmup, shared_fakes")
+        if self.update == "simultaneous" and self.d_batching == "concat":
+            raise ArgumentError("update 'simultaneous' needs d_batching 'separate' (--d-batching separate)")
+        self.loss  # noqa: B018 (its own checks, now rather than at the first step)
+
+    @property
+    def pixels(self) -> int:
+        """How many numbers an image has."""
+        return math.prod(self.image_shape)
+
+    @property
+    def loss(self) -> GANLoss:
+        """What the two players compare."""
+        return GANLoss(self.g_loss, self.d_output, self.d_batching, self.labels)
+
+    def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
+        """(G, D) with fresh weights drawn from `rng`, G's first."""
+        g_layers, d_layers = self.layers()
+        G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
+        return G, Sequential(d_layers, self.image_shape, rng=rng, dtype=dtype)
+
+    def layers(self) -> tuple[list[Layer], list[Layer]]:
+        """The layers of G and of D, new ones each time."""
+        raise NotImplementedError
+
+    def smoke(self) -> Self:
+        """The same system so small that an epoch takes a moment: for tests, not for pictures."""
+        few = 16 if len(self.image_shape) == 1 else 4  # features, or channels
+        return replace(
+            self,
+            epochs=1,
+            images=200,
+            batch_size=32,
+            latent_dim=8,
+            g_hidden=tuple(few for _ in self.g_hidden),
+            d_hidden=tuple(few for _ in self.d_hidden),
+            epoch_steps=0,
+        )
+
+    def as_images(self, x: np.ndarray) -> np.ndarray:
+        """G's outputs, or D's inputs, (N, *image_shape) as images (N, 28, 28), without the padding."""
+        side = SIZE + 2 * self.pad
+        images = x.reshape(len(x), side, side)
+        return images[:, self.pad : side - self.pad, self.pad : side - self.pad]
+
+    def answer(self, logit: Layer) -> list[Layer]:
+        """D's last layers: `logit`, which gives one number, and its sigmoid where D answers with a probability."""
+        return [logit, Sigmoid()] if self.d_output == "probability" else [logit]
