@@ -20,7 +20,7 @@ from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
 from minigan.gan import GANLoss, simultaneous_step
 from minigan.nn import BatchNorm, Dense, Dropout, Flatten, Maxout, MaxPool2d, ReLU, Reshape, Sequential, Sigmoid
-from minigan.nn.init import glorot_normal, uniform
+from minigan.nn.init import uniform
 from minigan.optim import Adam
 from minigan.plot import image_grid, save_png, to_uint8
 from minigan.recipes import RECIPES
@@ -96,16 +96,16 @@ print(f"{ndfc * ndp} features become {maxout.out_shape[0]} units, the same by ma
 # The generator takes 100 numbers from the *uniform* distribution on [0, 1), as in the paper of 2014. A BatchNorm comes
 # even before its first Dense layer, and brings them to mean 0 and variance 1.
 #
-# ReNom's BatchNorm has two peculiarities. Its momentum 0.99 is the weight of the *new* batch, so minigan's ``decay`` is
-# 0.01, and the running statistics are nearly those of the last batch. Its scale starts from small random numbers
-# (``glorot_normal``), where that of others starts from 1.
+# ReNom's BatchNorm has a peculiarity: its momentum 0.99 is the weight of the *new* batch, so minigan's ``decay`` is
+# 0.01, and the running statistics are nearly those of the last batch. (In a later version of ReNom its scale starts
+# from small random numbers, where that of others starts from 1. The text does not say; ``--init-gamma`` has both.)
 #
 # The weights start uniform: within ±0.05 in the generator, within ±0.005 in the discriminator.
 
 nz = 100  # of the dimension of noise
 ngfc = 1200  # of generator units
 wide, narrow = uniform(0.05), uniform(0.005)
-norm = {"decay": 0.01, "init_gamma": glorot_normal}
+norm = {"decay": 0.01}
 rng = RandomStream(0, "init").host
 
 gen = Sequential(

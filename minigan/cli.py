@@ -228,7 +228,7 @@ def exercise(args: list[str]) -> None:
         flags,
         prog=f"minigan exercise {name or 'NAME'}",
         description="The first time, write a stub to complete; after that, check it and say what is wrong; once it is "
-        f"right, train with it and draw digits. Exercises: {', '.join(STUBS)}.",
+        f"right, train with it. Exercises: {', '.join(STUBS)}.",
     ).exercise
     if options.dataset not in NAMES and not Path(options.dataset).is_dir():
         nearest("dataset", options.dataset, NAMES, also=", or a folder of IDX files")
