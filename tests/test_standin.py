@@ -231,10 +231,13 @@ CHANGES = {
     "simultaneous": {"update": "simultaneous", "d_batching": "separate", "shared_fakes": False},
     "logits": {"d_output": "logit"},
     "logits-separate": {"d_output": "logit", "d_batching": "separate"},
-    "minimax-concat": {"g_loss": "minimax", "d_batching": "concat"},
+    "minimax-concat": {"update": "alternating", "g_loss": "minimax", "d_batching": "concat"},
     "uniform-latents": {"latents": "uniform", "labels": (0.1, 0.9)},
-    "schedule": {"d_steps": 2, "d_warmup": 1, "drop_last": True, "log_every": 2, "shared_fakes": True, "dropout": 0.3},
-}
+    "schedule": {
+        "update": "alternating", "shared_fakes": True, "d_steps": 2, "d_warmup": 1, "drop_last": True, "log_every": 2,
+        "dropout": 0.3,
+    },
+}  # fmt: skip
 
 
 def both(recipe, images):
