@@ -30,7 +30,7 @@ SAMPLES = 10_000
 
 #: {recipe: epochs that are trained}: as many as the text states, or what fits into 20 minutes of two cores.
 EPOCHS = {
-    "flux-mlp": 100,
+    "flux-mlp": 80,
     "pytorch-mlp": 20,
     "pytorch-mlp-mended": 60,
     "flux-dcgan": 8,
