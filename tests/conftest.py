@@ -3,8 +3,15 @@
 import os
 
 # The tests' matrix products are small: a second BLAS thread gains nothing, and waits for the first by spinning, which
-# on a busy machine makes them ten times slower. It must be set before NumPy is imported.
+# on a busy machine makes them ten times slower. The variable must be set before NumPy is imported, and then holds for
+# processes that a test starts too; pytest-randomly has imported NumPy by now, so this process is told as well.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+try:
+    from threadpoolctl import threadpool_limits
+except ImportError:  # a GPU machine may lack it
+    pass
+else:
+    threadpool_limits(1, user_api="blas")
 
 import pytest
 import standin as standin_for_cupy
