@@ -100,7 +100,7 @@ class Convolution(Layer):
 class Conv2d(Convolution):
     """y[p, q, k] = b[k] + Σ over i, j, c of W[i, j, c, k] · x[p·SH + i - above, q·SW + j - left, c], for each image.
 
-    (x is 0 outside the image. As in every library, the kernel is not flipped: strictly, a cross-correlation.)
+    (x is 0 outside the image. As in PyTorch and Keras the kernel is not flipped: strictly, a cross-correlation.)
     Shapes: x (N, H, W, C), W (KH, KW, C, K), b (K,), y (N, OH, OW, K), with OH and OW as in `place_windows`.
     Gradient: with X = im2col(x), a matrix, y = X W: so dW = Xᵀ dy, dx = col2im(dy Wᵀ), db = Σ dy over N, OH and OW.
     `kernel` and `stride`: one number or (height, width). `pad`: zeros on each side: one number, (above and below, left
