@@ -30,8 +30,8 @@ QUICK = "--quick" in sys.argv  # fewer updates, and two runs instead of five
 # How far apart are the samples?
 # ------------------------------
 #
-# Take some images, measure the distance of every pair, and take the mean. (An image is a point with 784 coordinates, its
-# pixels; the distance is the usual one, the root of the sum of squares.) If all images are the same, the mean is 0.
+# Take some images, measure the distance of every pair, and take the mean. (An image is a point with 784 coordinates,
+# its pixels; the distance is the usual one, the root of the sum of squares.) If all images are the same, the mean is 0.
 # Divided by that of real images, it says how varied the fakes are: 0 is one image over and over, 1 is as varied as the
 # data.
 
@@ -56,32 +56,37 @@ def diversity(fakes, real):
 # ``D`` moves only before every tenth, so ``G`` makes ten steps against a discriminator that stands still.
 #
 # The networks are small ones of the recipe ``pytorch-mlp``, with a higher rate, a shorter memory in Adam
-# (:math:`\beta_1 = 0.5`) and dropout in ``D``, so that digits appear within seconds.
+# (:math:`\beta_1 = 0.5`) and dropout in ``D``, so that digits appear within seconds. ``D`` ends in a logit.
 
 RECIPE = replace(
     RECIPES["pytorch-mlp"],
+    d_output="logit",
     batch_size=64,
-    g_hidden=(256,),
+    g_hidden=(128, 128),
     d_hidden=(128, 64),
     lr_g=1e-3,
     lr_d=1e-3,
     beta1=0.5,
     dropout=0.3,
 )
+LATENTS = RandomStream(0, "preview").normal((100, RECIPE.latent_dim))  # always the same, to see what becomes of them
 
 
-def play(images, *, g_steps, updates, every, recipe=RECIPE, seed=0):
+def networks(recipe=RECIPE, seed=0):
+    """G and D with fresh weights."""
+    return recipe.networks(RandomStream(seed, "init").host)
+
+
+def play(G, D, images, *, g_steps, updates, every, recipe=RECIPE, seed=0):
     """Train with `g_steps` updates of G for each update of D, until G has made `updates`.
 
-    Returns both networks, a dictionary of curves with one point for `every` updates of G (the losses and D's two mean
-    probabilities of real are means since the last point), and the last fakes (100, 784).
+    Returns curves with a point for `every` updates of G: the diversity of the fakes from LATENTS, and means since the
+    last point, of both losses and of D's probability of real (on real images and on fakes).
     """
-    G, D = recipe.networks(RandomStream(seed, "init").host)
     g_optimizer, d_optimizer = Adam(G, lr=recipe.lr_g, beta1=recipe.beta1), Adam(D, lr=recipe.lr_d, beta1=recipe.beta1)
     batches = Batches(images, recipe.batch_size, shape=D.in_shape, seed=seed, drop_last=True)
-    real = batches.take(np.arange(min(300, len(images))))
-    preview = RandomStream(seed, "preview").normal((100, recipe.latent_dim))
-    curves = {name: [] for name in ("updates", "diversity", "d_loss", "g_loss", "d_real", "d_fake")}
+    real = batches.take(np.arange(300))
+    curves = {name: [] for name in ("updates", "diversity", "g_loss", "d_loss", "d_real", "d_fake")}
     d_results, g_losses = [], []
 
     for step in range(updates):
@@ -90,14 +95,22 @@ def play(images, *, g_steps, updates, every, recipe=RECIPE, seed=0):
         if step % g_steps == 0:
             d = discriminator_step(G, D, d_optimizer, recipe.loss, batches.batch(step), z_d, rng=dropout)
             d_results.append((d.loss, d.prob_real.mean(), d.prob_fake.mean()))
-        g_losses.append(generator_step(G, D, g_optimizer, recipe.loss, z_g, rng=dropout).loss)
+        g = generator_step(G, D, g_optimizer, recipe.loss, z_g, rng=dropout)
+        g_losses.append(g.loss)
+
         if (step + 1) % every == 0:
-            d_means = np.mean(d_results, axis=0)
-            values = (step + 1, diversity(G(preview), real), d_means[0], np.mean(g_losses), *d_means[1:])
+            values = (step + 1, diversity(G(LATENTS), real), np.mean(g_losses), *np.mean(d_results, axis=0))
             for curve, value in zip(curves.values(), values, strict=True):
                 curve.append(float(value))
             d_results, g_losses = [], []
-    return G, D, curves, G(preview)
+    return curves
+
+
+def show(ax, fakes, title):
+    """Draw images (N, 784) in [-1, 1] as a sheet, ten to a row."""
+    pixels = to_uint8(fakes.reshape(-1, 28, 28), RECIPE.value_range)
+    ax.imshow(image_grid(pixels), cmap="gray", vmin=0, vmax=255)
+    ax.set(xticks=[], yticks=[], title=title)
 
 
 # %%
@@ -108,26 +121,24 @@ def play(images, *, g_steps, updates, every, recipe=RECIPE, seed=0):
 
 images = load_dataset("auto", count=3_000 if QUICK else 20_000).images
 UPDATES, EVERY = (1_500, 100) if QUICK else (6_000, 200)
-G_STEPS = (1, 10) if QUICK else (1, 2, 3, 5, 10)
-RUNS = {g_steps: play(images, g_steps=g_steps, updates=UPDATES, every=EVERY) for g_steps in G_STEPS}
-HEALTHY, COLLAPSED = RUNS[1], RUNS[10]
+PLAYERS = {g_steps: networks() for g_steps in ((1, 10) if QUICK else (1, 2, 3, 5, 10))}
+CURVES = {g: play(*PLAYERS[g], images, g_steps=g, updates=UPDATES, every=EVERY) for g in PLAYERS}
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 5.4), layout="constrained")
 for ax, g_steps in zip(axes, (1, 10), strict=True):
-    fakes = to_uint8(RUNS[g_steps][3].reshape(-1, 28, 28), RECIPE.value_range)
-    ax.imshow(image_grid(fakes), cmap="gray", vmin=0, vmax=255)
-    ax.set(xticks=[], yticks=[], title=f"{g_steps} update{'s' if g_steps > 1 else ''} of G for each of D")
+    show(ax, PLAYERS[g_steps][0](LATENTS), f"updates of G for each of D: {g_steps}")
 plt.show()
 
 # %%
-# Each sheet shows 100 latents. On the right all 100 give the same picture. That is *mode collapse* at its most complete.
+# Each sheet shows the same 100 latents. On the right they all give the same picture. That is *mode collapse* at its
+# most complete.
 
-figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
-for g_steps, (_, _, curves, _) in RUNS.items():
-    ax.plot(curves["updates"], curves["diversity"], ".-", label=f"{g_steps}")
-    print(f"{g_steps:2} updates of G for each of D: diversity {curves['diversity'][-1]:.2f} at the end")
+figure, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
 ax.axhline(1, color="0.6", linestyle=":")
-ax.set(xlabel="updates of G", ylabel="diversity (data: 1)", ylim=(0, 1.1))
+for g_steps, curves in CURVES.items():
+    ax.plot(curves["updates"], curves["diversity"], ".-", label=f"{g_steps}")
+    print(f"updates of G for each of D: {g_steps:2}   diversity at the end: {curves['diversity'][-1]:.2f}")
+ax.set(xlabel="updates of G", ylabel="diversity (of the data: 1)", ylim=(0, 1.15))
 ax.legend(title="updates of G\nfor each of D", loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
@@ -137,84 +148,93 @@ plt.show()
 #
 # If fakes and data could not be told apart, the best ``D`` would answer ½ to everything. Its loss, a sum of two
 # cross-entropies, would be :math:`2\log 2 = \log 4 \approx 1.386`, and that of ``G`` :math:`\log 2 \approx 0.693`:
-# the dotted lines. So which run would you stop?
+# the dotted lines. Going by the losses, which run would you stop?
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
-for ax, (g_steps, run) in zip(axes, ((1, HEALTHY), (10, COLLAPSED)), strict=True):
-    curves = run[2]
-    for name, best, colour in (("d_loss", np.log(4), "tab:blue"), ("g_loss", np.log(2), "tab:orange")):
-        ax.axhline(best, color=colour, linestyle=":")
-        ax.plot(curves["updates"], curves[name], color=colour, label=f"{name[0].upper()}'s loss")
-    ax.set(xlabel="updates of G", title=f"{g_steps} update{'s' if g_steps > 1 else ''} of G for each of D")
-    ax.set_ylim(bottom=0)
-axes[0].set_ylabel("loss (nats)")
-axes[1].legend(loc="upper right")
+for ax, g_steps in zip(axes, (1, 10), strict=True):
+    for name, ideal, colour in (("d_loss", np.log(4), "tab:blue"), ("g_loss", np.log(2), "tab:orange")):
+        ax.axhline(ideal, color=colour, linestyle=":")
+        ax.plot(CURVES[g_steps]["updates"], CURVES[g_steps][name], color=colour, label=f"{name[0].upper()}'s loss")
+    ax.set(xlabel="updates of G", title=f"updates of G for each of D: {g_steps}")
+axes[0].set(ylabel="loss (nats)", ylim=(0, None))
+axes[1].legend(loc="lower right")
 plt.show()
 
-# %%
-# The losses of the collapsed run settle on the ideal values, and those of the run that draws digits stay away from
-# them. Here is the end of both (means over the last interval):
-
-print("updates of G   D's loss  G's loss   D(x)  D(G(z))   diversity")
-for g_steps, (_, _, curves, _) in RUNS.items():
-    last = {name: curve[-1] for name, curve in curves.items()}
-    print(
-        f"{g_steps:2} for each of D  {last['d_loss']:.3f}    {last['g_loss']:.3f}    {last['d_real']:.2f}   "
-        f"{last['d_fake']:.2f}      {last['diversity']:.2f}"
-    )
+print("updates of G for each of D    G's loss  D's loss   D(x)  D(G(z))  diversity")
+for g_steps, curves in CURVES.items():
+    _, varied, g_loss, d_loss, d_real, d_fake = (curve[-1] for curve in curves.values())
+    print(f"{g_steps:26}    {g_loss:8.3f}  {d_loss:8.3f}   {d_real:.2f}  {d_fake:7.2f}  {varied:9.2f}")
 
 # %%
-# ``D`` answers about ½ to everything in the collapsed run too, but for another reason. It meets one pattern, learns a
-# little against it, and then ten steps carry ``G`` to another pattern, about which ``D`` has learned nothing.
+# The losses of the collapsed run settle on the ideal values, and those of the run that draws digits do not come as
+# near. (The table has the means over the last interval; ``D(x)`` and ``D(G(z))`` are the mean answers of ``D`` to real
+# images and to fakes.)
+#
+# ``D`` does answer about ½ to everything in the collapsed run, but not because fakes and data are alike. It meets one
+# pattern, learns a little against it, and then ten steps carry ``G`` to another one, about which ``D`` has learned
+# nothing.
 #
 # Why can the losses not tell? Each is a mean over single images: every fake is judged by itself, and no term looks at
-# two of them together. One good image drawn 64 times has the same loss as 64 good images. A sheet of samples shows the
-# difference at once, and so does any number that compares fakes with one another.
+# two of them together. One image drawn 64 times has the same loss as 64 different ones with the same answers. A sheet
+# of samples shows it at once, and so does a number that compares fakes with one another.
 #
-# Against a discriminator that stands still
-# -----------------------------------------
+# The same advice for everybody
+# -----------------------------
 #
-# It also explains why ten steps do harm. Hold ``D`` still for good: then there is an image to which it gives its highest
-# answer, and the best that ``G`` can do, for every single latent, is to draw that one. Take the healthy run and train
-# its ``G`` on, against its ``D`` as it is now:
+# What ``D`` tells ``G`` about an image is a direction: the gradient of its logit with respect to the pixels, the way in
+# which the image would look more real (:doc:`/generator`). Do different images get different advice? The cosine of the
+# angle between two directions is 1 if they are the same and 0 if they are at right angles. We take its mean over all
+# pairs of 100 *real* images, which are as varied as can be:
 
-G, D = HEALTHY[:2]
-optimizer = Adam(G, lr=RECIPE.lr_g, beta1=RECIPE.beta1)
-latents = RandomStream(0, "preview").normal((100, RECIPE.latent_dim))
-real = Batches(images, RECIPE.batch_size, shape=D.in_shape).take(np.arange(300))
-STOPS, rows, shares = (0, 10, 30, 100, 300), [], []
-for step in range(STOPS[-1] + 1):
-    if step in STOPS:
-        fakes = G(latents)
-        shares.append(diversity(fakes, real))
-        rows.append(to_uint8(fakes[:10].reshape(-1, 28, 28), RECIPE.value_range))
-        print(f"after {step:3} steps: diversity {shares[-1]:.2f}, D's mean answer {D(fakes).mean():.3f}")
-    z = RandomStream(1, "latent", step).normal((RECIPE.batch_size, RECIPE.latent_dim))
-    generator_step(G, D, optimizer, RECIPE.loss, z, rng=RandomStream(1, "dropout", step))
 
-figure, axes = plt.subplots(len(STOPS), 1, figsize=(7, 4.2), layout="constrained")
-for ax, step, row, share in zip(axes, STOPS, rows, shares, strict=True):
-    ax.imshow(image_grid(row), cmap="gray", vmin=0, vmax=255)
-    ax.set(xticks=[], yticks=[])
-    ax.set_ylabel(f"{step} steps\n{share:.2f}", rotation=0, ha="right", va="center")
-axes[0].set_title("ten latents, while D stands still; below the steps, the diversity")
+def agreement(D, x):
+    """The mean cosine between the gradients of D's logit at different images. Shape: x (N, 784); one number."""
+    out, cache = D.forward(x, train=False)
+    dx = D.backward(np.ones_like(out), cache, need_param_grads=False)
+    unit = dx / np.linalg.norm(dx, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    return (cosines.sum() - len(x)) / (len(x) * (len(x) - 1))
+
+
+real = Batches(images, 100, shape=(784,)).take(np.arange(100))
+for g_steps, (_, D) in PLAYERS.items():
+    print(f"updates of G for each of D: {g_steps:2}   mean cosine of the advice: {agreement(D, real):.2f}")
+
+# %%
+# The discriminator of the collapsed run gives much the same advice to every image. It never had to learn more: all
+# the fakes that it has met in one update were the same, so one direction tells them from the data. And fakes that are
+# all moved in one direction stay together. Only a ``D`` that keeps up with ``G`` learns advice that depends on the
+# image, and only such advice makes the fakes part. (It is a tendency and no threshold: with two updates of ``G`` for
+# each of ``D`` a full run still draws varied digits, and its advice has a mean cosine of about 0.7.)
+#
+# Digits do not protect
+# ---------------------
+#
+# Is it only a bad start? Take the two players of the healthy run, who draw digits, and let them play on, now with ten
+# updates of ``G`` for each of ``D``:
+
+G, D = PLAYERS[1]
+before = G(LATENTS)
+later = play(G, D, images, g_steps=10, updates=UPDATES, every=UPDATES // 5, seed=1)
+print("diversity:", *(f"{value:.2f}" for value in later["diversity"]))
+
+figure, axes = plt.subplots(2, 1, figsize=(7, 3.4), layout="constrained")
+show(axes[0], before[:20], "digits …")
+show(axes[1], G(LATENTS[:20]), f"… and the same latents after {UPDATES:,} updates of G, ten for each of D")
 plt.show()
 
 # %%
-# A moving ``D`` prevents this: as soon as many fakes are alike, it learns to reject just that image, and they have to
-# part. It must move at least about as fast as ``G``, and that is all that the healthy run has over the other one.
-#
 # What the number does not say
 # ----------------------------
 #
 # It finds a complete collapse and no more. Random noise is varied as well, so a high number is no praise. And images of
-# one digit alone, in many handwritings, are nearly as far apart as those of all ten. Measured on minigan's own digits,
-# which have labels:
+# one digit alone are nearly as far apart as those of all ten, because they differ in slant, width and stroke. Measured
+# on minigan's own digits, which have labels:
 
 digits, labels = load_glyphs(2_000)
 alone = [diversity(digits[labels == digit][:100], digits[:300]) for digit in range(10)]
 print(f"one digit alone: diversity from {min(alone):.2f} to {max(alone):.2f}, mean {np.mean(alone):.2f}")
 
 # %%
-# So a generator that has forgotten nine of the ten digits would pass. To find that, a classifier has to count the digits
-# (:doc:`/results` does so).
+# So a generator that has forgotten nine of the ten digits would pass. To find that out, a classifier has to count the
+# digits (:doc:`/results` does so).
