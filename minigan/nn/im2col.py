@@ -20,7 +20,7 @@ Pair = tuple[int, int]
 #: Zeros around an image: on all sides, (above and below, left and right), ((above, below), (left, right)), or "same".
 Pad = int | Pair | tuple[Pair, Pair] | str
 
-TILE_BYTES = (
+TILE_BYTES = 2**21  # of columns at a time: within a fifth of the best of 0.5 to 16 MiB (benchmarks/tiles.py)
     2**21
 )  # of columns at a time: about the best of 0.5 to 16 MiB, and they stay in the cache (benchmarks/tiles.py)
 
