@@ -21,8 +21,6 @@ Pair = tuple[int, int]
 Pad = int | Pair | tuple[Pair, Pair] | str
 
 TILE_BYTES = 2**21  # of columns at a time: within a fifth of the best of 0.5 to 16 MiB (benchmarks/tiles.py)
-    2**21
-)  # of columns at a time: about the best of 0.5 to 16 MiB, and they stay in the cache (benchmarks/tiles.py)
 
 
 class Windows(NamedTuple):
