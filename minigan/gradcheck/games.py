@@ -18,6 +18,7 @@ from minigan.nn.norm import BatchNormCache
 from minigan.optim import Optimizer
 from minigan.recipes import Recipe
 
+MANY = 5_000  # units of a layer, some of which is at its kink at every point
 LARGE = 200_000  # parameters of both networks, from which on no point is far enough from all kinks
 
 
@@ -151,7 +152,7 @@ def least_spread(G: Sequential, z: np.ndarray) -> float:
 def step_aside(
     G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Move each channel of an image, by its bias, wholly to one side of the kink that comes next.
+    """Move each channel of an image, or unit of a very wide layer, by its bias wholly to one side of the next kink.
 
     Three channels in four go up, so that a ReLU lets most of the gradient through. What each layer's bias must be
     depends on the layers before it: so from the first to the last.
@@ -159,7 +160,7 @@ def step_aside(
     places = {
         (net is D, i): net
         for net, i, off in kinks_of_both_steps(G, D, loss, x, z)
-        if net.layers[i].kinks and off.ndim == 4
+        if net.layers[i].kinks and (off.ndim == 4 or off[0].size > MANY)
     }
     for (is_D, i), net in sorted(places.items(), key=lambda place: place[0]):
         met = [rows(off) for of, at, off in kinks_of_both_steps(G, D, loss, x, z) if (of is D, at) == (is_D, i)]
