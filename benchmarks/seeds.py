@@ -28,7 +28,8 @@ HERE = Path(__file__).parent
 RESULTS = Results("seeds")
 SAMPLES = 10_000
 
-#: {recipe: epochs that are trained}: as many as the text states, or what fits into 20 minutes of two cores.
+#: {recipe: epochs that are trained}: at most what fits into 20 minutes of two cores. Those of the systems, not of the
+#: variants, are also at most what the text states.
 EPOCHS = {
     "flux-mlp": 80,
     "pytorch-mlp": 20,

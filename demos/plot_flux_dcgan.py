@@ -279,12 +279,13 @@ plt.show()
 #
 # .. image:: /images/seeds/flux-dcgan.png
 #    :width: 48%
-#    :alt: One hundred digits drawn by flux-dcgan after a full run
+#    :alt: One hundred digits drawn by flux-dcgan after 8 epochs
 # .. image:: /images/seeds/flux-dcgan-half.png
 #    :width: 48%
-#    :alt: One hundred digits drawn by flux-dcgan-half after a full run
+#    :alt: One hundred digits drawn by flux-dcgan-half after 6 epochs
 #
-# Ten samples after each epoch of ``flux-dcgan``, from the first at the top to the last:
+# (Eight epochs of the published 25 on the left, six on the right, one seed each.) Ten samples after each epoch of
+# ``flux-dcgan``, from the first at the top to the last:
 #
 # .. image:: /images/seeds/flux-dcgan-epochs.png
 #    :width: 48%

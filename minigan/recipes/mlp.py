@@ -96,7 +96,7 @@ PYTORCH_MLP = PyTorchMLP(
 class PyTorchMLPMended(PyTorchMLP):
     """`pytorch-mlp` with dropout of 0.3 in D, as `flux-mlp` has it, and nothing else changed: D is less sure.
 
-    Without it D is right about nine images in ten, and after the published 20 epochs G draws blots among sparks.
+    Without it D is right about more than nine images in ten, and after the published 20 epochs G draws blots.
     """
 
     name = "pytorch-mlp-mended"
