@@ -263,8 +263,8 @@ for ax, path in zip(axes.flat, frames, strict=False):
 plt.show()
 
 # %%
-# A full run
-# ----------
+# A longer run
+# ------------
 #
 # If this page was made with ``--quick``, there are no digits above, and there cannot be: a run of 20 steps is far too
 # short. The published one takes 11,725, 25 epochs of 469. The same training without this file, to the same weights, bit
@@ -274,7 +274,7 @@ plt.show()
 #
 #    minigan train flux-dcgan
 #
-# One hundred samples of a full run on MNIST are on the left. On the right is the same system with Adam's
+# One hundred samples of a longer run on MNIST are on the left. On the right is the same system with Adam's
 # :math:`\beta_1` at 0.5, as in the DCGAN paper, and nothing else changed: the recipe ``flux-dcgan-half``.
 #
 # .. image:: /images/seeds/flux-dcgan.png

@@ -203,15 +203,15 @@ ax.legend()
 plt.show()
 
 # %%
-# A full run
-# ----------
+# A longer run
+# ------------
 #
 # The four samples above come from a short run, too short for digits if the page was made with ``--quick``. These are
-# one hundred samples of a full run on MNIST:
+# one hundred samples after 80 epochs on MNIST:
 #
 # .. image:: /images/seeds/flux-mlp.png
 #    :width: 60%
-#    :alt: One hundred digits drawn by flux-mlp after a full run
+#    :alt: One hundred digits drawn by flux-mlp after 80 epochs
 #
 # The author writes that the images become useful after about 1000 epochs and look like real MNIST after about 5000, and
 # that 100 epochs took 80 seconds on an NVIDIA V100, but one epoch 10 minutes on a CPU. What minigan needs is measured

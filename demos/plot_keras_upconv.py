@@ -228,16 +228,16 @@ figure.savefig(FIGURES / "gan_samples.png", dpi=150)
 plt.show()
 
 # %%
-# A full run
-# ----------
+# A longer run
+# ------------
 #
 # If this page was made with ``--quick``, there are no digits in the lower half, and there cannot be: a run of 12 steps
 # is far too short. The published one takes 4,000. "This is hardly perfect", its author writes, "but the outputs have a
-# nice resemblance to the real digits." One hundred samples of it on MNIST:
+# nice resemblance to the real digits." One hundred samples after 3,200 steps on MNIST:
 #
 # .. image:: /images/seeds/keras-upconv.png
 #    :width: 60%
-#    :alt: One hundred digits drawn by keras-upconv after a full run
+#    :alt: One hundred digits drawn by keras-upconv after 160 of its 200 epochs
 #
 # The same training without this file, to the same weights, bit for bit:
 #

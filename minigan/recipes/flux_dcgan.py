@@ -78,7 +78,7 @@ FLUX_DCGAN = FluxDCGAN(
 
 @dataclass(frozen=True)
 class FluxDCGANHalf(FluxDCGAN):
-    """`flux-dcgan` with β₁ = 0.5, as in the DCGAN paper, and nothing else changed: strokes of digits from the first epoch."""
+    """`flux-dcgan` with β₁ = 0.5, as in the DCGAN paper, and no other change: parts of digits at once."""
 
     name = "flux-dcgan-half"
     source = "flux-dcgan with β₁ = 0.5 (Radford, Metz & Chintala, “Unsupervised representation learning …”, 2016)"
