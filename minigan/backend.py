@@ -6,8 +6,15 @@ Layers never ask which device they are on: they take `xp = array_module(x=x)` an
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -45,6 +52,8 @@ def array_module(*arrays: Any, **named: Any) -> ModuleType:
     Raises DeviceError (a TypeError) that names both arguments when they belong to two libraries, and DTypeError when
     an argument is no array at all.
     """
+    if {*map(type, arrays), *map(type, named.values())} == {np.ndarray}:  # nearly always, on a CPU
+        return np
     found: tuple[str, ModuleType] | None = None
     everything = [*((f"argument {i}", a) for i, a in enumerate(arrays)), *named.items()]
     for name, array in everything:
@@ -64,8 +73,72 @@ def array_module(*arrays: Any, **named: Any) -> ModuleType:
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """a @ b. Every matrix product of the library goes through this one door, so that a test can count them."""
-    return array_module(a, b, out).matmul(a, b, out=out)
+    """a @ b. Every matrix product of the library goes through this one door, so that a test can count them.
+
+    Where the sums have one term, entry (i, j) is a[i]·b[j]: elementwise work, at which BLAS is ten times as slow.
+    """
+    xp = array_module(a, b, out)
+    return xp.matmul(a, b, out=out) if a.shape[-1] > 1 else xp.multiply(a, b, out=out)
+
+
+# Cores and memory ----------------------------------------------------------------------------------------------------
+
+SHARE_FROM = 2**19  # numbers; with fewer an operation is over before a sleeping thread has woken up
+
+
+def cores() -> int:
+    """How many threads share large work: as many as OpenBLAS uses, but one if its threads would spin meanwhile."""
+    if "OPENBLAS_THREAD_TIMEOUT" not in os.environ:  # NumPy was imported before minigan, which sets it
+        return 1
+    limit = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(int(limit), available) if limit.isdecimal() and int(limit) else available
+
+
+CORES = cores()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(CORES - 1, thread_name_prefix="minigan")
+
+
+def share(work: Callable[[slice], None], out: Array) -> None:
+    """Let the cores fill the array `out` together: `work(part)` for slices of its first axis, one a core, at once.
+
+    `work` must write out[part], and no other part, from inputs that nobody writes: then the number of cores changes no
+    bit. NumPy lets go of Python's lock during an operation, so the operations of the parts run side by side; they must
+    be long ones, though (a thread takes 50 µs to wake up), so small arrays, and those of a GPU, are filled in one part.
+    """
+    parts = CORES if out.size >= SHARE_FROM and array_module(out) is np else 1
+    edges = [len(out) * i // parts for i in range(parts + 1)]
+    first, *others = [slice(*ends) for ends in pairwise(edges)]
+    pending = [_pool().submit(copy_context().run, work, part) for part in others]  # the context holds np.errstate
+    work(first)
+    for future in pending:
+        future.result()
+
+
+def shared(fill: Callable[..., Any], *arrays: Array) -> Array:
+    """A new array, like the first one, made by fill(out, *arrays) on parts of the first axis, one a core.
+
+    How elementwise work on large arrays is written: entry by entry, so that a part can do without the others.
+    """
+    out = array_module(*arrays).empty_like(arrays[0])
+    share(lambda part: fill(out[part], *(array[part] for array in arrays)), out)
+    return out
+
+
+def keep_memory() -> None:
+    """Let the C library keep the memory of freed arrays for the next ones, where it can be told so (glibc).
+
+    It would give large blocks back to the system at once, and for a new one the system hands out page after page, each
+    filled with zeros first: up to ten times as long as the arithmetic on it takes.
+    """
+    if hasattr(libc := ctypes.CDLL(None) if os.name == "posix" else None, "mallopt"):
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of <malloc.h>
+        libc.mallopt(trim_threshold, 2**31 - 1)
+        libc.mallopt(mmap_threshold, 2**30)
 
 
 # Devices -------------------------------------------------------------------------------------------------------------
@@ -132,6 +205,12 @@ def device_of(array: Array) -> str:
     return "cpu" if array_module(array) is np else "gpu"
 
 
+def synchronize(array: Array) -> None:
+    """Wait until the array's GPU has done all that it was asked to; nothing to wait for on a CPU."""
+    if (module := array_module(array)) is not np:
+        module.cuda.get_current_stream().synchronize()
+
+
 def to_numpy(array: Any) -> np.ndarray:
     """A NumPy array of the same values: the one edge at which pictures, files and logs take values off the GPU."""
     module = array_module(array)
@@ -169,3 +248,9 @@ class RandomStream:
     def uniform(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         """Uniform draws from [0, 1)."""
         return to_device(self.host.random(shape, dtype), self.device)
+
+    def bits(self, shape: tuple[int, ...]) -> Array:
+        """Draws from 0…65535, each as likely: uint16, at a third of the cost of `uniform`."""
+        count = math.prod(shape)
+        words = self.host.bit_generator.random_raw(-(-count // 4))  # 64 bits each
+        return to_device(words.view(np.uint16)[:count].reshape(shape), self.device)

@@ -25,6 +25,7 @@ USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
   minigan sample RUN [flags]           draw images with a trained generator
   minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
   minigan exercise NAME [flags]        write a piece of minigan yourself: dense, conv2d, batchnorm, bce, adam, …
+  minigan bench [RECIPE] [flags]       how long a training step takes on this machine, and what on
   minigan recipes                      the recipes, with their sizes and sources
   minigan info                         versions, BLAS, GPU, data: what minigan finds on this machine
 
@@ -79,6 +80,15 @@ class GradcheckOptions:
 
 
 @dataclass
+class BenchOptions:
+    """What to measure and how to say it."""
+
+    steps: int = 30  # steps that are timed, after a few that are not
+    device: Literal["auto", "cpu", "gpu"] = "auto"  # auto: the GPU if one works
+    json: bool = False  # print one JSON object, and nothing else
+
+
+@dataclass
 class ExerciseOptions:
     """Where to work, and what to do with a finished piece."""
 
@@ -99,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "sample": sample,
         "gradcheck": gradcheck,
         "exercise": exercise,
+        "bench": bench,
         "recipes": recipes,
         "info": info,
     }
@@ -236,6 +247,31 @@ def exercise(args: list[str]) -> None:
         raise ArgumentError(f"--epochs must not be negative, got {options.epochs}")
     if not work_on(name, options.out, epochs=options.epochs, dataset=options.dataset):
         sys.exit(1)
+
+
+def bench(args: list[str]) -> None:
+    """minigan bench [RECIPE] [flags]"""
+    import json
+
+    from minigan import bench as benchmark
+    from minigan.backend import resolve_device
+
+    what, flags = first_word(args)
+    name = nearest("recipe", what or DEFAULT, RECIPES)
+    options: BenchOptions = parse(
+        {"bench": BenchOptions()},
+        flags,
+        prog=f"minigan bench {name}",
+        description="Time the training steps of a recipe, on random images.",
+    ).bench
+    device, reason = resolve_device(options.device)
+    if reason and not options.json:
+        print(reason)
+    result = benchmark.bench(RECIPES[name], steps=options.steps, device=device)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print_table(benchmark.table(result))
 
 
 def recipes(args: list[str]) -> None:

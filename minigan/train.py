@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, to_numpy
+from minigan.backend import Array, RandomStream, keep_memory, to_numpy
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
@@ -59,6 +59,7 @@ class Trainer:
     """
 
     def __init__(self, recipe: Recipe, images: np.ndarray, *, seed: int = 0, device: str = "cpu"):
+        keep_memory()
         self.recipe, self.seed, self.device, self.loss = recipe, seed, device, recipe.loss
         self.G, self.D = (net.to(device) for net in recipe.networks(RandomStream(seed, "init").host))
         check_range(self.G, recipe.value_range)

@@ -190,7 +190,8 @@ for elementwise in ("arccos", "divide", "exp", "log", "log1p", "maximum", "multi
     offer(elementwise, "out", "dtype")  # NumPy's would take `where` too
 offer("matmul", "out", "dtype")
 offer("linspace", "dtype")
-for plain in ("arange", "clip", "where", "zeros_like"):
+offer("clip", "out")
+for plain in ("arange", "ones", "where", "zeros_like"):
     offer(plain)
 cupy.cuda = SimpleNamespace(
     runtime=SimpleNamespace(

@@ -11,6 +11,7 @@ from minigan.nn.norm import BatchNorm
 from minigan.nn.pool import Maxout, MaxPool2d
 from minigan.nn.resample import Upsample2d
 from minigan.nn.shape import Flatten, Reshape
+from minigan.nn.upconv import UpsampleConv2d
 
 __all__ = [
     "BatchNorm",
@@ -30,6 +31,7 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "Upsample2d",
+    "UpsampleConv2d",
     "init",
     "sigmoid",
 ]

@@ -1,19 +1,21 @@
 """Convolutions: a small kernel of weights that looks at every place of an image, and its adjoint, which draws one.
 
-Both layers are the same three matrix products over the windows of im2col.py, in different roles: Conv2d goes from the
-larger image to the smaller, ConvTranspose2d from the smaller to the larger, and each one's backward is the other's
-forward. Below, x is the larger image (N, H, W, C), y the smaller (N, OH, OW, K), W the kernel (KH, KW, C, K).
+Both layers are the same three products over the windows of im2col.py, in different roles: Conv2d goes from the larger
+image to the smaller, ConvTranspose2d from the smaller to the larger, and each one's backward is the other's forward.
+Below, x is the larger image (N, H, W, C), y the smaller (N, OH, OW, K), W the kernel (KH, KW, C, K).
 """
 
 from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
-from minigan import backend
 from minigan.backend import Array, array_module
 from minigan.errors import ArgumentError, ShapeError
+from minigan.nn import fourier, im2col, turned
 from minigan.nn.im2col import (
     Pad,
     Pair,
@@ -21,43 +23,54 @@ from minigan.nn.im2col import (
     check_images,
     check_pad,
     check_sizes,
-    col2im,
-    im2col,
     pair,
     place_windows,
-    tiles,
     times,
 )
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
-from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
+from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum
 
 
 def correlate(x: Array, W: Array, windows: Windows) -> Array:
-    """y = im2col(x) W: at each window the sum of what it sees, weighted by the kernel."""
-    C, K = W.shape[2:]
-    y = array_module(x=x, W=W).empty((len(x), *windows.counts, K), x.dtype)
-    for tile in tiles(len(x), windows, C, x.itemsize):
-        backend.matmul(im2col(x[tile], windows), W.reshape(-1, K), out=rows(y[tile]))
+    """y: at each window the sum of what it sees of x, weighted by the kernel."""
+    y = array_module(x=x, W=W).empty((len(x), *windows.counts, W.shape[3]), x.dtype)
+    way, tiles = plan(x, y, windows)
+    for tile in tiles:
+        way.correlate(x[tile], W, windows, y[tile])
     return y
 
 
 def spread(y: Array, W: Array, size: Shape, windows: Windows) -> Array:
-    """x = col2im(y Wᵀ): each value of y stamps the kernel, times itself, on its window. The adjoint of `correlate`."""
-    C, K = W.shape[2:]
-    x = array_module(y=y, W=W).empty((len(y), *size, C), y.dtype)
-    for tile in tiles(len(y), windows, C, y.itemsize):
-        x[tile] = col2im(backend.matmul(rows(y[tile]), W.reshape(-1, K).T), size, windows)
+    """x: each value of y stamps the kernel, times itself, on its window. The adjoint of `correlate`."""
+    x = array_module(y=y, W=W).empty((len(y), *size, W.shape[2]), y.dtype)
+    way, tiles = plan(x, y, windows)
+    for tile in tiles:
+        way.spread(y[tile], W, windows, x[tile])
     return x
 
 
 def correlate_all(x: Array, y: Array, out: Array, windows: Windows) -> None:
-    """dW = im2col(x)ᵀ y, written into `out` (KH, KW, C, K): how the kernel's places and channels went with y's."""
-    K = y.shape[-1]
-    dW, part = out.reshape(-1, K), array_module(x=x, y=y).empty_like(out).reshape(-1, K)
-    for tile in tiles(len(x), windows, x.shape[-1], x.itemsize):
-        product = backend.matmul(im2col(x[tile], windows).T, rows(y[tile]), out=part if tile.start else dW)
-        if tile.start:
-            dW += product
+    """dW, written into `out` (KH, KW, C, K): how the kernel's places and channels in x went with y's."""
+    way, (first, *rest) = plan(x, y, windows)
+    way.correlate_all(x[first], y[first], windows, out)
+    part = array_module(x=x, y=y).empty_like(out)
+    for tile in rest:
+        way.correlate_all(x[tile], y[tile], windows, part)
+        out += part
+
+
+def plan(x: Array, y: Array, windows: Windows) -> tuple[ModuleType, list[slice]]:
+    """The cheapest way, one of the modules fourier, turned and im2col, and the batch in parts that it takes at once."""
+    (N, H, W, C), K = x.shape, y.shape[3]
+    way: ModuleType
+    if fourier.pays((H, W), windows, C, K, N):
+        way, limit = fourier, fourier.images_at_once((H, W), windows, C + K, x.itemsize)
+    elif turned.pays((H, W), windows, C, K):
+        way, limit = turned, turned.images_at_once((H, W), windows, K, x.itemsize)
+    else:
+        way, limit = im2col, im2col.images_at_once(windows, C, x.itemsize)
+    edges = [N * i // -(-N // limit) for i in range(-(-N // limit) + 1)]
+    return way, [slice(*ends) for ends in pairwise(edges)]
 
 
 class Convolution(Layer):
@@ -129,7 +142,7 @@ class Conv2d(Convolution):
     def param_grads(self, dy: Array, cache: Array, grads: Grads) -> None:
         correlate_all(cache, dy, grads["W"], self.windows(cache.shape[1:3]))
         if self.bias:
-            rows(dy).sum(axis=0, out=grads["b"])
+            grads["b"][...] = batch_sum(dy)
 
 
 class ConvTranspose2d(Convolution):
@@ -178,4 +191,4 @@ class ConvTranspose2d(Convolution):
     def param_grads(self, dy: Array, cache: Array, grads: Grads) -> None:
         correlate_all(dy, cache, grads["W"], self.windows(dy.shape[1:3]))
         if self.bias:
-            rows(dy).sum(axis=0, out=grads["b"])
+            grads["b"][...] = batch_sum(dy)

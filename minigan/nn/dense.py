@@ -9,7 +9,7 @@ from minigan import backend
 from minigan.backend import Array
 from minigan.errors import ArgumentError, ShapeError
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
-from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
+from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum, rows
 
 
 class Dense(Layer):
@@ -52,4 +52,4 @@ class Dense(Layer):
     def param_grads(self, dy: Array, cache: Array, grads: Grads) -> None:
         backend.matmul(rows(cache).T, rows(dy), out=grads["W"])
         if self.bias:
-            rows(dy).sum(axis=0, out=grads["b"])
+            grads["b"][...] = batch_sum(dy)

@@ -6,11 +6,14 @@ from minigan.backend import Array, RandomStream, array_module
 from minigan.errors import ArgumentError
 from minigan.nn.layer import Layer
 
+DRAWS = 2**16  # different values of 16 random bits
+
 
 class Dropout(Layer):
     """y = x·m / (1 - drop) in training, y = x otherwise; m is 0 with probability `drop`, else 1.
 
     The division keeps the mean of y at x, so that nothing needs rescaling at inference ("inverted" dropout).
+    `drop` is rounded to a multiple of 2⁻¹⁶, since 16 random bits decide about each feature.
     Shapes: x, m and y any, the same.
     Gradient: dx = dy·m / (1 - drop); dx = dy at inference.
     Raises ArgumentError unless 0 <= drop < 1, and in training if no `rng` is given.
@@ -27,10 +30,10 @@ class Dropout(Layer):
             return x, None
         if not isinstance(rng, RandomStream):
             raise ArgumentError("Dropout in training needs rng; pass forward(..., rng=RandomStream(seed, 'dropout'))")
-        draws = rng.uniform(x.shape)  # float32 whatever x's dtype: the same mask for both
+        draws = rng.bits(x.shape)
         array_module(**{"x": x, "the draws of rng": draws})
-        kept = draws >= self.drop
-        scaled_mask = kept * x.dtype.type(1 / (1 - self.drop))
+        silent = min(round(self.drop * DRAWS), DRAWS - 1)  # of so many different draws, and the rest is kept
+        scaled_mask = (draws >= silent) * x.dtype.type(DRAWS / (DRAWS - silent))
         return x * scaled_mask, scaled_mask  # backward must silence the same features
 
     def input_grad(self, dy: Array, cache: Array | None) -> Array:

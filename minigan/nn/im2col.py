@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from minigan.backend import Array, array_module
+from minigan import backend
+from minigan.backend import Array, array_module, share
 from minigan.errors import ArgumentError, ShapeError
 
 Pair = tuple[int, int]
 #: Zeros around an image: on all sides, (above and below, left and right), ((above, below), (left, right)), or "same".
 Pad = int | Pair | tuple[Pair, Pair] | str
 
-TILE_BYTES = 2**21  # of columns at a time: within a fifth of the best of 0.5 to 16 MiB (benchmarks/tiles.py)
+TILE_BYTES = 2**23  # of columns at a time: the best of 0.5 to 16 MiB (benchmarks/tiles.py)
 
 
 class Windows(NamedTuple):
@@ -57,33 +58,57 @@ def place_windows(size: tuple[int, ...], kernel: int | Pair, stride: int | Pair,
 
 def im2col(x: Array, windows: Windows) -> Array:
     """(N, H, W, C) → (N·OH·OW, KH·KW·C): each row is what one window sees. One strided view and one copy."""
-    (KH, KW), (SH, SW), pad, (OH, OW) = windows
-    x = surround(x, pad)
+    (KH, KW), _, _, (OH, OW) = windows
+    N, C = x.shape[0], x.shape[3]
+    columns = array_module(x).empty((N, OH, OW, KH, KW, C), x.dtype)
+
+    def copy(images: slice) -> None:
+        columns[images] = sliding_view(surround(x[images], windows.pad), windows)
+
+    share(copy, columns)
+    return columns.reshape(N * OH * OW, KH * KW * C)
+
+
+def sliding_view(x: Array, windows: Windows) -> Array:
+    """The windows of a padded x as a view (N, OH, OW, KH, KW, C): no copy, though windows overlap."""
+    (KH, KW), (SH, SW), _, (OH, OW) = windows
     N, C = x.shape[0], x.shape[3]
     n, h, w, c = x.strides
     as_strided = array_module(x).lib.stride_tricks.as_strided
-    view = as_strided(x, (N, OH, OW, KH, KW, C), (n, SH * h, SW * w, h, w, c))
-    return view.reshape(N * OH * OW, KH * KW * C)
+    return as_strided(x, (N, OH, OW, KH, KW, C), (n, SH * h, SW * w, h, w, c))
 
 
-def col2im(columns: Array, size: tuple[int, ...], windows: Windows) -> Array:
-    """(N·OH·OW, KH·KW·C) → (N, H, W, C): each pixel is the sum of what stands for it in all the windows that see it.
+def col2im(columns: Array, out: Array, windows: Windows) -> None:
+    """(N·OH·OW, KH·KW·C) → out (N, H, W, C): each pixel is the sum of what stands for it in the windows that see it.
 
     The adjoint of im2col: Σ im2col(x)·c = Σ x·col2im(c) for all x and c. One addition for each place in the kernel.
     """
-    (KH, KW), (SH, SW), ((top, bottom), (left, right)), (OH, OW) = windows
-    (H, W), C = size, columns.shape[1] // (KH * KW)
-    columns = columns.reshape(-1, OH, OW, KH, KW, C)
-    x = array_module(columns).zeros((len(columns), top + H + bottom, left + W + right, C), columns.dtype)
-    for i in range(KH):
-        for j in range(KW):
-            x[:, every(i, SH, OH), every(j, SW, OW)] += columns[:, :, :, i, j]
-    return x[:, top : top + H, left : left + W]
+    (KH, KW), _, _, (OH, OW) = windows
+    columns = columns.reshape(-1, OH, OW, KH, KW, out.shape[3])
+
+    def add(images: slice) -> None:
+        out[images] = 0
+        for i, (rows, OY) in enumerate(inside(windows, 0, out.shape[1])):
+            for j, (cols, OX) in enumerate(inside(windows, 1, out.shape[2])):
+                out[images, rows, cols] += columns[images, OY, OX, i, j]
+
+    share(add, out)
+
+
+def inside(windows: Windows, axis: int, size: int) -> Iterator[tuple[slice, slice]]:
+    """Along one axis, for each place of the kernel: where it falls in an image of `size`, and in which windows."""
+    stride, before, count = windows.stride[axis], windows.pad[axis][0], windows.counts[axis]
+    for place in range(windows.kernel[axis]):
+        first = max(
+            0, -((place - before) // stride)
+        )  # of the windows in which the place is not above (left of) the image
+        stop = max(first, min(count, (size - 1 + before - place) // stride + 1))  # … and is not below it
+        yield every(place - before + stride * first, stride, stop - first), slice(first, stop)
 
 
 def every(start: int, stride: int, count: int) -> slice:
     """`count` places from `start` on, `stride` apart: where place `start` of the kernel falls in each window."""
-    return slice(start, start + stride * (count - 1) + 1, stride)
+    return slice(start, start + stride * count, stride)
 
 
 def surround(x: Array, pad: tuple[Pair, Pair], value: float = 0.0) -> Array:
@@ -97,12 +122,31 @@ def surround(x: Array, pad: tuple[Pair, Pair], value: float = 0.0) -> Array:
     return padded
 
 
-def tiles(N: int, windows: Windows, channels: int, itemsize: int) -> Iterator[slice]:
-    """The batch in slices, so many images at a time as have TILE_BYTES of columns; at least one."""
+# The three products of a convolution, for conv.py ---------------------------------------------------------------------
+
+
+def correlate(x: Array, W: Array, windows: Windows, y: Array) -> None:
+    """y = X W with X = im2col(x)."""
+    K = W.shape[3]
+    backend.matmul(im2col(x, windows), W.reshape(-1, K), out=y.reshape(-1, K))
+
+
+def spread(y: Array, W: Array, windows: Windows, x: Array) -> None:
+    """x = col2im(y Wᵀ)."""
+    K = W.shape[3]
+    col2im(backend.matmul(y.reshape(-1, K), W.reshape(-1, K).T), x, windows)
+
+
+def correlate_all(x: Array, y: Array, windows: Windows, W: Array) -> None:
+    """W = Xᵀ y."""
+    K = W.shape[3]
+    backend.matmul(im2col(x, windows).T, y.reshape(-1, K), out=W.reshape(-1, K))
+
+
+def images_at_once(windows: Windows, C: int, itemsize: int) -> int:
+    """How many images have columns of TILE_BYTES; at least one."""
     (KH, KW), (OH, OW) = windows.kernel, windows.counts
-    images = max(1, TILE_BYTES // (OH * OW * KH * KW * channels * itemsize))
-    for start in range(0, N, images):
-        yield slice(start, min(start + images, N))
+    return max(1, TILE_BYTES // (OH * OW * KH * KW * C * itemsize))
 
 
 # What a layer's constructor and its errors need -----------------------------------------------------------------------

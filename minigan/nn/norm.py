@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-from minigan.backend import Array, array_module
+from minigan.backend import Array, array_module, shared
 from minigan.errors import ArgumentError, ShapeError
 from minigan.nn.init import Initialiser, ones, zeros
-from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
+from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum
 
 
 class BatchNormCache(NamedTuple):
@@ -58,12 +58,22 @@ class BatchNorm(Layer):
         xp, over = array_module(x=x, gamma=self.gamma), tuple(range(x.ndim - 1))
         if train and x.size < 2 * x.shape[-1]:
             raise ShapeError(f"BatchNorm in training needs at least 2 values per feature, got input shape {x.shape}")
+
+        def square(squares: Array, x: Array) -> None:
+            xp.multiply(x, x, out=squares)
+
         mean = x.mean(axis=over) if train else self.running_mean
-        x_hat = x - mean
-        var = (x_hat * x_hat).mean(axis=over) if train else self.running_var
+        x_hat = shared(lambda x_hat, x: xp.subtract(x, mean, out=x_hat), x)
+        var = shared(square, x_hat).mean(axis=over) if train else self.running_var
         inv_std = 1 / xp.sqrt(var + self.eps)
-        x_hat *= inv_std
-        return x_hat * self.gamma + self.beta, BatchNormCache(x_hat, inv_std, (mean, var) if train else None)
+
+        def scale_and_shift(y: Array, x_hat: Array) -> None:
+            x_hat *= inv_std
+            xp.multiply(x_hat, self.gamma, out=y)
+            y += self.beta
+
+        y = shared(scale_and_shift, x_hat)
+        return y, BatchNormCache(x_hat, inv_std, (mean, var) if train else None)
 
     def update_buffers(self, cache: BatchNormCache) -> None:
         if cache.batch is None:
@@ -89,16 +99,24 @@ class BatchNorm(Layer):
 
     def sums(self, dy: Array, cache: BatchNormCache) -> tuple[Array, Array]:
         """(dgamma, dbeta): Σ dy·x_hat and Σ dy over the batch."""
-        return (rows(dy) * rows(cache.x_hat)).sum(axis=0), rows(dy).sum(axis=0)
+        xp = array_module(dy=dy, cache=cache.x_hat)
+        products = shared(lambda product, dy, x_hat: xp.multiply(dy, x_hat, out=product), dy, cache.x_hat)
+        return batch_sum(products), batch_sum(dy)
 
     def spread(self, dy: Array, cache: BatchNormCache, sums: tuple[Array, Array]) -> Array:
         """dx: what reaches x directly and, in training, by way of the batch's mean and variance."""
-        scale = self.gamma * cache.inv_std
+        xp, n, scale = array_module(dy=dy, gamma=self.gamma), dy.size // dy.shape[-1], self.gamma * cache.inv_std
         if cache.batch is None:
             return dy * scale
-        dgamma, dbeta = sums
-        n = dy.size // dy.shape[-1]
-        return scale * (dy - dbeta / n - cache.x_hat * (dgamma / n))
+        dgamma, dbeta = (total / n for total in sums)
+
+        def combine(dx: Array, dy: Array, x_hat: Array) -> None:
+            xp.multiply(x_hat, -dgamma, out=dx)
+            dx += dy
+            dx -= dbeta
+            dx *= scale
+
+        return shared(combine, dy, cache.x_hat)
 
 
 def store(sums: tuple[Array, Array], grads: Grads) -> None:
