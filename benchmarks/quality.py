@@ -55,7 +55,7 @@ def train_minigan(recipe, seed, images, epochs, save):
 
 def train_torch(recipe, seed, images, epochs, save):
     import torch
-    from torch_mlp import Peer
+    from torch_peers import Peer
 
     peer = Peer(recipe, seed)
     batches = Batches(images, recipe.batch_size, shape=(784,), seed=seed)

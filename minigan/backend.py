@@ -11,7 +11,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import cache
 from itertools import pairwise
@@ -78,7 +78,8 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     Where the sums have one term, entry (i, j) is a[i]·b[j]: elementwise work, at which BLAS is ten times as slow.
     """
     xp = array_module(a, b, out)
-    return xp.matmul(a, b, out=out) if a.shape[-1] > 1 else xp.multiply(a, b, out=out)
+    one_term = a.shape[-1:] == b.shape[-2:-1] == (1,)
+    return xp.multiply(a, b, out=out) if one_term else xp.matmul(a, b, out=out)
 
 
 # Cores and memory ----------------------------------------------------------------------------------------------------
@@ -114,7 +115,10 @@ def share(work: Callable[[slice], None], out: Array) -> None:
     edges = [len(out) * i // parts for i in range(parts + 1)]
     first, *others = [slice(*ends) for ends in pairwise(edges)]
     pending = [_pool().submit(copy_context().run, work, part) for part in others]  # the context holds np.errstate
-    work(first)
+    try:
+        work(first)
+    finally:
+        wait(pending)  # after an error too: nobody writes behind the caller's back
     for future in pending:
         future.result()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -56,7 +56,7 @@ class Ledger:
     """What happened in a number of steps: seconds by part, and the matrix products by shape."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.products: Counter[tuple[Any, ...]] = Counter()  # by the operands' shapes and whether they are transposed
         self._inner = [0.0]  # seconds spent in parts within the part that is running, and so on outwards
 
@@ -107,11 +107,11 @@ class Ledger:
             for layer in {cls for name in nn.__all__ if isinstance(cls := getattr(nn, name), type)}:
                 if issubclass(layer, nn.Layer) and layer is not nn.Layer:
                     book(LAYERS, layer, "forward", "input_grad", "param_grads", "backward", "update_buffers")
-            began = time.perf_counter()
+            began, booked = time.perf_counter(), self._inner[0]
             try:
                 yield
             finally:
-                self.seconds[REST] += time.perf_counter() - began - self._inner[0]
+                self.seconds[REST] += time.perf_counter() - began - (self._inner[0] - booked)
 
     @property
     def flops(self) -> int:

@@ -265,13 +265,13 @@ def bench(args: list[str]) -> None:
         description="Time the training steps of a recipe, on random images.",
     ).bench
     device, reason = resolve_device(options.device)
-    if reason and not options.json:
-        print(reason)
     result = benchmark.bench(RECIPES[name], steps=options.steps, device=device)
     if options.json:
         print(json.dumps(result))
-    else:
-        print_table(benchmark.table(result))
+        return
+    if reason:
+        print(reason)
+    print_table(benchmark.table(result))
 
 
 def recipes(args: list[str]) -> None:

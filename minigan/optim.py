@@ -94,10 +94,10 @@ class Adam(Optimizer):
         xp.multiply(g, g, out=scratch)
         scratch *= 1 - self.beta2
         v += scratch
-        # m̂/(√v̂ + eps), with the two corrections pulled out of the array arithmetic
+        # lr·m̂/(√v̂ + eps), its corrections pulled out of the array arithmetic, as at the end of the paper's section 2
+        correction = math.sqrt(1 - self.beta2**self.steps)
         root = xp.sqrt(v, out=scratch)
-        root *= 1 / math.sqrt(1 - self.beta2**self.steps)
-        root += self.eps
+        root += self.eps * correction
         change = xp.divide(m, root, out=scratch)
-        change *= self.lr / (1 - self.beta1**self.steps)
+        change *= self.lr * correction / (1 - self.beta1**self.steps)
         theta -= change

@@ -29,6 +29,8 @@ CASES = {
         (lambda: nn.Conv2d(2, 3, stride=2, pad="same"), (6, 5, 2)),  # one zero below, one on either side
         (lambda: nn.Conv2d(2, (4, 5)), (4, 5, 1)),  # as large as the image
         (lambda: nn.Conv2d(3, 1, stride=2), (3, 4, 2)),  # leaves pixels out
+        (lambda: nn.Conv2d(1, 3, pad="same"), (4, 5, 3)),  # fewer channels out than in: by the turned kernel
+        (lambda: nn.Conv2d(1, (3, 4), pad=((2, 0), (1, 3))), (3, 4, 3)),  # likewise, with other zeros on each side
     ],
     "ConvTranspose2d": [
         (lambda: nn.ConvTranspose2d(3, 3), (2, 3, 2)),
@@ -46,6 +48,12 @@ CASES = {
     ],
     "Maxout": [(lambda: nn.Maxout(3), (6,)), (lambda: nn.Maxout(2), (2, 3, 4)), (lambda: nn.Maxout(1), (4,))],
     "Upsample2d": [(lambda: nn.Upsample2d(2), (2, 3, 2)), (lambda: nn.Upsample2d((1, 3)), (2, 3, 2))],
+    "UpsampleConv2d": [
+        (lambda: nn.UpsampleConv2d(2, 3), (3, 2, 2)),
+        (lambda: nn.UpsampleConv2d(2, (2, 4), bias=False), (3, 1, 3)),
+        (lambda: nn.UpsampleConv2d(3, 3, scale=(3, 1)), (1, 3, 2)),
+        (lambda: nn.UpsampleConv2d(1, (2, 4), scale=(3, 1)), (2, 3, 1)),
+    ],
 }
 
 #: The recipes without the variants of one, which has the same networks and the same game.

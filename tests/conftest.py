@@ -59,3 +59,16 @@ def standin(monkeypatch):
     """Device "gpu" is CuPy's stand-in (standin.py) while the test runs; the fixture is the module in CuPy's place."""
     standin_for_cupy.install(monkeypatch)
     return standin_for_cupy.cupy
+
+
+@pytest.fixture
+def share_among(monkeypatch):
+    """A function: from now on so many cores share even the smallest array (on one core too, since they are threads)."""
+
+    def share(cores):
+        monkeypatch.setattr(backend, "CORES", cores)
+        monkeypatch.setattr(backend, "SHARE_FROM", 1)
+        backend._pool.cache_clear()  # which has the threads of the last number
+
+    yield share
+    backend._pool.cache_clear()

@@ -120,6 +120,9 @@ class Array:
     def reshape(self, *shape):
         return Array(self._host.reshape(*shape))
 
+    def swapaxes(self, axis1, axis2, /):
+        return Array(self._host.swapaxes(axis1, axis2))
+
     def astype(self, dtype, *, copy=True):
         return Array(self._host.astype(dtype, copy=copy))
 
@@ -160,6 +163,10 @@ def zeros(shape, dtype=float):
     return Array(np.zeros(shape, dtype))
 
 
+def ones(shape, dtype=float):
+    return Array(np.ones(shape, dtype))
+
+
 def full(shape, fill_value, dtype=None):
     return Array(np.full(shape, fill_value, dtype))
 
@@ -183,15 +190,27 @@ def offer(name, *keywords):
 #: The module. What is not put into it is an AttributeError, as what CuPy lacks is.
 cupy = ModuleType("cupy")
 cupy.ndarray = Array
-for function in (asarray, asnumpy, concatenate, empty_like, empty, zeros, full):
+for function in (asarray, asnumpy, concatenate, empty_like, empty, zeros, ones, full):
     setattr(cupy, function.__name__, function)
 cupy.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
-for elementwise in ("arccos", "divide", "exp", "log", "log1p", "maximum", "multiply", "sin", "sqrt", "tanh"):
+for elementwise in (
+    "arccos",
+    "divide",
+    "exp",
+    "log",
+    "log1p",
+    "maximum",
+    "multiply",
+    "sin",
+    "sqrt",
+    "subtract",
+    "tanh",
+):
     offer(elementwise, "out", "dtype")  # NumPy's would take `where` too
 offer("matmul", "out", "dtype")
 offer("linspace", "dtype")
 offer("clip", "out")
-for plain in ("arange", "ones", "where", "zeros_like"):
+for plain in ("arange", "where", "zeros_like"):
     offer(plain)
 cupy.cuda = SimpleNamespace(
     runtime=SimpleNamespace(

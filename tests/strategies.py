@@ -50,7 +50,7 @@ def layers(draw):
     name = draw(st.sampled_from(sorted(CASES)))
     if name in made:
         return draw(made[name]), in_shape
-    if name in ("Conv2d", "ConvTranspose2d", "MaxPool2d", "Upsample2d"):
+    if name in ("Conv2d", "ConvTranspose2d", "MaxPool2d", "Upsample2d", "UpsampleConv2d"):
         return draw(image_layers(name))
     if name == "Maxout":
         pieces = draw(st.integers(1, 4))
@@ -65,6 +65,10 @@ def image_layers(draw, name):
     kernel = draw(st.tuples(st.integers(1, H), st.integers(1, W)))
     if name == "Upsample2d":
         return lambda: nn.Upsample2d(kernel), (H, W, C)
+    if name == "UpsampleConv2d":
+        channels, bias = draw(st.integers(1, 3)), draw(st.booleans())
+        scale = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+        return lambda: nn.UpsampleConv2d(channels, kernel, scale=scale, bias=bias), (H, W, C)
     side = [st.tuples(st.integers(0, k - 1), st.integers(0, k - 1)) for k in kernel]
     pad = st.just("same")
     if name == "ConvTranspose2d":  # whose padding takes from the output: leave at least the input's size

@@ -467,7 +467,7 @@ def test_a_finished_layer_draws_in_the_recipe_that_has_it(name, smoke_start):
     assert said[-1].startswith(f"Your {STUBS[name]} has learned to draw.")
     assert (smoke_start / "runs" / f"{recipe}-001" / "samples" / "samples.gif").exists()
     with plugged_in(**{STUBS[name]: piece}):
-        networks = recipes.RECIPES[recipe].smoke().networks(np.random.default_rng(0))
+        networks = replace(recipes.RECIPES[recipe], **DRAWN[name].changes).networks(np.random.default_rng(0))
     assert any(type(layer) is piece for net in networks for layer in net.layers)
 
 

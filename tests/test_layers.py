@@ -6,13 +6,14 @@ import tracemalloc
 import naive
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from minigan import nn
+from minigan import backend, nn
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, ShapeError
-from minigan.nn import im2col, init
+from minigan.gradcheck import check_layer
+from minigan.nn import conv, fourier, im2col, init, turned
 
 RNG = np.random.default_rng(0)
 
@@ -108,12 +109,41 @@ def test_batchnorms_defaults_are_the_designs():
     assert repr(nn.BatchNorm()) == "BatchNorm(decay=0.9, eps=1e-05)"
 
 
+class Drawn(RandomStream):
+    """A stream that draws what it was given."""
+
+    def __init__(self, draws):
+        super().__init__(0, "dropout")
+        self.draws = np.array(draws, np.uint16)
+
+    def bits(self, shape):
+        assert self.draws.shape == shape
+        return self.draws
+
+
 def test_dropout_silences_the_stated_share_and_keeps_the_mean():
     net = lone(nn.Dropout(drop=0.3), (1000,))
     y, _ = net.forward(np.ones((200, 1000)), train=True, rng=RandomStream(0, "dropout"))
-    assert set(np.unique(y)) == {0.0, 1 / 0.7}
+    silent = 19661  # 0.3·2¹⁶, rounded: so many of the 2¹⁶ draws silence
+    assert set(np.unique(y)) == {0.0, 1 / (1 - silent / 65536)}
     assert abs((y == 0).mean() - 0.3) < 0.005
     assert abs(y.mean() - 1) < 0.01
+
+
+def test_dropout_keeps_the_mean_of_every_feature_at_what_it_was():
+    net, x = lone(nn.Dropout(drop=0.3), (7,)), np.array([-5.0, -1, 0, 0.1, 1, 2, 100])
+    y, _ = net.forward(np.broadcast_to(x, (100_000, 7)), train=True, rng=RandomStream(0, "dropout"))
+    error = math.sqrt(0.3 / 0.7 / len(y))  # of the mean of so many draws, as a share of x
+    np.testing.assert_array_less(abs(y.mean(axis=0) - x), 4 * error * abs(x) + 1e-12)
+
+
+@pytest.mark.parametrize(("drop", "silent"), [(1 - 1e-9, 65535), (1e-9, 0)])
+def test_dropout_of_nearly_all_and_of_nearly_nothing_divides_by_what_it_really_keeps(drop, silent):
+    draws = np.arange(65536).reshape(1, -1)  # each once
+    y, _ = lone(nn.Dropout(drop=drop), draws.shape[1:]).forward(np.ones(draws.shape), train=True, rng=Drawn(draws))
+    assert (y == 0).sum() == silent
+    np.testing.assert_array_equal(y[y > 0], 65536 / (65536 - silent))
+    assert y.mean() == 1
 
 
 def test_dropout_does_nothing_at_inference_and_needs_rng_in_training():
@@ -126,12 +156,9 @@ def test_dropout_does_nothing_at_inference_and_needs_rng_in_training():
 
 
 def test_dropout_keeps_what_is_drawn_at_drop_exactly():
-    class Drawn(RandomStream):
-        def uniform(self, shape, dtype=np.float32):
-            return np.array([[0.25, 0.5, 0.75]], np.float32)  # [0.5, 1) is half of [0, 1), (0.5, 1) is less
-
-    y, _ = lone(nn.Dropout(drop=0.5), (3,)).forward(np.ones((1, 3)), train=True, rng=Drawn(0, "dropout"))
-    np.testing.assert_array_equal(y, [[0, 2, 2]])
+    drawn = Drawn([[0, 32767, 32768, 65535]])  # the upper half of the draws begins with 32768
+    y, _ = lone(nn.Dropout(drop=0.5), (4,)).forward(np.ones((1, 4)), train=True, rng=drawn)
+    np.testing.assert_array_equal(y, [[0, 0, 2, 2]])
 
 
 def test_dropout_of_nothing_trains_without_rng():
@@ -279,27 +306,195 @@ def test_upsampling_repeats_every_pixel_and_its_gradient_is_the_sum_of_each_bloc
     np.testing.assert_array_equal(net.backward(dy, cache)[0, :, :, 0], blocks)
 
 
-def test_tiling_over_the_batch_changes_no_result(monkeypatch):
+# The three ways of a convolution -------------------------------------------------------------------------------------
+
+
+@st.composite
+def convolutions(draw):
+    """(size, windows, channels C, K) of a convolution of stride 1, as all three ways take it."""
+    size, kernel, _, pad = draw(geometries(5))
+    windows = im2col.place_windows(size, kernel, 1, draw(st.sampled_from([pad, "same"])))
+    return size, windows, draw(st.integers(1, 2)), draw(st.integers(1, 2))
+
+
+def three_products(way, size, windows, C, K, dtype=np.float64):
+    """What a way makes of random arrays: correlate, spread and correlate_all, into arrays of NaN."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, *size, C)), rng.standard_normal((2, *windows.counts, K))
+    x, y, W = (a.astype(dtype) for a in (x, y, rng.standard_normal((*windows.kernel, C, K))))
+    found = tuple(np.full_like(a, np.nan) for a in (y, x, W))
+    way.correlate(x, W, windows, found[0])
+    way.spread(y, W, windows, found[1])
+    way.correlate_all(x, y, windows, found[2])
+    return found
+
+
+class Loops:
+    """A way by the naive twins."""
+
+    def correlate(self, x, W, windows, y):
+        y[...] = naive.convolution(x, W, None, windows.stride, windows.pad)
+
+    def spread(self, y, W, windows, x):
+        x[...] = naive.transposed_convolution(y, W, None, windows.stride, windows.pad, x.shape[1:3])
+
+    def correlate_all(self, x, y, windows, W):
+        """At stride 1 a correlation too: y is the kernel, and the images are the channels."""
+        found = naive.convolution(x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3), None, (1, 1), windows.pad)
+        W[...] = found.transpose(1, 2, 0, 3)
+
+
+@settings(max_examples=40)
+@given(geometry=convolutions())
+@example(geometry=((5, 3), im2col.place_windows((5, 3), (5, 3), 1, 0), 2, 1))  # as large as the image
+@example(geometry=((5, 3), im2col.place_windows((5, 3), (5, 3), 1, "same"), 2, 1))
+@example(geometry=((3, 4), im2col.place_windows((3, 4), (3, 2), 1, ((2, 0), (0, 1))), 1, 2))
+def test_all_ways_of_a_convolution_give_the_sums_of_its_naive_twin(geometry):
+    (_, windows, _, _), expected = geometry, three_products(Loops(), *geometry)
+    from_y = all(max(sides) < k for sides, k in zip(windows.pad, windows.kernel, strict=True))
+    for way in (im2col, fourier, turned) if from_y else (im2col, fourier):
+        for a, b in zip(expected, three_products(way, *geometry), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12, err_msg=way.__name__)
+
+
+def test_waves_in_float32_are_as_exact_as_the_sums_that_they_replace():
+    windows = im2col.place_windows((7, 7), 5, 1, 2)
+    exact = three_products(im2col, (7, 7), windows, 64, 64)
+    for a, b in zip(exact, three_products(fourier, (7, 7), windows, 64, 64, np.float32), strict=True):
+        assert abs(a - b).max() < 1e-6 * abs(a).max()
+
+
+def planned(layer, in_shape, N):
+    """The way that is chosen for a layer of a recipe, and in how many parts the batch is taken."""
+    size, K = layer.out_shape(in_shape)[:2], layer.channels
+    x, y = np.empty((N, *in_shape), np.float32), np.empty((N, *size, K), np.float32)
+    x, y = (y, x) if isinstance(layer, nn.ConvTranspose2d) else (x, y)
+    way, tiles = conv.plan(x, y, layer.windows(x.shape[1:3]))
+    assert [i for tile in tiles for i in range(N)[tile]] == list(range(N)), "not each image once"
+    assert all(tile.stop > tile.start for tile in tiles)
+    return way, len(tiles)
+
+
+def test_the_way_is_the_one_of_the_fewest_multiplications_or_the_smallest_columns():
+    large = nn.ConvTranspose2d(128, 5, pad=2)
+    assert planned(large, (7, 7, 256), 128)[0] is fourier  # flux-dcgan's first
+    assert planned(large, (7, 7, 256), 1)[0] is not fourier  # for one image the kernel's waves cost too much
+    assert planned(nn.Conv2d(256, 7, pad=3), (14, 14, 256), 128)[0] is fourier
+    assert planned(nn.Conv2d(256, 7, stride=2, pad=3), (14, 14, 256), 128)[0] is im2col  # the waves know no stride
+    assert planned(nn.Conv2d(64, 3, pad="same"), (16, 16, 64), 128)[0] is im2col  # a 3×3 kernel has too few places
+    assert planned(nn.Conv2d(1, 3, pad="same"), (32, 32, 64), 32)[0] is turned  # keras-upconv's last
+    assert planned(nn.Conv2d(64, 3, pad="same"), (32, 32, 1), 32)[0] is im2col  # … and its D's first
+    assert planned(nn.Conv2d(1, 3, stride=2, pad="same"), (32, 32, 64), 32)[0] is im2col
+    assert planned(nn.Conv2d(1, 3, pad=3), (32, 32, 64), 32)[0] is im2col  # y's columns would need a pad below 0
+
+
+@pytest.mark.parametrize(
+    ("make", "in_shape"),
+    [
+        (lambda: nn.Conv2d(2, 3, pad="same"), (4, 5, 2)),
+        (lambda: nn.Conv2d(2, (2, 4), pad=((2, 0), (1, 3))), (3, 4, 3)),
+        (lambda: nn.Conv2d(3, (4, 3), bias=False), (4, 3, 1)),
+        (lambda: nn.ConvTranspose2d(2, 3, pad=1), (3, 4, 2)),
+        (lambda: nn.ConvTranspose2d(1, (3, 2), pad=((1, 0), (0, 1))), (3, 2, 2)),
+        (lambda: nn.UpsampleConv2d(2, 3), (3, 2, 2)),
+    ],
+)
+def test_gradients_by_waves_are_those_of_the_outputs_by_waves(make, in_shape, monkeypatch):
+    taken, correlate = [], fourier.correlate
+    monkeypatch.setattr(fourier, "pays", lambda size, windows, *_: windows.stride == (1, 1))
+    monkeypatch.setattr(fourier, "correlate", lambda *arrays: taken.append(1) or correlate(*arrays))
+    report = check_layer(make(), in_shape)
+    assert report, str(report)
+    assert taken, "the waves were not asked"
+
+
+@pytest.mark.parametrize("way", [im2col, turned, fourier], ids=lambda way: way.__name__)
+def test_tiling_over_the_batch_changes_no_result(way, monkeypatch):
+    monkeypatch.setattr(fourier, "pays", lambda size, windows, *_: way is fourier and windows.stride == (1, 1))
+    ways = []
+
     def run():
         found = []
-        for make in (lambda: nn.Conv2d(3, 3, pad=1), lambda: nn.ConvTranspose2d(3, 4, stride=2, pad=1)):
+        for make in (
+            lambda: nn.Conv2d(1 if way is turned else 3, 3, pad=1),
+            lambda: nn.ConvTranspose2d(3, 4, stride=2, pad=1),
+            lambda: nn.UpsampleConv2d(3, 3),
+        ):
             net = lone(make(), (6, 5, 2))
             x = np.random.default_rng(0).standard_normal((7, 6, 5, 2))
             y, cache = net.forward(x, train=True)
             found += [y, net.backward(np.cos(y), cache), net.grads.copy()]
+        ways.append(planned(nn.Conv2d(1 if way is turned else 3, 3, pad=1), (6, 5, 2), 7))
         return found
 
     whole = run()
-    monkeypatch.setattr(im2col, "TILE_BYTES", 1)  # one image at a time
+    for module in (im2col, fourier):
+        monkeypatch.setattr(module, "TILE_BYTES", 1)  # one image at a time
     for a, b in zip(whole, run(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+    assert ways == [(way, 1), (way, 7)]
 
 
-@pytest.mark.parametrize("make", [lambda: nn.Conv2d(8, 5, pad=2), lambda: nn.ConvTranspose2d(8, 5, pad=2)])
-def test_the_columns_of_a_large_batch_never_take_more_than_64_mb(make):
-    """Whole, they would be 25 times the input, 400 MB here; what is allocated beyond x and y is a tile or two."""
-    net = nn.Sequential([make()], (16, 16, 16), rng=np.random.default_rng(0))
-    x = np.zeros((1000, 16, 16, 16), np.float32)
+# Upsampling and a convolution in one ---------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    scale=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    bias=st.booleans(),
+)
+def test_upsampling_merged_with_a_convolution_gives_what_the_two_layers_give(size, kernel, scale, channels, bias):
+    (C, K), rng = channels, np.random.default_rng(0)
+    merged = lone(nn.UpsampleConv2d(K, kernel, scale=scale, bias=bias, init_b=init.torch_linear), (*size, C))
+    two = [nn.Upsample2d(scale), nn.Conv2d(K, kernel, pad="same", bias=bias)]
+    apart = nn.Sequential(two, (*size, C), rng=rng, dtype=np.float64)
+    apart.params[...] = merged.params
+    x, dy = rng.standard_normal((2, *size, C)), rng.standard_normal((2, *apart.out_shape))
+    found = []
+    for net in (merged, apart):
+        y, cache = net.forward(x, train=True)
+        found.append((y, net.backward(dy, cache), net.grads))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_upsampling_merged_with_a_convolution_takes_half_of_its_multiplications(monkeypatch):
+    count, plain = [], backend.matmul
+
+    def counted(a, b, out=None):
+        count.append(a.size * b.shape[-1])
+        return plain(a, b, out)
+
+    monkeypatch.setattr(backend, "matmul", counted)
+    taken = []
+    for layers in ([nn.UpsampleConv2d(32, 3)], [nn.Upsample2d(2), nn.Conv2d(32, 3, pad="same")]):
+        net = nn.Sequential(layers, (16, 16, 32), rng=np.random.default_rng(0))
+        y, cache = net.forward(np.ones((8, 16, 16, 32), np.float32), train=True)
+        net.backward(y, cache)
+        taken.append(sum(count))
+        count.clear()
+    assert taken[0] < 0.52 * taken[1]
+
+
+@pytest.mark.parametrize(
+    ("make", "in_shape", "way"),
+    [
+        (lambda: nn.Conv2d(16, 5, stride=2, pad=2), (16, 16, 16), im2col),
+        (lambda: nn.ConvTranspose2d(8, 5, pad=2), (16, 16, 16), im2col),
+        (lambda: nn.Conv2d(8, 5, pad=2), (16, 16, 16), turned),
+        (lambda: nn.Conv2d(64, 5, pad=2), (7, 7, 64), fourier),
+        (lambda: nn.ConvTranspose2d(64, 5, pad=2), (7, 7, 64), fourier),
+    ],
+)
+def test_the_columns_or_waves_of_a_large_batch_never_take_more_than_64_mb(make, in_shape, way):
+    """Whole, they would be 102 to 205 MB here; what is allocated beyond x and y is a tile or two."""
+    N = 2000 if way is fourier else 1000
+    assert planned(make(), in_shape, N)[0] is way
+    net = nn.Sequential([make()], in_shape, rng=np.random.default_rng(0))
+    x = np.zeros((N, *in_shape), np.float32)
     tracemalloc.start()
     y, cache = net.forward(x, train=True)
     forward = tracemalloc.get_traced_memory()[1] - y.nbytes
@@ -326,6 +521,7 @@ def test_the_columns_of_a_large_batch_never_take_more_than_64_mb(make):
         (lambda: nn.ConvTranspose2d(4, 3), (7,), "ConvTranspose2d takes images"),
         (lambda: nn.MaxPool2d(3), (2, 2, 1), "kernel of 3×3 does not fit an image of 2×2"),
         (lambda: nn.Upsample2d(2), (5,), "Upsample2d takes images"),
+        (lambda: nn.UpsampleConv2d(2, 3), (5,), "UpsampleConv2d takes images"),
         (lambda: nn.Maxout(5), (12,), "12 features cannot be shared out to groups of 5; 10 can"),
     ],
 )
@@ -343,7 +539,9 @@ def test_convolutions_tell_their_initialisers_the_fans():
 
     lone(nn.Conv2d(5, (2, 3), init_W=spy, init_b=spy), (4, 4, 7))
     lone(nn.ConvTranspose2d(5, (2, 3), init_W=spy, init_b=spy), (4, 4, 7))
-    assert seen == [((2, 3, 7, 5), 42, 30), ((5,), 42, 30), ((2, 3, 5, 7), 42, 30), ((5,), 42, 30)]
+    lone(nn.UpsampleConv2d(5, (2, 3), init_W=spy, init_b=spy), (4, 4, 7))
+    shapes = (2, 3, 7, 5), (2, 3, 5, 7), (2, 3, 7, 5)
+    assert seen == [(shape, 42, 30) for W in shapes for shape in (W, (5,))]
 
 
 @pytest.mark.parametrize(
@@ -361,6 +559,8 @@ def test_convolutions_tell_their_initialisers_the_fans():
         (lambda: nn.MaxPool2d(2.5), "MaxPool2d needs a kernel"),
         (lambda: nn.MaxPool2d(2, stride=0), "MaxPool2d needs a stride"),
         (lambda: nn.Upsample2d(0), "Upsample2d needs a scale"),
+        (lambda: nn.UpsampleConv2d(4, 3, scale=(2, 0)), "UpsampleConv2d needs a scale"),
+        (lambda: nn.UpsampleConv2d(0, 3), "UpsampleConv2d needs a whole number of output channels"),
         (lambda: nn.Maxout(0), "whole number of pieces, at least 1, got 0"),
         (lambda: nn.Dense(0), "whole number of output features, at least 1, got 0"),
         (lambda: nn.Dense(2.5), "got 2.5"),

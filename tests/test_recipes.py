@@ -18,6 +18,7 @@ from minigan.nn import (
     Sigmoid,
     Tanh,
     Upsample2d,
+    UpsampleConv2d,
 )
 from minigan.recipes import DEFAULT, RECIPES
 
@@ -124,12 +125,23 @@ def test_flux_dcgan_is_s2_layer_by_layer():
 def test_keras_upconv_is_s3_layer_by_layer():
     G, D = networks("keras-upconv")
     norm, leaky = BatchNorm(decay=0.8, eps=1e-3), LeakyReLU(slope=0.2)
-    up = [layer for K in (128, 64) for layer in (Upsample2d(2), Conv2d(K, 3, pad="same"), norm, leaky)]
+    up = [layer for K in (128, 64) for layer in (UpsampleConv2d(K, 3, scale=2), norm, leaky)]
     expected = [Dense(16384), leaky, Reshape(8, 8, 256), *up, Conv2d(1, 3, pad="same"), Tanh()]
     assert described(G) == list(map(repr, expected))
     down = [layer for K, s in ((64, 1), (128, 2), (256, 2)) for layer in (Conv2d(K, 3, stride=s, pad="same"), leaky)]
     assert described(D) == list(map(repr, [*down, Flatten(), Dense(1), Sigmoid()]))
     assert (G.out_shape, D.in_shape) == ((32, 32, 1), (32, 32, 1))
+
+
+def test_keras_upconv_draws_the_same_images_with_upsampling_and_convolution_apart():
+    recipe = RECIPES["keras-upconv"].smoke()
+    merged, apart = (
+        replace(recipe, merged=value).networks(np.random.default_rng(0), dtype=np.float64)[0] for value in (True, False)
+    )
+    assert any(isinstance(layer, Upsample2d) for layer in apart.layers)
+    np.testing.assert_array_equal(apart.params, merged.params)
+    z = np.random.default_rng(1).standard_normal((3, recipe.latent_dim))
+    np.testing.assert_allclose(apart(z), merged(z), rtol=1e-12, atol=1e-13)
 
 
 def test_renom_maxout_is_s4_layer_by_layer():

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cases import SYSTEMS
 
 from minigan.backend import RandomStream
 from minigan.data.glyphs import make_glyphs
@@ -30,6 +31,16 @@ def test_same_seed_same_bits_and_another_seed_others(images, name):
     np.testing.assert_array_equal(weights(runs[0]), weights(runs[1]))
     assert runs[0].history == runs[1].history
     assert not np.array_equal(weights(runs[0]), weights(runs[2]))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_number_of_cores_changes_no_bit_of_a_run(images, name, share_among):
+    runs = []
+    for cores in (1, 3):
+        share_among(cores)
+        runs.append(trainer(images, name).fit())
+    np.testing.assert_array_equal(weights(runs[0]), weights(runs[1]))
+    assert runs[0].history == runs[1].history
 
 
 def test_looking_at_previews_changes_nothing_and_shows_the_same_latents(images):

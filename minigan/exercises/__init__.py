@@ -53,7 +53,14 @@ DRAWN = {
     "conv-transpose2d": DCGAN,
     "upsample2d": Training(
         "keras-upconv",
-        {"g_hidden": (64, 32, 16), "d_hidden": (16, 32, 64), "lr_g": 5e-4, "lr_d": 5e-4, "epoch_steps": 250},
+        {
+            "g_hidden": (64, 32, 16),
+            "d_hidden": (16, 32, 64),
+            "lr_g": 5e-4,
+            "lr_d": 5e-4,
+            "epoch_steps": 250,
+            "merged": False,
+        },
     ),
     "maxout": Training("renom-maxout", {"lr_g": 3e-4, "lr_d": 1e-4, "epoch_steps": 300}),
 }

@@ -24,13 +24,17 @@ def factor(case: Case) -> str:
         return ""
     if abs(c + 1) < CLOSE:
         return "the sign is wrong: every entry is the negative of what it should be"
-    meanings = [meaning for value, meaning in known_factors(case) if abs(abs(c) - value) <= CLOSE * value]
+    meanings = [meaning for value, meaning in known_factors(case) if abs(abs(c) - value) <= NEAR * value]
     if meanings:
         sign = " (and the sign is wrong)" if c < 0 else ""
         return f"every entry is {c:.7g} times what it should be, {', or '.join(meanings)}{sign}"
     if case.array.size == 1:
         return ""  # a single number is always some multiple of another
     return f"a constant factor: every entry is {c:.7g} times what it should be"
+
+
+#: How near a factor must come to one that has a meaning. Dropout's rate is met to 2⁻¹⁷ of 1, and so is 1 less that rate.
+NEAR = 2e-5
 
 
 def known_factors(case: Case) -> list[tuple[float, str]]:

@@ -2,6 +2,7 @@
 
 Both layers are the same three products over the windows of im2col.py, in different roles: Conv2d goes from the larger
 image to the smaller, ConvTranspose2d from the smaller to the larger, and each one's backward is the other's forward.
+How the products are computed is `plan`'s choice: by im2col, which always works, or where it is cheaper another way.
 Below, x is the larger image (N, H, W, C), y the smaller (N, OH, OW, K), W the kernel (KH, KW, C, K).
 """
 

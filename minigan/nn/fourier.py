@@ -58,8 +58,8 @@ def transform(size: Pair, windows: Windows, dtype: Any) -> Transform:
     """F, T and G for these windows on images of `size`, computed in float64."""
     n, m = period(size, windows)
     # Of each pair of opposite frequencies one is enough, since images are real.
-    waves = np.array([(u, v) for u in range(n) for v in range(m // 2 + 1) if v > 0 or 0 < u <= n // 2])
-    omega = 2 * np.pi * waves / (n, m)
+    waves = [(u, v) for u in range(n) for v in range(m // 2 + 1) if v > 0 or 0 < u <= n // 2]
+    omega = 2 * np.pi * np.array(waves).reshape(-1, 2) / (n, m)  # none, on a torus of one place
 
     def angles(sides: Pair, above: int = 0, left: int = 0) -> np.ndarray:
         """ω·p for each frequency ω and each place p."""

@@ -37,7 +37,7 @@ def phases(kernel: int, scale: int) -> Phases:
 
 
 class UpsampleConv2d(Convolution):
-    """Upsample2d(S), then Conv2d(channels, kernel, pad="same"), with fewer products: 2 times fewer for S = 2, kernel 3.
+    """Upsample2d(S), then Conv2d(channels, kernel, pad="same"), with half of the products (S = 2, kernel 3).
 
     Neighbours in the larger image are often copies of one pixel. Where several places of the kernel fall on copies, one
     weight does, their sum: the pixel (a, b) of every block sees the small image through a smaller kernel V_ab, whose
@@ -62,7 +62,7 @@ class UpsampleConv2d(Convolution):
     ):
         super().__init__(channels, kernel, pad="same", bias=bias, init_W=init_W, init_b=init_b)
         check_sizes("UpsampleConv2d", "scale", scale)
-        self.scale, self.blocks = scale, math.prod(pair(scale))
+        self.scale = scale
 
     def out_shape(self, in_shape: Shape) -> Shape:
         check_images("UpsampleConv2d", in_shape)
@@ -75,7 +75,12 @@ class UpsampleConv2d(Convolution):
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
         y = array_module(x).empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
         z = correlate(x, self.merged(), self.small_windows(x.shape[1:3]))
-        share(lambda part: [copy(seen, drawn) for seen, drawn in self.pairs(z[part], y[part])], y)
+
+        def draw(images: slice) -> None:
+            for seen, drawn in self.pairs(z[images], y[images]):
+                drawn[...] = seen
+
+        share(draw, y)
         if self.bias:
             y += self.b
         return y, x
@@ -86,8 +91,9 @@ class UpsampleConv2d(Convolution):
 
     def param_grads(self, dy: Array, cache: Array, grads: Grads) -> None:
         size = cache.shape[1:3]
-        dV = array_module(dy).empty_like(self.merged())
-        correlate_all(cache, self.gather(dy, size), dV, self.small_windows(size))
+        windows, dz = self.small_windows(size), self.gather(dy, size)
+        dV = array_module(dy).empty((*windows.kernel, cache.shape[3], dz.shape[3]), dy.dtype)
+        correlate_all(cache, dz, dV, windows)
         self.unmerge(dV, grads["W"])
         if self.bias:
             grads["b"][...] = batch_sum(dy)
@@ -133,10 +139,12 @@ class UpsampleConv2d(Convolution):
 
     def gather(self, dy: Array, size: Shape) -> Array:
         """dz, the gradient with respect to what the windows said: dy in its places, 0 where no pixel looked."""
-        dz = array_module(dy).zeros((len(dy), *self.small_windows(size).counts, self.blocks * dy.shape[3]), dy.dtype)
-        share(lambda part: [copy(drawn, seen) for seen, drawn in self.pairs(dz[part], dy[part])], dz)
+        channels = math.prod(pair(self.scale)) * dy.shape[3]
+        dz = array_module(dy).zeros((len(dy), *self.small_windows(size).counts, channels), dy.dtype)
+
+        def take(images: slice) -> None:
+            for seen, drawn in self.pairs(dz[images], dy[images]):
+                seen[...] = drawn
+
+        share(take, dz)
         return dz
-
-
-def copy(source: Array, target: Array) -> None:
-    target[...] = source

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minigan.errors import ArgumentError
-from minigan.nn import BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, LeakyReLU, Reshape, Tanh, UpsampleConv2d
+from minigan.nn import (
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    Reshape,
+    Tanh,
+    Upsample2d,
+    UpsampleConv2d,
+)
 from minigan.recipes.recipe import SIZE, Recipe
 
 
@@ -22,6 +34,8 @@ class KerasUpconv(Recipe):
     pad = 2
     image_shape = (SIZE + 2 * pad, SIZE + 2 * pad, 1)
 
+    merged: bool = True  # whether one layer makes an image larger and convolves it; the two layers do the same, slower
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= len(self.g_hidden) <= 6:
@@ -35,7 +49,9 @@ class KerasUpconv(Recipe):
         side, (first, *growing) = self.image_shape[0] // 2 ** (len(self.g_hidden) - 1), self.g_hidden
         g_layers: list[Layer] = [Dense(side * side * first), leaky, Reshape(side, side, first)]
         for channels in growing:
-            g_layers += [UpsampleConv2d(channels, 3, scale=2), BatchNorm(decay=0.8, eps=1e-3), leaky]
+            two = [Upsample2d(2), Conv2d(channels, 3, pad="same")]
+            g_layers += [UpsampleConv2d(channels, 3, scale=2)] if self.merged else two
+            g_layers += [BatchNorm(decay=0.8, eps=1e-3), leaky]
         g_layers += [Conv2d(1, 3, pad="same"), Tanh()]
         d_layers: list[Layer] = []
         for i, channels in enumerate(self.d_hidden):

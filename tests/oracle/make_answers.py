@@ -79,8 +79,9 @@ class Network:
     def Dropout(self, layer, x, at, *, train, rng, **_):
         if not train or layer.drop == 0:
             return x
-        kept = rng.uniform(tuple(x.shape)) >= layer.drop
-        return x * torch.from_numpy(kept) / (1 - layer.drop)
+        silent = round(layer.drop * 2**16)  # of the 2^16 draws, all as likely
+        kept = rng.bits(tuple(x.shape)) >= silent
+        return x * torch.from_numpy(kept) / (1 - silent / 2**16)
 
     def Conv2d(self, layer, x, at, **_):
         W, b = self.kernel(layer, at, (x.shape[-1], layer.channels))
@@ -129,6 +130,9 @@ class Network:
     def Upsample2d(self, layer, x, at, **_):
         scale = tuple(float(s) for s in both(layer.scale))
         return F.interpolate(x.movedim(-1, 1), scale_factor=scale, mode="nearest").movedim(1, -1)
+
+    def UpsampleConv2d(self, layer, x, at, **_):
+        return self.Conv2d(layer, self.Upsample2d(layer, x, at), at)
 
     def Flatten(self, layer, x, at, **_):
         return torch.flatten(x, 1)
