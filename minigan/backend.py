@@ -104,15 +104,17 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(CORES - 1, thread_name_prefix="minigan")
 
 
-def share(work: Callable[[slice], None], out: Array) -> None:
+def share(work: Callable[[slice], object], out: Array) -> None:
     """Let the cores fill the array `out` together: `work(part)` for slices of its first axis, one a core, at once.
 
     `work` must write out[part], and no other part, from inputs that nobody writes: then the number of cores changes no
     bit. NumPy lets go of Python's lock during an operation, so the operations of the parts run side by side; they must
     be long ones, though (a thread takes 50 µs to wake up), so small arrays, and those of a GPU, are filled in one part.
     """
-    parts = CORES if out.size >= SHARE_FROM and array_module(out) is np else 1
-    edges = [len(out) * i // parts for i in range(parts + 1)]
+    if CORES == 1 or out.size < SHARE_FROM or array_module(out) is not np:
+        work(slice(0, len(out)))
+        return
+    edges = [len(out) * i // CORES for i in range(CORES + 1)]
     first, *others = [slice(*ends) for ends in pairwise(edges)]
     pending = [_pool().submit(copy_context().run, work, part) for part in others]  # the context holds np.errstate
     try:
@@ -226,6 +228,12 @@ def to_numpy(array: Any) -> np.ndarray:
 STREAMS = ("init", "shuffle", "latent", "dropout", "preview", "sample", "data", "split")
 
 
+@cache
+def key_of(stream: str) -> int:
+    """64 bits of the stream's name: adding or reordering streams changes no other stream's numbers."""
+    return int.from_bytes(hashlib.sha256(stream.encode()).digest()[:8], "little")
+
+
 class RandomStream:
     """Random draws that are a function of (seed, stream, step), made on the device of the arrays that use them.
 
@@ -239,9 +247,7 @@ class RandomStream:
             raise ArgumentError(f"unknown random stream {stream!r}; known: {', '.join(STREAMS)}")
         if not (0 <= seed < 2**64 and 0 <= step < 2**64):
             raise ArgumentError(f"seed and step must lie between 0 and 2**64 - 1, got seed {seed} and step {step}")
-        # The stream's key comes from its name, so adding or reordering streams changes no other stream's numbers.
-        key = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:8], "little")
-        bits = np.random.Philox(key=np.array([seed, key], np.uint64), counter=[0, 0, step, 0])
+        bits = np.random.Philox(key=np.array([seed, key_of(stream)], np.uint64), counter=[0, 0, step, 0])
         self.host = np.random.Generator(bits)
         self.device = device
 

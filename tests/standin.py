@@ -123,6 +123,9 @@ class Array:
     def swapaxes(self, axis1, axis2, /):
         return Array(self._host.swapaxes(axis1, axis2))
 
+    def transpose(self, *axes):
+        return Array(self._host.transpose(*axes))
+
     def astype(self, dtype, *, copy=True):
         return Array(self._host.astype(dtype, copy=copy))
 
@@ -194,6 +197,7 @@ for function in (asarray, asnumpy, concatenate, empty_like, empty, zeros, ones, 
     setattr(cupy, function.__name__, function)
 cupy.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
 for elementwise in (
+    "add",
     "arccos",
     "divide",
     "exp",

@@ -33,7 +33,7 @@ def factor(case: Case) -> str:
     return f"a constant factor: every entry is {c:.7g} times what it should be"
 
 
-#: How near a factor must come to one that has a meaning. Dropout's rate is met to 2⁻¹⁷ of 1, and so is 1 less that rate.
+#: How near a factor must come to one that has a meaning. (Dropout meets its rate to 2⁻¹⁷, and so 1 less that rate.)
 NEAR = 2e-5
 
 

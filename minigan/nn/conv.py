@@ -14,7 +14,7 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
-from minigan.backend import Array, array_module
+from minigan.backend import Array, array_module, share
 from minigan.errors import ArgumentError, ShapeError
 from minigan.nn import fourier, im2col, turned
 from minigan.nn.im2col import (
@@ -61,7 +61,7 @@ def correlate_all(x: Array, y: Array, out: Array, windows: Windows) -> None:
 
 
 def plan(x: Array, y: Array, windows: Windows) -> tuple[ModuleType, list[slice]]:
-    """The cheapest way, one of the modules fourier, turned and im2col, and the batch in parts that it takes at once."""
+    """The cheapest way (the module fourier, turned or im2col), and the batch in parts that it takes at once."""
     (N, H, W, C), K = x.shape, y.shape[3]
     way: ModuleType
     if fourier.pays((H, W), windows, C, K, N):
@@ -110,6 +110,11 @@ class Convolution(Layer):
         W = {"W": ((*pair(self.kernel), *ends), partial(self.init_W, **fans))}
         return {**W, "b": ((self.channels,), partial(self.init_b, **fans))} if self.bias else W
 
+    def add_bias(self, y: Array) -> None:
+        """y += b, if there is one."""
+        if self.bias:
+            share(lambda part: array_module(y).add(y[part], self.b, out=y[part]), y)
+
 
 class Conv2d(Convolution):
     """y[p, q, k] = b[k] + Σ over i, j, c of W[i, j, c, k] · x[p·SH + i - above, q·SW + j - left, c], for each image.
@@ -132,8 +137,7 @@ class Conv2d(Convolution):
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
         y = correlate(x, self.W, self.windows(x.shape[1:3]))
-        if self.bias:
-            y += self.b
+        self.add_bias(y)
         return y, x  # dW needs x; its columns are KH·KW times as large, and cheaper to make again than to keep
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
@@ -182,8 +186,7 @@ class ConvTranspose2d(Convolution):
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
         size = self.out_size(x.shape[1:3])
         y = spread(x, self.W, size, self.windows(size))
-        if self.bias:
-            y += self.b
+        self.add_bias(y)
         return y, x  # dW needs x; dx needs only W
 
     def input_grad(self, dy: Array, cache: Array) -> Array:

@@ -60,7 +60,11 @@ def im2col(x: Array, windows: Windows) -> Array:
     """(N, H, W, C) → (N·OH·OW, KH·KW·C): each row is what one window sees. One strided view and one copy."""
     (KH, KW), _, _, (OH, OW) = windows
     N, C = x.shape[0], x.shape[3]
-    columns = array_module(x).empty((N, OH, OW, KH, KW, C), x.dtype)
+    xp = array_module(x)
+    if C > 1:
+        columns = xp.empty((N, OH, OW, KH, KW, C), x.dtype)
+    else:  # in memory column by column, so that the copy runs along the rows of grey images, not of small kernels
+        columns = xp.empty((KH, KW, C, N, OH, OW), x.dtype).transpose(3, 4, 5, 0, 1, 2)
 
     def copy(images: slice) -> None:
         columns[images] = sliding_view(surround(x[images], windows.pad), windows)

@@ -73,16 +73,15 @@ class UpsampleConv2d(Convolution):
         return self.kernel_params((in_shape[2], self.channels), in_shape[2])
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
-        y = array_module(x).empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
+        xp = array_module(x)
+        y = xp.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
         z = correlate(x, self.merged(), self.small_windows(x.shape[1:3]))
 
         def draw(images: slice) -> None:
             for seen, drawn in self.pairs(z[images], y[images]):
-                drawn[...] = seen
+                xp.add(seen, self.b if self.bias else 0, out=drawn)
 
         share(draw, y)
-        if self.bias:
-            y += self.b
         return y, x
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
