@@ -9,6 +9,8 @@ OpenBLAS's threads have just been at work. `pip install numexpr` for its column.
 
 from __future__ import annotations
 
+import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
+
 import statistics
 import sys
 import time
@@ -17,7 +19,6 @@ from importlib.util import find_spec
 import numpy as np
 from results import Results
 
-import minigan  # noqa: F401 (before NumPy: it tells OpenBLAS's threads to go to sleep)
 from minigan import backend
 
 RESULTS = Results("elementwise")

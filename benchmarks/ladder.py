@@ -3,28 +3,30 @@
     python benchmarks/ladder.py             measure, store results/ladder.json, print the table
     python benchmarks/ladder.py --table     print the table of the stored results
 
-Every rung of the ladder is a process with the later optimisations undone, as the functions below undo them; the
-processes take turns in short rounds of one run. Milliseconds of a step, medians of the rounds.
+The first row is the code of the commit BEFORE, from a checkout of its own. Every other rung of the ladder is today's
+code with the later optimisations undone, as the functions below undo them. All are processes that take turns in short
+rounds of one run; milliseconds of a step, the least of the rounds' medians, since the machine may be slow in some.
 """
 
 from __future__ import annotations
+
+import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 
 import numpy as np
 from results import Results
 
-import minigan  # noqa: F401 (before NumPy: it tells OpenBLAS's threads to go to sleep)
 from minigan import backend, nn, train
-from minigan.bench import Stepper
-from minigan.nn import conv, dense, fourier, im2col, norm, turned, upconv
 from minigan.recipes import RECIPES
 
+BEFORE = "b7f5e94"
 RESULTS = Results("ladder")
 SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
 ROUNDS = 7
@@ -49,10 +51,14 @@ def float_draws():
 
 
 def small_tiles():
+    from minigan.nn import im2col
+
     im2col.TILE_BYTES = 2**21
 
 
 def no_waves():
+    from minigan.nn import fourier
+
     fourier.pays = lambda *_: False
 
 
@@ -65,6 +71,8 @@ def outer_products():
 
 
 def not_turned():
+    from minigan.nn import turned
+
     turned.pays = lambda *_: False
 
 
@@ -76,6 +84,8 @@ def guessed_branches():
 
 
 def plain_sums():
+    from minigan.nn import conv, dense, norm, upconv
+
     for module in (conv, dense, norm, upconv):
         module.batch_sum = lambda x: x.reshape(-1, x.shape[-1]).sum(axis=0)
 
@@ -97,44 +107,54 @@ RUNGS = {
 
 def worker(name: str, rung: int) -> None:
     """Whenever a line arrives on standard input, time some steps and answer with the median in milliseconds."""
-    for undo in list(RUNGS.values())[rung:]:
-        undo()
-    stepper = Stepper(RECIPES[name])
+    if rung >= 0:
+        for undo in list(RUNGS.values())[rung:]:
+            undo()
+    recipe = RECIPES[name]
+    images = np.random.default_rng(0).integers(0, 256, (recipe.images, 28, 28), np.uint8)
+    trainer, means = train.Trainer(recipe, images), train.Means()
     idle, steps = (
         (1, 4) if "dcgan" in name or "upconv" in name else (5, 40)
     )  # the first find the caches full of others'
-    stepper.times(3)
     for _ in sys.stdin:
-        print(statistics.median(stepper.times(idle + steps)[idle:]), flush=True)
+        times = []
+        for _ in range(idle + steps):
+            began = time.perf_counter()
+            means.add(train.measure(*trainer.train_step(trainer.batches.batch(trainer.step))))
+            times.append(1e3 * (time.perf_counter() - began))
+        print(statistics.median(times[idle:]), flush=True)
 
 
-def climb(name: str) -> list[float]:
-    """The milliseconds on each rung, from nothing done to everything."""
+def climb(name: str, before: str) -> list[float]:
+    """The milliseconds on each rung, from the code in the folder `before` to today's."""
     rest = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
     processes = []
-    for rung in range(len(RUNGS) + 1):
-        spins = {"OPENBLAS_THREAD_TIMEOUT": "26"} if rung < 2 else {}
+    for rung in range(-1, len(RUNGS) + 1):
+        changes = {"OPENBLAS_THREAD_TIMEOUT": "26"} if rung < 2 else {}
+        changes |= {"PYTHONPATH": before} if rung < 0 else {}
         command = [sys.executable, __file__, "--worker", name, str(rung)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        processes.append(subprocess.Popen(command, env={**rest, **spins}, **pipes))
+        processes.append(subprocess.Popen(command, env={**rest, **changes}, **pipes))
     times: list[list[float]] = [[] for _ in processes]
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS + 1):  # the first is for warming up
         for process, found in zip(processes, times, strict=True):
             process.stdin.write("go\n")
             process.stdin.flush()
-            found.append(float(process.stdout.readline()))
+            answer = float(process.stdout.readline())
+            if turn:
+                found.append(answer)
             time.sleep(0.1)  # until the threads of this one have stopped spinning
     for process in processes:
         process.stdin.close()
         process.wait()
-    return [round(statistics.median(found), 2) for found in times]
+    return [round(min(found), 2) for found in times]
 
 
 def table() -> str:
     results = RESULTS.read()
     names = [name for name in SYSTEMS if name in results]
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for i, what in enumerate(("before", *RUNGS)):
+    for i, what in enumerate((f"before (commit {BEFORE})", "today's code with all below undone", *RUNGS)):
         cells = []
         for name in names:
             now, before = results[name][i], results[name][max(i - 1, 0)]
@@ -148,6 +168,8 @@ if __name__ == "__main__":
         worker(sys.argv[2], int(sys.argv[3]))
     else:
         if "--table" not in sys.argv:
-            for name in SYSTEMS:
-                RESULTS.add(name, climb(name))
+            with tempfile.TemporaryDirectory() as before:
+                subprocess.run(f"git archive {BEFORE} minigan | tar -x -C {before}", shell=True, check=True)
+                for name in SYSTEMS:
+                    RESULTS.add(name, climb(name, before))
         print(table())

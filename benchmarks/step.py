@@ -15,6 +15,8 @@ bytes that must move, at the speed of a large copy; it is measured in the same r
 
 from __future__ import annotations
 
+import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
+
 import argparse
 import json
 import os
@@ -31,7 +33,7 @@ import numpy as np
 from results import Results
 from roofline import Roofline
 
-import minigan  # noqa: F401 (before NumPy: it tells OpenBLAS's threads to go to sleep)
+from minigan import backend
 from minigan.bench import PARTS, Stepper, bench
 from minigan.recipes import RECIPES
 
@@ -50,6 +52,7 @@ def worker(library: str, name: str) -> None:
     recipe = RECIPES[name]
     idle, steps = (1, 5) if name in CONVOLUTIONS else (5, 40)  # the first find the caches full of the others' numbers
     if library == "minigan":
+        assert backend.CORES == len(os.sched_getaffinity(0)), "the cores do not share: was NumPy imported first?"
         stepper = Stepper(recipe)
         roofline = Roofline(stepper)
 

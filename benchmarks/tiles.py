@@ -9,13 +9,14 @@ the least of seven rounds in which the variants take turns; in the last, the col
 
 from __future__ import annotations
 
+import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
+
 import sys
 import time
 
 import numpy as np
 from results import Results
 
-import minigan  # noqa: F401 (before NumPy: it tells OpenBLAS's threads to go to sleep)
 from minigan import backend
 from minigan.nn import im2col
 from minigan.nn.conv import Conv2d, Convolution, plan

@@ -88,9 +88,10 @@ SHARE_FROM = 2**19  # numbers; with fewer an operation is over before a sleeping
 
 
 def cores() -> int:
-    """How many threads share large work: as many as OpenBLAS uses, but one if its threads would spin meanwhile."""
-    if "OPENBLAS_THREAD_TIMEOUT" not in os.environ:  # NumPy was imported before minigan, which sets it
-        return 1
+    """How many threads share large work: as many as OpenBLAS uses, but one if BLAS's threads would spin meanwhile."""
+    blas = (np.show_config(mode="dicts") or {}).get("Build Dependencies", {}).get("blas", {}).get("name", "")
+    if "openblas" not in blas or "OPENBLAS_THREAD_TIMEOUT" not in os.environ:
+        return 1  # another library, or NumPy was imported before minigan, which sets the variable
     limit = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(int(limit), available) if limit.isdecimal() and int(limit) else available

@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -136,8 +137,9 @@ def bench(recipe: Recipe, *, steps: int = 30, seed: int = 0, device: str = "cpu"
     Returns {"recipe", "device", "steps", "step_ms" (the median), "step_ms_range" (least and greatest), "epoch_s" (an
     epoch at the median), "parts_ms" (mean, by part), "gflop" (of a step's matrix products, 1e9 operations), "gflops"
     (1e9 operations a second, over the whole step), "products_gflops" (… during the products), "products" (how many a
-    step), "fresh_pages" (memory pages that the system handed out, a step), "peak_mb" (the process's greatest resident
-    size so far, 2^20 bytes; the last two are None where the system does not tell)}.
+    step), "step_mb" (memory that a step takes and gives back, at its greatest), "fresh_pages" (memory pages that the
+    system handed out, a step), "peak_mb" (the process's greatest resident size so far; the last two are None where the
+    system does not tell)}. MB are 2^20 bytes.
     Raises ArgumentError for fewer than 1 step.
     """
     if steps < 1:
@@ -167,9 +169,21 @@ def bench(recipe: Recipe, *, steps: int = 30, seed: int = 0, device: str = "cpu"
         "gflops": round(gflop / median * 1e3, 1),
         "products_gflops": round(gflop / seconds, 1),
         "products": round(sum(ledger.products.values()) / count),
+        "step_mb": round(step_memory(stepper) / 2**20, 1),
         "fresh_pages": None if fresh is None else round(fresh),
         "peak_mb": None if kilobytes is None else round(kilobytes / (2**20 if sys.platform == "darwin" else 2**10)),
     }
+
+
+def step_memory(stepper: Stepper) -> int:
+    """The bytes of new arrays that are alive at one time within a step, at most; on a GPU, those of the host's."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        stepper.step()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
 
 
 def usage(field: str) -> Any:
@@ -196,5 +210,6 @@ def table(result: dict[str, Any]) -> Any:
     rates = f"{result['products_gflops']:.0f} GFLOP/s in them, {result['gflops']:.0f} over the step"
     facts.add_row("products", f"{result['products']} a step, {result['gflop']} GFLOP; {rates}")
     if result["peak_mb"] is not None:
-        facts.add_row("memory", f"{result['peak_mb']} MB at most, {result['fresh_pages']} fresh pages a step")
+        memory = f"{result['peak_mb']} MB at most, {result['step_mb']} MB of arrays come and go in a step"
+        facts.add_row("memory", f"{memory}, {result['fresh_pages']} fresh pages")
     return facts
