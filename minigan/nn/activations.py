@@ -90,7 +90,7 @@ def sigmoid(x: Array) -> Array:
     """σ(x) = 1 / (1 + e⁻ˣ), written with e^(-|x|): no exponential overflows, and small values keep their digits."""
     xp = array_module(x)
     z = xp.exp(-abs(x))
-    return xp.where(x >= 0, 1, z) / (1 + z)
+    return xp.maximum(z, x >= 0) / (1 + z)  # where x >= 0 the numerator is 1; z never is above it
 
 
 class Sigmoid(Layer):
