@@ -11,6 +11,8 @@ that was interrupted goes on where it stopped. Each is trained on one BLAS threa
 
 from __future__ import annotations
 
+import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
+
 import argparse
 import json
 import os
