@@ -49,6 +49,7 @@ def smoke(name, **changes):
 
 
 CONVOLUTIONS = [name for name in SYSTEMS if len(RECIPES[name].image_shape) == 3]
+SMALL = ("quick-mlp", "pytorch-mlp")  # at their published size
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_every_single_entry_of_both_steps_passes_the_gradient_check(name, batch,
         assert kinks(report) == 0
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in CONVOLUTIONS else n for n in SYSTEMS])
+@pytest.mark.parametrize("name", [n if n in SMALL else pytest.param(n, marks=pytest.mark.slow) for n in SYSTEMS])
 def test_whole_steps_at_the_published_size_pass_the_gradient_check_along_directions(name):
     directions = 1 if name in CONVOLUTIONS else 5  # of each array; a pass of theirs takes ten times as long
     for report in check_recipe(RECIPES[name], elementwise=0, directions=directions):
