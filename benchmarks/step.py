@@ -230,15 +230,19 @@ def peers_table(results: dict) -> str:
 
 
 def parts_table(results: dict) -> str:
-    lines = [f"| recipe | step, ms | {' | '.join(PARTS)} | GFLOP | GFLOP/s in products (in all) | fresh pages |"]
-    lines.append("|---" * (len(PARTS) + 5) + "|")
+    lines = [
+        f"| recipe | step, ms | {' | '.join(PARTS)} | GFLOP | GFLOP/s in products (in all) | arrays of a step, MB "
+        "| fresh pages |"
+    ]
+    lines.append("|---" * (len(PARTS) + 6) + "|")
     for name in SYSTEMS:
         if r := results.get(f"{name} parts"):
             whole = sum(r["parts_ms"].values())
             shares = " | ".join(f"{ms / whole:.0%}" for ms in r["parts_ms"].values())
             rates = f"{r['products_gflops']:.0f} ({r['gflops']:.0f})"
             lines.append(
-                f"| {name} | {r['step_ms']:.1f} | {shares} | {r['gflop']:.1f} | {rates} | {r['fresh_pages']} |"
+                f"| {name} | {r['step_ms']:.1f} | {shares} | {r['gflop']:.1f} | {rates} "
+                f"| {r['step_mb']} | {r['fresh_pages']} |"
             )
     return "\n".join(lines)
 
