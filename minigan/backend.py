@@ -140,7 +140,7 @@ def keep_memory() -> None:
     """Let the C library keep the memory of freed arrays for the next ones, where it can be told so (glibc).
 
     It would give large blocks back to the system at once, and for a new one the system hands out page after page, each
-    filled with zeros first: up to ten times as long as the arithmetic on it takes.
+    filled with zeros first, which can take longer than the arithmetic on it.
     """
     if hasattr(libc := ctypes.CDLL(None) if os.name == "posix" else None, "mallopt"):
         trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of <malloc.h>
