@@ -4,12 +4,12 @@ import json
 import re
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from cases import SYSTEMS
+from products import for_inputs, for_weights, forward, sizes_of
 
 from minigan import backend, bench, cli, gan, nn, optim, train
 from minigan.backend import RandomStream
@@ -85,18 +85,7 @@ def printed(result):
 def products_by_hand(recipe):
     """(M, K, N) of every product of a step, as in `test_no_matrix_product_is_computed_and_thrown_away`."""
     N = recipe.batch_size
-    g = list(pairwise((recipe.latent_dim, *recipe.g_hidden, 784)))
-    d = list(pairwise((784, *recipe.d_hidden, 1)))
-
-    def forward(sizes, n):
-        return [(n, i, o) for i, o in sizes]
-
-    def for_weights(sizes, n):
-        return [(i, n, o) for i, o in sizes]
-
-    def for_inputs(sizes, n):
-        return [(n, o, i) for i, o in sizes]
-
+    g, d = sizes_of(recipe)
     products = [] if recipe.shared_fakes else forward(g, N)
     for n in [2 * N] if recipe.d_batching == "concat" else [N, N]:
         products += forward(d, n) + for_weights(d, n) + for_inputs(d[1:], n)

@@ -1,11 +1,11 @@
 """The game: who changes when, the exact factors between the forms of the loss, and no wasted work."""
 
 from dataclasses import FrozenInstanceError, replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from cases import SYSTEMS
+from products import for_inputs, for_weights, forward, sizes_of
 
 from minigan import backend
 from minigan.backend import RandomStream
@@ -446,18 +446,7 @@ def test_no_matrix_product_is_computed_and_thrown_away(name, monkeypatch):
 
     monkeypatch.setattr(backend, "matmul", counted)
     x, z = np.tanh(draw(N, 784)).astype("f"), draw(N, recipe.latent_dim).astype("f")
-    g = list(pairwise((recipe.latent_dim, *recipe.g_hidden, 784)))
-    d = list(pairwise((784, *recipe.d_hidden, 1)))
-
-    def forward(sizes, n):
-        return [(n, i, o) for i, o in sizes]
-
-    def for_weights(sizes, n):
-        return [(i, n, o) for i, o in sizes]
-
-    def for_inputs(sizes, n):
-        return [(n, o, i) for i, o in sizes]
-
+    g, d = sizes_of(recipe)
     discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, rng=RandomStream(0, "dropout"))
     passes = [2 * N] if recipe.d_batching == "concat" else [N, N]
     minimum = forward(g, N)

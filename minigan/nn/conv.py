@@ -31,6 +31,9 @@ from minigan.nn.im2col import (
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
 from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum
 
+#: The ways to the three products, modules that offer the same functions: the first that pays is taken, the last always.
+WAYS: tuple[ModuleType, ...] = (fourier, turned, im2col)
+
 
 def correlate(x: Array, W: Array, windows: Windows) -> Array:
     """y: at each window the sum of what it sees of x, weighted by the kernel."""
@@ -61,15 +64,10 @@ def correlate_all(x: Array, y: Array, out: Array, windows: Windows) -> None:
 
 
 def plan(x: Array, y: Array, windows: Windows) -> tuple[ModuleType, list[slice]]:
-    """The cheapest way (the module fourier, turned or im2col), and the batch in parts that it takes at once."""
+    """The way to take, and the batch in slices that it can do at once."""
     (N, H, W, C), K = x.shape, y.shape[3]
-    way: ModuleType
-    if fourier.pays((H, W), windows, C, K, N):
-        way, limit = fourier, fourier.images_at_once((H, W), windows, C + K, x.itemsize)
-    elif turned.pays((H, W), windows, C, K):
-        way, limit = turned, turned.images_at_once((H, W), windows, K, x.itemsize)
-    else:
-        way, limit = im2col, im2col.images_at_once(windows, C, x.itemsize)
+    way = next(way for way in WAYS if way.pays((H, W), windows, C, K, N))
+    limit = way.images_at_once((H, W), windows, C, K, x.itemsize)
     edges = [N * i // -(-N // limit) for i in range(-(-N // limit) + 1)]
     return way, [slice(*ends) for ends in pairwise(edges)]
 

@@ -85,10 +85,10 @@ def matrices(x_size: Pair, windows: Windows, like: Array) -> Transform:
     return Transform(*(backend.to_device(matrix, device) for matrix in transform(x_size, windows, like.dtype)))
 
 
-def images_at_once(size: Pair, windows: Windows, channels: int, itemsize: int) -> int:
-    """How many images have waves of TILE_BYTES, with `channels` in x and y together; at least one."""
+def images_at_once(size: Pair, windows: Windows, C: int, K: int, itemsize: int) -> int:
+    """How many images have waves, of x and y, of TILE_BYTES; at least one."""
     n, m = period(size, windows)
-    return max(1, TILE_BYTES // (3 * (n * m) // 2 * channels * itemsize))
+    return max(1, TILE_BYTES // (3 * (n * m) // 2 * (C + K) * itemsize))
 
 
 def correlate(x: Array, W: Array, windows: Windows, y: Array) -> None:

@@ -12,16 +12,16 @@ from minigan.nn import im2col
 from minigan.nn.im2col import Pair, Windows
 
 
-def pays(size: Pair, windows: Windows, C: int, K: int) -> bool:
+def pays(size: Pair, windows: Windows, C: int, K: int, N: int) -> bool:
     """Whether y's columns are smaller, and the windows on y can be had (without a pad below zero)."""
     (H, W), (OH, OW) = size, windows.counts
     fits = all(side < k for sides, k in zip(windows.pad, windows.kernel, strict=True) for side in sides)
     return windows.stride == (1, 1) and fits and H * W * K < OH * OW * C
 
 
-def images_at_once(size: Pair, windows: Windows, K: int, itemsize: int) -> int:
+def images_at_once(size: Pair, windows: Windows, C: int, K: int, itemsize: int) -> int:
     """How many images have columns of TILE_BYTES; at least one."""
-    return im2col.images_at_once(from_y(size, windows), K, itemsize)
+    return im2col.images_at_once(windows.counts, from_y(size, windows), K, C, itemsize)
 
 
 def correlate(x: Array, W: Array, windows: Windows, y: Array) -> None:
