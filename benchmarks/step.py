@@ -28,6 +28,7 @@ import time
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from results import Results
@@ -35,6 +36,7 @@ from roofline import Roofline
 
 from minigan import backend
 from minigan.bench import PARTS, Stepper, bench
+from minigan.info import blas
 from minigan.recipes import RECIPES
 
 RESULTS = Results("step")
@@ -130,10 +132,10 @@ def compare(name: str, coretype: str | None) -> dict:
     return row
 
 
-def in_a_process(*arguments: str) -> dict:
-    """The JSON that this script prints when it is called with these arguments, OPENBLAS_CORETYPE unset."""
+def in_a_process(*arguments: str, coretype: str | None = None) -> Any:
+    """The JSON that this script prints when it is called with these arguments, with OPENBLAS_CORETYPE unset or so."""
     command = [sys.executable, __file__, *arguments]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment(None)).stdout)
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment(coretype)).stdout)
 
 
 def growth(name: str) -> dict:
@@ -181,6 +183,9 @@ def measure(again: list[str]) -> None:
         for name in SYSTEMS
         for kernel in kernels
     ]
+    jobs += [
+        (f"BLAS {kernel or 'unset'}", "", lambda k=kernel: in_a_process("--blas", coretype=k)) for kernel in kernels
+    ]
     jobs += [(f"{name} parts", name, lambda n=name: in_a_process("--bench", n, "{}")) for name in SYSTEMS]
     jobs += [(f"{name} memory", name, lambda n=name: peak_memory(n)) for name in SYSTEMS]
     jobs += [(f"{name} growth", name, lambda n=name: growth(n)) for name in ("flux-mlp", "flux-dcgan")]
@@ -198,6 +203,7 @@ def tables() -> dict[str, str]:
     results = RESULTS.read()
     return {
         "machine": ", ".join(f"{k} {v}" for k, v in results["flux-mlp unset"]["machine"].items()),
+        "blas": "; ".join(f"{key.removeprefix('BLAS ')}: {found}" for key, found in results.items() if "BLAS " in key),
         "peers": peers_table(results),
         "parts": parts_table(results),
         "memory": memory_table(results),
@@ -271,10 +277,13 @@ if __name__ == "__main__":
     parser.add_argument("--again", nargs="+", default=[], choices=SYSTEMS, help="measure these once more")
     parser.add_argument("--table", action="store_true", help="only print the tables of the stored results")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--blas", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--bench", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         worker(*arguments.worker)
+    elif arguments.blas:
+        print(json.dumps(next(blas())))
     elif arguments.bench:
         from dataclasses import replace
 
