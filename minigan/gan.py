@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from minigan.backend import Array, RandomStream, array_module
 from minigan.errors import ArgumentError, check_choice
-from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits
+from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, hinge
 from minigan.nn.activations import sigmoid
 from minigan.nn.network import NetworkCache, Sequential
 from minigan.optim import Optimizer
@@ -22,7 +22,10 @@ Fakes = tuple[Array, NetworkCache]
 
 
 class DiscriminatorResult(NamedTuple):
-    """What a discriminator step saw, before its update. The losses are 0-d arrays, the probabilities (N, 1)."""
+    """What a discriminator step saw, before its update. The losses are 0-d arrays, the probabilities (N, 1).
+
+    With packing m there is one probability for each group of m samples, (N/m, 1).
+    """
 
     loss: Array
     loss_real: Array
@@ -42,26 +45,50 @@ class GeneratorResult(NamedTuple):
 class GANLoss:
     """What the two players compare. BCE below is the mean over a batch; (real, fake) are the `labels`.
 
+    `kind="bce"`:
+
     D minimises BCE(D(x), real) + BCE(D(G(z)), fake), the sum of two means; with `batching="concat"` both go through D
     as one batch with the mean over 2N, which is half of it.
     G minimises BCE(D(G(z)), real) ("non_saturating"), or -BCE(D(G(z)), fake) ("minimax": the opposite of D's own term,
     whose gradient vanishes as D becomes sure).
 
+    `kind="hinge"`, of logits: D minimises mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))), so that it learns nothing
+    more from what it is sure of; G minimises -mean D(G(z)).
+    Source: Lim & Ye, "Geometric GAN", 2017; Miyato et al., "Spectral normalization for GANs", 2018.
+
     `output`: whether D ends in a "probability" (a sigmoid) or a "logit".
-    Raises ArgumentError for labels outside [0, 1] or equal, or an unknown word.
+    `packing`: how many samples D judges at once, side by side (see `pack`); its input has `packing` times G's features.
+    A collapsed G gives itself away in a group, whose samples are too much alike.
+    Source: Lin et al., "PacGAN: the power of two samples in generative adversarial networks", 2018.
+    Raises ArgumentError for labels outside [0, 1] or equal, an unknown word, or a packing below 1.
     """
 
     generator: Literal["non_saturating", "minimax"] = "non_saturating"
     output: Literal["probability", "logit"] = "probability"
     batching: Literal["separate", "concat"] = "separate"
     labels: tuple[float, float] = (1.0, 0.0)
+    kind: Literal["bce", "hinge"] = "bce"
+    packing: int = 1
 
     def __post_init__(self) -> None:
         check_choice("GANLoss generator", self.generator, ("non_saturating", "minimax"))
+        check_choice("GANLoss kind", self.kind, ("bce", "hinge"))
         check_choice("GANLoss output", self.output, ("probability", "logit"))
         check_choice("GANLoss batching", self.batching, ("separate", "concat"))
         if len(self.labels) != 2 or len(set(self.labels)) != 2 or not all(0 <= t <= 1 for t in self.labels):
             raise ArgumentError(f"the labels (real, fake) must be two different numbers in [0, 1], got {self.labels}")
+        if self.kind == "hinge" and (self.output, self.generator, tuple(self.labels)) != (
+            "logit",
+            "non_saturating",
+            (1, 0),
+        ):
+            raise ArgumentError(
+                f"the hinge loss compares logits without labels, got output {self.output!r}, generator "
+                f"{self.generator!r} and labels {self.labels}; it needs 'logit', 'non_saturating' and (1.0, 0.0)"
+            )
+
+        if not isinstance(self.packing, int) or self.packing < 1:
+            raise ArgumentError(f"GANLoss packing must be a whole number of samples, at least 1, got {self.packing}")
 
     def bce(self, out: Array, label: float) -> tuple[Array, Array]:
         """The cross-entropy of D's outputs, of whichever kind, against one label: (value, gradient)."""
@@ -69,8 +96,12 @@ class GANLoss:
 
     def for_discriminator(self, out_real: Array, out_fake: Array) -> tuple[tuple[Array, Array, Array], Array, Array]:
         """(loss, its real part, its fake part), and the gradients with respect to D's outputs on real and on fake."""
-        loss_real, d_real = self.bce(out_real, self.labels[0])
-        loss_fake, d_fake = self.bce(out_fake, self.labels[1])
+        if self.kind == "hinge":
+            loss_real, d_real = hinge(out_real, 1)
+            loss_fake, d_fake = hinge(out_fake, -1)
+        else:
+            loss_real, d_real = self.bce(out_real, self.labels[0])
+            loss_fake, d_fake = self.bce(out_fake, self.labels[1])
         w_real, w_fake = 1.0, 1.0
         if self.batching == "concat":
             n = len(out_real) + len(out_fake)
@@ -80,6 +111,8 @@ class GANLoss:
 
     def for_generator(self, out_fake: Array) -> tuple[Array, Array]:
         """G's loss and its gradient with respect to D's output on the fakes."""
+        if self.kind == "hinge":
+            return -out_fake.mean(), array_module(out_fake).full_like(out_fake, -1 / out_fake.size)
         if self.generator == "non_saturating":
             return self.bce(out_fake, self.labels[0])
         loss, d_fake = self.bce(out_fake, self.labels[1])
@@ -89,6 +122,31 @@ class GANLoss:
         """D's probability of *real*, whatever its output and the label convention."""
         p = out if self.output == "probability" else sigmoid(out)
         return p if self.labels[0] > self.labels[1] else 1 - p
+
+
+def pack(x: Array, m: int) -> Array:
+    """m samples after another side by side along the last axis, as a D with packing m sees them.
+
+    Shapes: x (N, …, C), the result (N/m, …, mC); with m = 1 it is x itself.
+    Raises ArgumentError if m does not divide N.
+    """
+    if m == 1:
+        return x
+    if len(x) % m:
+        raise ArgumentError(
+            f"{len(x)} samples cannot be packed in groups of {m}; take a batch size that {m} divides, and leave out a "
+            "last batch that is not full (drop_last)"
+        )
+    groups = x.reshape(len(x) // m, m, *x.shape[1:])
+    return array_module(x).moveaxis(groups, 1, -2).reshape(len(groups), *x.shape[1:-1], m * x.shape[-1])
+
+
+def unpack(x: Array, m: int) -> Array:
+    """The samples one by one again, (N/m, …, mC) to (N, …, C): undoes `pack`, and takes gradients back through it."""
+    if m == 1:
+        return x
+    groups = x.reshape(*x.shape[:-1], m, x.shape[-1] // m)
+    return array_module(x).moveaxis(groups, -2, 1).reshape(m * len(x), *x.shape[1:-1], groups.shape[-1])
 
 
 def discriminator_step(
@@ -116,6 +174,7 @@ def discriminator_step(
         x_fake, _ = G.forward(z, train=True, rng=rng, keep=False)
     else:
         raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
+    x_real, x_fake = pack(x_real, loss.packing), pack(x_fake, loss.packing)
 
     if loss.batching == "concat":
         x = array_module(x_real=x_real, fakes=x_fake).concatenate([x_real, x_fake])
@@ -157,12 +216,12 @@ def generator_step(
             raise ArgumentError("generator_step needs latents z to make fakes from, or fakes=(x, cache)")
         fakes = G.forward(z, train=True, rng=rng)
     x_fake, cache_G = fakes
-    out, cache_D = D.forward(x_fake, train=True, rng=rng)
+    out, cache_D = D.forward(pack(x_fake, loss.packing), train=True, rng=rng)
     value, d_out = loss.for_generator(out)
 
     dx_fake = D.backward(d_out, cache_D, need_param_grads=False)
     assert dx_fake is not None  # it was asked for
-    G.backward(dx_fake, cache_G, need_input_grad=False)
+    G.backward(unpack(dx_fake, loss.packing), cache_G, need_input_grad=False)
     G.update_buffers(cache_G)
     g_optimizer.step()
     return GeneratorResult(value, x_fake)
@@ -188,8 +247,8 @@ def simultaneous_step(
     check_players(D, loss, G, g_optimizer)
     check_players(D, loss, D, d_optimizer)
     x_fake, cache_G = G.forward(z, train=True, rng=rng)
-    out_real, cache_real = D.forward(x_real, train=True, rng=rng)
-    out_fake, cache_fake = D.forward(x_fake, train=True, rng=rng)
+    out_real, cache_real = D.forward(pack(x_real, loss.packing), train=True, rng=rng)
+    out_fake, cache_fake = D.forward(pack(x_fake, loss.packing), train=True, rng=rng)
     losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
     value, d_out = loss.for_generator(out_fake)
 
@@ -197,7 +256,7 @@ def simultaneous_step(
     D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
     dx_fake = D.backward(d_out, cache_fake, need_param_grads=False)
     assert dx_fake is not None  # it was asked for
-    G.backward(dx_fake, cache_G, need_input_grad=False)
+    G.backward(unpack(dx_fake, loss.packing), cache_G, need_input_grad=False)
 
     D.update_buffers(cache_real)
     D.update_buffers(cache_fake)

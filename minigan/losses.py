@@ -5,6 +5,8 @@ The value is a 0-d array that stays on the device; it becomes a Python float onl
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from minigan.backend import Array, array_module, to_numpy
@@ -44,6 +46,18 @@ def binary_cross_entropy_with_logits(x: Array, t: Target) -> tuple[Array, Array]
     check_target(t, x)
     value = (xp.maximum(x, 0) - t * x + xp.log1p(xp.exp(-abs(x)))).mean()
     return value, (sigmoid(x) - t) / x.size
+
+
+def hinge(x: Array, side: Literal[1, -1]) -> tuple[Array, Array]:
+    """(1/n) Σ max(0, 1 - side·x): no loss for an x that is on its side (1: above, -1: below) of zero by 1 or more.
+
+    The gradient is -side/n where side·x < 1, else 0.
+    Shapes: x any, the gradient x's.
+    Source: Cortes & Vapnik, "Support-vector networks", 1995.
+    """
+    xp = array_module(x)
+    short = 1 - side * x
+    return xp.maximum(short, 0).mean(), (short > 0) * x.dtype.type(-side / x.size)
 
 
 def softmax(x: Array) -> Array:

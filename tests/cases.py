@@ -48,6 +48,11 @@ CASES = {
     ],
     "Maxout": [(lambda: nn.Maxout(3), (6,)), (lambda: nn.Maxout(2), (2, 3, 4)), (lambda: nn.Maxout(1), (4,))],
     "Upsample2d": [(lambda: nn.Upsample2d(2), (2, 3, 2)), (lambda: nn.Upsample2d((1, 3)), (2, 3, 2))],
+    "SpectralNorm": [
+        (lambda: nn.SpectralNorm(nn.Dense(3)), (4,)),
+        (lambda: nn.SpectralNorm(nn.Dense(1, bias=False)), (2, 3)),
+        (lambda: nn.SpectralNorm(nn.Conv2d(2, 3, stride=2, pad=1)), (5, 4, 2)),
+    ],
     "UpsampleConv2d": [
         (lambda: nn.UpsampleConv2d(2, 3), (3, 2, 2)),
         (lambda: nn.UpsampleConv2d(2, (2, 4), bias=False), (3, 1, 3)),

@@ -120,6 +120,9 @@ class Array:
     def reshape(self, *shape):
         return Array(self._host.reshape(*shape))
 
+    def copy(self):
+        return Array(self._host.copy())
+
     def swapaxes(self, axis1, axis2, /):
         return Array(self._host.swapaxes(axis1, axis2))
 
@@ -152,6 +155,14 @@ def asnumpy(a, /):
 
 def concatenate(arrays, /, axis=0):
     return Array(np.concatenate([host(a) for a in arrays], axis=axis))
+
+
+def full_like(a, value, /):
+    return run(np.full_like, a, value)
+
+
+def where(condition, x, y, /):
+    return run(np.where, condition, x, y)
 
 
 def empty_like(a, /):

@@ -52,6 +52,9 @@ def layers(draw):
         return draw(made[name]), in_shape
     if name in ("Conv2d", "ConvTranspose2d", "MaxPool2d", "Upsample2d", "UpsampleConv2d"):
         return draw(image_layers(name))
+    if name == "SpectralNorm":
+        make, in_shape = draw(image_layers("Conv2d") | st.tuples(made["Dense"], st.just(in_shape)))
+        return lambda: nn.SpectralNorm(make()), in_shape
     if name == "Maxout":
         pieces = draw(st.integers(1, 4))
         return lambda: nn.Maxout(pieces), (*in_shape[:-1], in_shape[-1] * pieces)

@@ -80,13 +80,22 @@ LOSSES = [
 def test_whole_steps_pass_the_gradient_check(name, changes, tiny_images):
     if RECIPES[name].update == "simultaneous":
         changes = {**changes, "update": "alternating"}  # the check is of the two steps, and concat is theirs
-    reports = check_recipe(replace(RECIPES[name].smoke(), **changes), elementwise=20)
+    reports = check_recipe(replace(RECIPES[name].smoke(), loss_kind="bce", **changes), elementwise=20)
     for report in reports:
         assert report, str(report)
         assert report.undecided == 0
         assert kinks(report) == 0
     G, D = RECIPES[name].smoke().networks(np.random.default_rng(0))
     assert [[row.name for row in report.rows] for report in reports] == [list(D.named_params()), list(G.named_params())]
+
+
+@pytest.mark.parametrize("batching", ["separate", "concat"])
+@pytest.mark.parametrize("name", ["quick-mlp", "flux-dcgan"])
+def test_whole_steps_of_the_hinge_game_pass_the_gradient_check(name, batching, tiny_images):
+    hinge = {"loss_kind": "hinge", "d_output": "logit", "d_batching": batching}
+    for report in check_recipe(replace(RECIPES[name].smoke(), **hinge), elementwise=20):
+        assert report, str(report)
+        assert report.undecided == kinks(report) == 0
 
 
 @pytest.mark.parametrize("batch", [2, 3, 4])
@@ -511,3 +520,22 @@ def test_steps_without_latents_or_with_concat_where_it_cannot_be_are_refused():
         generator_step(G, D, Still(G), GANLoss())
     with pytest.raises(ArgumentError, match="batching='separate'"):
         simultaneous_step(G, D, Still(G), Still(D), GANLoss(batching="concat"), draw(N, 6), draw(N, 3))
+
+
+def test_hinge_game_is_the_papers_formula_and_says_what_d_decides():
+    loss = GANLoss(output="logit", kind="hinge")
+    real, fake = np.array([[2.0], [0.5], [-1.0]]), np.array([[-3.0], [0.25], [0.0]])
+    (total, of_real, of_fake), d_real, d_fake = loss.for_discriminator(real, fake)
+    np.testing.assert_allclose([of_real, of_fake, total], [(0 + 0.5 + 2) / 3, (0 + 1.25 + 1) / 3, 4.75 / 3])
+    np.testing.assert_allclose(d_real[:, 0], [0, -1 / 3, -1 / 3])
+    np.testing.assert_allclose(d_fake[:, 0], [0, 1 / 3, 1 / 3])
+    value, d_out = loss.for_generator(fake)
+    np.testing.assert_allclose(value, 2.75 / 3)
+    np.testing.assert_allclose(d_out, np.full((3, 1), -1 / 3))
+    np.testing.assert_array_equal(loss.probability(real) >= 0.5, real >= 0)
+
+
+@pytest.mark.parametrize("changes", [{"output": "probability"}, {"labels": (0.9, 0.0)}, {"generator": "minimax"}])
+def test_hinge_loss_of_anything_but_plain_logits_is_refused(changes):
+    with pytest.raises(ArgumentError, match="the hinge loss compares logits without labels"):
+        GANLoss(**{"output": "logit", "kind": "hinge", **changes})

@@ -609,3 +609,65 @@ def test_dense_tells_its_initialisers_the_fan_in_of_its_weights():
 
     lone(nn.Dense(7, init_W=spy, init_b=spy), (3,))
     assert seen == {(3, 7): (3, 7), (7,): (3, 7)}
+
+
+def steps(net, x, count):
+    """What training does to buffers: a pass and its update, `count` times."""
+    for _ in range(count):
+        net.update_buffers(net.forward(x, train=True)[1])
+
+
+@pytest.mark.parametrize(("layer", "in_shape"), [(nn.Dense(6), (4,)), (nn.Conv2d(5, (2, 3)), (4, 5, 3))])
+def test_spectral_norm_brings_the_largest_singular_value_to_1(layer, in_shape):
+    net = lone(nn.SpectralNorm(layer), in_shape)
+    x = RNG.standard_normal((3, *in_shape))
+    W = net.layers[0].W
+    net.params *= 7
+    steps(net, x, 300)
+    largest = np.linalg.svd(W.reshape(-1, W.shape[-1]), compute_uv=False)[0]
+    plain = lone(layer, in_shape)
+    plain.params[...] = net.params
+    plain.layers[0].W /= largest
+    np.testing.assert_allclose(net(x), plain(x), rtol=1e-10)
+
+
+def test_spectral_norm_makes_one_power_iteration_a_step_and_none_at_inference():
+    net = lone(nn.SpectralNorm(nn.Dense(3)), (4,))
+    layer, x = net.layers[0], RNG.standard_normal((2, 4))
+    W, u = layer.W.copy(), layer.u.copy()
+    np.testing.assert_allclose(np.linalg.norm(u), 1)
+    net(x)
+    net.forward(x, train=True)
+    np.testing.assert_array_equal(layer.u, u)
+    steps(net, x, 1)
+    v = naive.dense(u[None], W.T, None)[0]
+    v /= math.sqrt(sum(a * a for a in v))
+    next_u = naive.dense(v[None], W, None)[0]
+    np.testing.assert_allclose(layer.u, next_u / math.sqrt(sum(a * a for a in next_u)), rtol=1e-13)
+
+
+def test_spectral_norm_follows_from_the_length_of_W_in_neither_direction():
+    net = lone(nn.SpectralNorm(nn.Dense(3)), (4,))
+    x, dy = RNG.standard_normal((2, 4)), RNG.standard_normal((2, 3))
+    y, cache = net.forward(x, train=True)
+    net.backward(dy, cache)
+    layer = net.layers[0]
+    assert abs((layer.grads["W"] * layer.W).sum()) < 1e-13  # a longer W is no better or worse
+    layer.W[...] *= 50
+    np.testing.assert_allclose(net(x), y, rtol=1e-13)
+
+
+def test_spectral_norm_of_weights_of_zero_gives_zeros_and_recovers():
+    net = lone(nn.SpectralNorm(nn.Dense(3, init_W=init.zeros)), (4,))
+    x = RNG.standard_normal((2, 4))
+    steps(net, x, 2)
+    assert not net(x).any()
+    net.layers[0].W[...] = RNG.standard_normal((4, 3))
+    steps(net, x, 100)
+    np.testing.assert_allclose(np.linalg.norm(net.layers[0].u), 1)
+    assert np.isfinite(net(x)).all()
+
+
+def test_spectral_norm_of_a_layer_without_weights_to_divide_is_refused():
+    with pytest.raises(ArgumentError, match=r"SpectralNorm needs a Dense or a Conv2d, .* got BatchNorm"):
+        nn.SpectralNorm(nn.BatchNorm())

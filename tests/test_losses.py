@@ -9,7 +9,13 @@ from hypothesis.extra.numpy import arrays
 
 from minigan.errors import ArgumentError, ShapeError
 from minigan.gradcheck import check_loss
-from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, softmax, softmax_cross_entropy
+from minigan.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    hinge,
+    softmax,
+    softmax_cross_entropy,
+)
 from minigan.nn import sigmoid
 
 RNG = np.random.default_rng(0)
@@ -137,3 +143,19 @@ def test_targets_of_another_shape_are_refused_rather_than_broadcast(loss):
     for shape in ((2,), (1,), (1, 1), (2, 2)):
         with pytest.raises(ShapeError, match=r"has shape \(.*\(2, 1\)"):
             loss(np.full((2, 1), 0.5), np.ones(shape))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_hinge_equals_its_naive_twin_and_has_its_gradient(side):
+    x = RNG.normal(size=(5, 3)) * 2
+    value, grad = hinge(x, side)
+    np.testing.assert_allclose(float(value), sum(max(0.0, 1 - side * v) for v in x.ravel()) / 15, rtol=1e-13)
+    assert check_loss(lambda x: hinge(x, side), x)
+    assert 0 < np.count_nonzero(grad) < 15  # some are sure, some are not
+
+
+def test_hinge_leaves_alone_what_is_on_its_side_and_keeps_the_dtype():
+    value, grad = hinge(np.array([[1.0], [5.0]], np.float32), 1)
+    assert value == 0
+    assert not grad.any()
+    assert grad.dtype == hinge(np.zeros((2, 1), np.float32), -1)[1].dtype == np.float32

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.gan import GANLoss, discriminator_step, generator_step
+from minigan.gan import GANLoss, discriminator_step, generator_step, pack
 from minigan.gradcheck.compare import Subject, compare
 from minigan.gradcheck.report import Report
 from minigan.gradcheck.targets import KINK_MARGIN, TRIES, dropout_rng, kinks_met, nearest
@@ -56,11 +56,12 @@ def check_generator_step(
         return play(G, D, Still(G), loss, z, rng=dropout_rng())
 
     rng = dropout_rng()
-    d_out = loss.for_generator(D.forward(G.forward(z, train=True, rng=rng)[0], train=True, rng=rng)[0])[1]
+    x_fake, _ = G.forward(z, train=True, rng=rng)
+    d_out = loss.for_generator(D.forward(pack(x_fake, loss.packing), train=True, rng=rng)[0])[1]
 
     def without_D() -> np.ndarray:
         x_fake, _ = G.forward(z, train=True, rng=dropout_rng())
-        return np.ravel(x_fake.reshape(len(z), -1) * d_out)
+        return np.ravel(x_fake.reshape(len(d_out), -1) * d_out)
 
     suspects = {
         "D is left out on the way back: what belongs to D's output goes straight into G, broadcast over its outputs": (
@@ -112,7 +113,7 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
                 array[...] = rng.standard_normal(array.shape) / max(2.0, (array.size // array.shape[-1]) ** 0.5)
         z = rng.standard_normal((batch, recipe.latent_dim))
         low, high = recipe.value_range
-        x = low + (high - low) * rng.uniform(size=(batch, *D.in_shape))
+        x = low + (high - low) * rng.uniform(size=(batch, *recipe.image_shape))
         step_aside(G, D, recipe.loss, x, z, rng)
         distance = min(nearest(kinks_of_both_steps(G, D, recipe.loss, x, z)), least_spread(G, z) / 10)
         if distance > best[0]:
@@ -133,6 +134,7 @@ def kinks_of_both_steps(
     """The kinks met (see `kinks_met`) by every pass of the two steps."""
     rng = dropout_rng()
     found, fakes = kinks_met(G, z, train=True, rng=rng)  # G's pass is the same in both steps
+    x, fakes = pack(x, loss.packing), pack(fakes, loss.packing)
     of_g_step = kinks_met(D, fakes, train=True, rng=copy.deepcopy(rng))[0]
     for images in [np.concatenate([x, fakes])] if loss.batching == "concat" else [x, fakes]:
         found += kinks_met(D, images, train=True, rng=rng)[0]

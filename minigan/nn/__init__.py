@@ -11,6 +11,7 @@ from minigan.nn.norm import BatchNorm
 from minigan.nn.pool import Maxout, MaxPool2d
 from minigan.nn.resample import Upsample2d
 from minigan.nn.shape import Flatten, Reshape
+from minigan.nn.spectral import SpectralNorm
 from minigan.nn.upconv import UpsampleConv2d
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Reshape",
     "Sequential",
     "Sigmoid",
+    "SpectralNorm",
     "Tanh",
     "Upsample2d",
     "UpsampleConv2d",

@@ -42,6 +42,8 @@ class Recipe:
     d_output: Literal["probability", "logit"] = "probability"  # whether D ends in a sigmoid
     d_batching: Literal["separate", "concat"] = "separate"  # D's loss: sum of two means, or one mean over both
     labels: tuple[float, float] = (1.0, 0.0)  # what D should say of (real, fake)
+    loss_kind: Literal["bce", "hinge"] = "bce"  # cross-entropy, or the hinge loss (which needs --d-output logit)
+    packing: int = 1  # images that D judges at once, side by side: against collapse (PacGAN)
     update: Literal["alternating", "simultaneous"] = "alternating"  # D then G, or both at once
     d_steps: int = 1  # D updates for each G update
     d_warmup: int = 0  # D updates before the schedule begins
@@ -59,6 +61,7 @@ class Recipe:
             "epochs": 1,
             "batch_size": 1,
             "latent_dim": 1,
+            "packing": 1,
             "d_steps": 1,
             "images": 1,
             "d_warmup": 0,
@@ -78,6 +81,11 @@ class Recipe:
             raise ArgumentError("update 'simultaneous' moves G and D together: leave d_steps, d_warmup, shared_fakes")
         if self.update == "simultaneous" and self.d_batching == "concat":
             raise ArgumentError("update 'simultaneous' needs d_batching 'separate' (--d-batching separate)")
+        if self.batch_size % self.packing:
+            raise ArgumentError(
+                f"batch_size {self.batch_size} is not a multiple of packing {self.packing}; D judges {self.packing} "
+                f"images at once, so take --batch-size {-(-self.batch_size // self.packing) * self.packing}"
+            )
         self.loss  # noqa: B018 (its own checks, now rather than at the first step)
 
     @property
@@ -88,13 +96,14 @@ class Recipe:
     @property
     def loss(self) -> GANLoss:
         """What the two players compare."""
-        return GANLoss(self.g_loss, self.d_output, self.d_batching, self.labels)
+        return GANLoss(self.g_loss, self.d_output, self.d_batching, self.labels, self.loss_kind, self.packing)
 
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
         """(G, D) with fresh weights drawn from `rng`, G's first."""
         g_layers, d_layers = self.layers()
         G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
-        return G, Sequential(d_layers, self.image_shape, rng=rng, dtype=dtype)
+        seen = (*self.image_shape[:-1], self.packing * self.image_shape[-1])
+        return G, Sequential(d_layers, seen, rng=rng, dtype=dtype)
 
     def layers(self) -> tuple[list[Layer], list[Layer]]:
         """The layers of G and of D, new ones each time."""

@@ -102,6 +102,8 @@ LOSSES |= {
     "softmax_cross_entropy-extreme": ("softmax_cross_entropy", 300 * _LOGITS, np.array([0, 3, 1, 1, 2])),
 }
 
+LOSSES |= {f"hinge-{side}": ("hinge", _LOGITS, side) for side in (1, -1)}
+
 STEPS = (1, 2, 10, 100)  # after which the parameters are compared
 SIZES = np.logspace(-10, 3, 12)  # of the gradient's entries: far below Adam's eps to far above
 START = 1e-3 * SIZES * values("theta", SIZES.shape)  # so small that a wrong change shows in every digit

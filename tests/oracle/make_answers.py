@@ -119,6 +119,18 @@ class Network:
             pads.append((total // 2, total - total // 2))
         return pads
 
+    def SpectralNorm(self, layer, x, at, *, update, **_):
+        inner, K = layer.layer, getattr(layer.layer, "features", None) or layer.layer.channels
+        kernel = both(inner.kernel) if hasattr(inner, "kernel") else ()
+        W, u = self.param(at + "W", (*kernel, x.shape[-1], K)), self.buffer(at + "u", (K,))
+        matrix = W.reshape(-1, K)
+        self.params[at + "W"] = W / torch.linalg.vector_norm(matrix @ u)
+        y = getattr(self, type(inner).__name__)(inner, x, at)
+        self.params[at + "W"] = W
+        if update:  # u moves on by one power iteration
+            self.buffers[at + "u"] = F.normalize(matrix.T @ F.normalize(matrix @ u, dim=0), dim=0).detach()
+        return y
+
     def MaxPool2d(self, layer, x, at, **_):
         (top, bottom), (left, right) = self.pads(layer, x.shape[1:3])
         x = F.pad(x.movedim(-1, 1), (left, right, top, bottom), value=-torch.inf)
@@ -168,6 +180,8 @@ def loss_case(loss, x, t):
     x = tensor(x).requires_grad_()
     if loss == "softmax_cross_entropy":
         value = F.cross_entropy(x, torch.from_numpy(t))
+    elif loss == "hinge":
+        value = F.relu(1 - t * x).mean()
     else:
         value = getattr(F, loss)(x, tensor(t).expand(x.shape))
     return {"value": value, "gradient": torch.autograd.grad(value, x)[0]}
@@ -200,12 +214,17 @@ def game_case(recipe):
     same_fakes = simultaneous or recipe.shared_fakes
 
     def bce(out, *labels):
-        """The mean cross-entropy of D's outputs, an equal share of which has each label."""
+        """The mean cross-entropy of D's outputs, or their hinge loss; an equal share has each label."""
+        if recipe.loss_kind == "hinge":
+            side = torch.cat([torch.full((len(out) // len(labels), 1), 2 * label - 1) for label in labels])
+            return F.relu(1 - side * out).mean()
         t = torch.cat([torch.full((len(out) // len(labels), 1), label) for label in labels])
         logits = recipe.d_output == "logit"
         return (F.binary_cross_entropy_with_logits if logits else F.binary_cross_entropy)(out, t)
 
     def g_objective(out):
+        if recipe.loss_kind == "hinge":
+            return -out.mean()
         return bce(out, real) if recipe.g_loss == "non_saturating" else -bce(out, fake)
 
     def probability(out):

@@ -1,0 +1,94 @@
+"""Spectral normalisation: a layer whose weights are divided by their largest singular value, so that D stays smooth."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan import backend
+from minigan.backend import Array
+from minigan.errors import ArgumentError
+from minigan.nn.conv import Conv2d
+from minigan.nn.dense import Dense
+from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
+
+
+class SpectralCache(NamedTuple):
+    """The last three are what W's gradient needs, and the next u."""
+
+    layer: Dense | Conv2d  # the wrapped layer with the weights of this pass, W̄
+    cache: Any  # what that one needs
+    u: Array
+    v: Array
+    sigma: Array
+
+
+class SpectralNorm(Layer):
+    """y = layer(x) with W̄ = W / σ in W's place; σ estimates W's largest singular value, the most that W can stretch.
+
+    W is taken as a matrix (…, K), whatever axes come before the last. With a unit vector u (K,), kept from step to
+    step: v = W u / ‖W u‖ and σ = vᵀ W u = ‖W u‖. After a step of training u moves on to Wᵀ v / ‖Wᵀ v‖, one power
+    iteration, so that σ follows the largest singular value as W learns. At inference u stays as it is.
+    Shapes: the layer's. Gradient, u being a constant: dW = (dW̄ - ⟨dW̄, W̄⟩ v uᵀ) / σ, since dσ/dW = v uᵀ; so what W
+    gets says nothing about its length along v uᵀ. dx and db are the layer's own.
+    Raises ArgumentError unless `layer` is a Dense or a Conv2d.
+    Source: Miyato et al., "Spectral normalization for generative adversarial networks", ICLR 2018, algorithm 1.
+    """
+
+    def __init__(self, layer: Dense | Conv2d):
+        if not isinstance(layer, (Dense, Conv2d)):
+            raise ArgumentError(f"SpectralNorm needs a Dense or a Conv2d, whose weights it divides, got {layer!r}")
+        self.layer = layer
+        self.W: Array
+        self.b: Array
+        self.u: Array
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.layer.out_shape(in_shape)
+
+    def params(self, in_shape: Shape) -> Specs:
+        return self.layer.params(in_shape)
+
+    def buffers(self, in_shape: Shape) -> Specs:
+        return {"u": (self.layer.params(in_shape)["W"][0][-1:], unit_vector)}
+
+    def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, SpectralCache]:
+        u = self.u.copy()  # the pass's own: the buffer moves on
+        v, sigma = direction(backend.matmul(rows(self.W), u[:, None]))
+        layer = copy(self.layer)
+        layer.W = self.W / sigma
+        if layer.bias:
+            layer.b = self.b
+        y, cache = layer.forward(x, train=train, rng=rng)
+        return y, SpectralCache(layer, cache, u, v, sigma)
+
+    def input_grad(self, dy: Array, cache: SpectralCache) -> Array:
+        return cache.layer.input_grad(dy, cache.cache)
+
+    def param_grads(self, dy: Array, cache: SpectralCache, grads: Grads) -> None:
+        cache.layer.param_grads(dy, cache.cache, grads)
+        dW, W = rows(grads["W"]), rows(cache.layer.W)
+        dW -= (dW * W).sum() * cache.v * cache.u
+        dW /= cache.sigma
+
+    def update_buffers(self, cache: SpectralCache) -> None:
+        u, length = direction(backend.matmul(rows(cache.layer.W).T, cache.v))
+        self.u[...] = backend.array_module(u).where(length > np.finfo(u.dtype).tiny, u[:, 0], cache.u)  # W = 0: stay
+
+    def __repr__(self) -> str:
+        return f"SpectralNorm({self.layer!r})"
+
+
+def direction(x: Array) -> tuple[Array, Array]:
+    """(x/‖x‖, ‖x‖) of a column; a length of 0 is taken for the smallest number that can be divided by."""
+    xp = backend.array_module(x)
+    length = xp.maximum(xp.sqrt((x * x).sum()), np.finfo(x.dtype).tiny)
+    return x / length, length
+
+
+def unit_vector(rng: np.random.Generator, shape: Shape, **fans: int) -> np.ndarray:
+    """A random direction."""
+    x = rng.standard_normal(shape)
+    return x / np.linalg.norm(x)
