@@ -64,6 +64,10 @@ class Watch(Callback):
         if self.live is not None:
             self.look(trainer)
 
+    def say(self, text: str) -> None:
+        """Print text above what is alive in the terminal."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def close(self, trainer: Trainer) -> None:
         if self.live is not None:
             self.live.stop()

@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 
 from minigan import __version__, plot
+from minigan.alarms import Alarms
 from minigan.backend import RandomStream, resolve_device
 from minigan.callbacks import Checkpoints, Every, MetricsLog, Pictures, read_rows
 from minigan.checkpoint import load_checkpoint
 from minigan.data.datasets import Dataset, load_dataset, load_recorded
-from minigan.errors import ArgumentError, CheckpointError, RunExistsError, RunMissingError, nearest
+from minigan.errors import ArgumentError, CheckpointError, DivergenceError, RunExistsError, RunMissingError, nearest
 from minigan.files import write_atomically
 from minigan.nn import Sequential
 from minigan.progress import Watch
 from minigan.recipes import DEFAULT, RECIPES, Recipe
+from minigan.symptoms import slow_down
 from minigan.train import Row, Trainer, draw_latents, generate
 
 CHUNK = 10_000  # samples drawn at a time
@@ -79,6 +81,10 @@ class Run:
         """The rows of metrics.jsonl."""
         return read_rows(self.folder / "metrics.jsonl")
 
+    def alarms(self) -> list[Row]:
+        """What the alarms said: rows of step, epoch, alarm, saw, means and try; [] if all was quiet."""
+        return read_rows(self.folder / "alarms.jsonl")
+
     def generator(self) -> Sequential:
         """The generator of the newest checkpoint that pictures come from: G, or its average. On the CPU.
 
@@ -127,13 +133,15 @@ def start(
     device: str = "auto",
     sample_every: str | int = 1,
     preview_every: str | int = "100steps",
+    alarms: bool = True,
     say: Callable[[str], None] = print,
     **changes: Any,
 ) -> Run:
     """Train a recipe and return its run; what `minigan train` does. `changes` are fields of the recipe (epochs=3).
 
     `out` is the run's folder, by default the next free runs/RECIPE-NNN. `sample_every` and `preview_every` count
-    epochs (2), steps ("500steps") or are "never". `dataset`, `data_dir`, `offline`: see `load_dataset`.
+    epochs (2), steps ("500steps") or are "never". `dataset`, `data_dir`, `offline`: see `load_dataset`. `alarms`: say
+    when training fails.
     Raises RunExistsError if `out` holds a run, ArgumentError for an impossible number, DataError and its like if the
     images cannot be had, DeviceUnavailableError, DivergenceError. On KeyboardInterrupt, pictures are finished first.
     """
@@ -157,7 +165,7 @@ def start(
     write_config(folder, trainer, data, data_dir=data_dir, sample_every=str(sample_every))
     Checkpoints(folder / "checkpoints").save(trainer)  # so that it can be resumed from the first moment
     say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']} into {folder}")
-    return train(folder, trainer, *every, say)
+    return train(folder, trainer, *every, say, alarms=alarms)
 
 
 def resume(
@@ -169,12 +177,13 @@ def resume(
     device: str | None = None,
     sample_every: str | int | None = None,
     preview_every: str | int = "100steps",
+    alarms: bool = True,
     say: Callable[[str], None] = print,
 ) -> Run:
     """Go on with a run from its newest checkpoint, to the bit as if it had never stopped (on the same device).
 
     `epochs` is the new total. The recipe, the seed and the images are the run's own and cannot be changed; `data_dir`,
-    `device` and `sample_every` are, unless given, what the run was started with.
+    `device` and `sample_every` are, unless given, what the run was started with; `alarms` are on unless switched off.
     Raises as `start`; RunMissingError or CheckpointError if the run cannot be read, DataError if its images are no
     longer the same, ArgumentError if it is already trained to the end (and its pictures are drawn).
     """
@@ -200,22 +209,41 @@ def resume(
         run.folder, trainer, data, data_dir=data_dir and str(Path(data_dir).resolve()), sample_every=str(sampling)
     )
     say(f"Going on with {run.folder} ({recipe.name} on {data.record['name']}) after epoch {trainer.epoch}")
-    return train(run.folder, trainer, *every, say)
+    return train(run.folder, trainer, *every, say, alarms=alarms)
 
 
-def train(folder: Path, trainer: Trainer, sample_every: Every, preview_every: Every, say: Callable[[str], None]) -> Run:
+def train(
+    folder: Path,
+    trainer: Trainer,
+    sample_every: Every,
+    preview_every: Every,
+    say: Callable[[str], None],
+    *,
+    alarms: bool = True,
+) -> Run:
     """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
     run, name = Run(folder), shlex.quote(str(folder))
+    watch = Watch(preview_every)
+    watchdog = Alarms(folder, say=watch.say)
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
     watchers = [
         MetricsLog(folder),
         Pictures(folder / "samples", sample_every),
-        Watch(preview_every),
+        watch,
+        *([watchdog] if alarms else []),
         Checkpoints(folder / "checkpoints"),
     ]
     try:
         with np.errstate(all="ignore"):  # a run that diverges ends in an error of its own, without NumPy's warnings
             trainer.fit(watchers)
+    except DivergenceError as error:
+        if alarms:
+            watchdog.stopped(trainer, error)
+        say(f"The last good checkpoint is the end of epoch {run.epoch}: {run.checkpoint}")
+        say(f"See what G had learned: minigan sample {name}")
+        rates = slow_down(trainer.recipe)
+        say(f"--resume would keep the rates and end the same; begin anew: minigan train {trainer.recipe.name} {rates}")
+        raise
     except (KeyboardInterrupt, OSError):  # OSError: a disk that is full, or gone
         where = f"in epoch {run.epoch + 1}" if run.epoch < trainer.recipe.epochs else "while drawing the last pictures"
         say(f"Stopped {where}; what is saved is the end of epoch {run.epoch}.")

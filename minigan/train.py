@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, keep_memory, to_numpy
+from minigan.backend import Array, RandomStream, array_module, keep_memory, to_numpy
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
@@ -53,9 +53,9 @@ class Trainer:
     (steps of one); `history`, a row of means per log interval, and `epochs`, a row per epoch trained by this object. A
     row holds d_loss, d_loss_real, d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real* on real images
     and on fakes), acc_real and acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each
-    layer's last gradient.
+    layer's last gradient; `latest`, what the last step contributed to it, still on the device.
     Raises DataError if the recipe's pixel range is not that of G's last activation; while training, DivergenceError
-    if a loss is no longer a finite number.
+    if a loss, or at an epoch's end a weight, is no longer a finite number.
     """
 
     def __init__(self, recipe: Recipe, images: np.ndarray, *, seed: int = 0, device: str = "cpu"):
@@ -69,7 +69,7 @@ class Trainer:
         self.batches = Batches(
             images[: recipe.images],
             recipe.batch_size,
-            shape=self.D.in_shape,
+            shape=recipe.image_shape,  # of one image, where D may see several at once
             value_range=recipe.value_range,
             seed=seed,
             drop_last=recipe.drop_last,
@@ -86,10 +86,17 @@ class Trainer:
                         f"hold one ({len(self.batches.images)} images in batches of {recipe.batch_size}); leave it out "
                         "with drop_last (--drop-last), or take another batch size"
                     )
+        rest = len(self.batches.images) % recipe.batch_size
+        if rest % recipe.packing and not recipe.drop_last:
+            raise ArgumentError(
+                f"the last batch of an epoch would hold {rest} images, which cannot be packed in groups of "
+                f"{recipe.packing}; leave it out with drop_last (--drop-last), or take another batch size"
+            )
         self.step = self.epoch = 0
         self.history: list[Row] = []
         self.epochs: list[Row] = []
         self.interval = Means()
+        self.latest: dict[str, Array] = {}
 
     @property
     def networks(self) -> dict[str, Sequential]:
@@ -126,7 +133,7 @@ class Trainer:
         recipe = self.recipe
         self.interval, whole = Means(), Means()
         for i in range(1, self.epoch_steps + 1):
-            values = measure(*self.train_step(self.batches.batch(self.step)))
+            values = self.latest = measure(*self.train_step(self.batches.batch(self.step)))
             self.interval.add(values)
             whole.add(values)
             for callback in callbacks:
@@ -140,6 +147,7 @@ class Trainer:
                     callback.logged(self, row)
                 self.interval = Means()
         row = self.row(whole)
+        self.check_weights()  # before a callback saves them
         self.epochs.append(row)
         for callback in callbacks:
             callback.epoch_end(self, row)
@@ -187,6 +195,13 @@ class Trainer:
             raise self.divergence(", ".join(bad))
         norms = {**gradient_norms("G", self.G), **gradient_norms("D", self.D)}
         return {"step": self.step, "epoch": self.epoch, **result, "grad_norm": norms}
+
+    def check_weights(self) -> None:
+        """Raise DivergenceError if a parameter, a running statistic or a moment of Adam's is no longer finite."""
+        for name, owner in {**self.networks, **self.optimizers}.items():
+            for key, array in owner.state().items():
+                if not array_module(array).isfinite(array).all():
+                    raise self.divergence(f"{name}.{key}")
 
     def divergence(self, what: str) -> DivergenceError:
         """The error to raise when `what` is no longer a number."""

@@ -1,0 +1,215 @@
+"""The symptoms of a GAN that fails: questions to the last few readings of a run, what they mean, and what to try.
+
+A reading is a dict of numbers that `minigan.alarms` takes of a run every so often; its names are given there. A remedy
+is made of flags of `minigan train`, with the run's own numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from minigan.nn import Dropout
+from minigan.recipes import Recipe
+
+STREAK = 5  # readings that an alarm must see in a row: what passes by itself is no failure
+PICTURES = 64  # of fixed latents, compared with as many real images
+
+# Where a healthy run ends. The figures beside them are from the recipes on MNIST.
+SURE = 0.99  # D is right about more of both kinds; the most seen over a streak: 0.965
+LEARNED = 0.005  # D's loss below this is nothing left to learn; the least seen over a streak: 0.14
+VANISHED = 0.01  # G's gradient, as a part of the largest that it had; the least seen: 0.08
+FOOLED = 0.1  # D's mean probability of real is higher on fakes by more; healthy: lower on fakes, by 0.07 at least
+ONE_PICTURE = 0.02  # distance between pictures, as a part of the real images'; the least seen: 0.09
+COPIES = 0.04  # distance to the nearest picture, relative to that between any two; the least seen: 0.14
+STILL = 1 / 255  # of the pixels' range: one grey level
+UNMOVED = 1e-6  # change of the weights relative to them; healthy: 0.1
+OUTSIDE = 0.01  # part of the pixels drawn …
+MARGIN = 0.05  # … outside the pixels' range by more than this part of it
+FILLED = 0.5  # part of the range that the real images fill at least
+
+NOT_A_NUMBER = "not a number"
+Reading = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One way to fail: `saw` asks the readings so far and answers with the evidence, or None while all is well."""
+
+    name: str
+    means: str
+    saw: Callable[[list[Reading]], str | None]
+    remedy: Callable[[Recipe], str]
+
+
+# The questions -------------------------------------------------------------------------------------------------------
+
+
+def d_too_strong(readings: list[Reading]) -> str | None:
+    """D is right about everything, and G's gradient has vanished or D has nothing left to learn.
+
+    Being right is no failure by itself: a D that finds a little wrong with every picture teaches G well.
+    """
+    last, now = readings[-STREAK:], readings[-1]
+    peak = max(r["g_grad"] for r in readings)
+    if len(last) < STREAK or not now["g_steps"] or min(min(r["acc_real"], r["acc_fake"]) for r in last) < SURE:
+        return None
+    faint = peak > 0 and max(r["g_grad"] for r in last) <= VANISHED * peak
+    if not faint and max(r["d_loss"] for r in last) > LEARNED:
+        return None
+    return (
+        f"D is right about {now['acc_real']:.1%} of the real images and {now['acc_fake']:.1%} of the fakes "
+        f"(D(G(z)) {now['d_fake']:.2g}, d_loss {now['d_loss']:.2g}); G's gradient has norm {now['g_grad']:.2g}, "
+        f"at most it was {peak:.2g}"
+    )
+
+
+def g_too_strong(readings: list[Reading]) -> str | None:
+    """D takes fakes for real more readily than real images.
+
+    Its accuracies alone do not tell: one half is what a good G leads to, and a D that learns slowly may take all for
+    real at first, the real images a little more so, and then teaches well.
+    """
+    last, now = readings[-STREAK:], readings[-1]
+    if len(last) < STREAK or min(r["d_fake"] - r["d_real"] for r in last) < FOOLED:
+        return None
+    return (
+        f"D gives the fakes a probability of {now['d_fake']:.2f} to be real and the real images {now['d_real']:.2f}; "
+        f"it is right about {now['acc_fake']:.1%} of the fakes, and its gradient has norm {now['d_grad']:.2g}"
+    )
+
+
+def mode_collapse(readings: list[Reading]) -> str | None:
+    """All pictures are one, or copies of a few.
+
+    For few distinct pictures: the distance to the nearest relative to the mean distance, each in units of the real
+    images'. Both are small while G still draws blots, all somewhat alike (and so they are for thousands of steps of a
+    healthy MLP); their ratio is small only where pictures coincide in groups.
+    """
+    last, now = readings[-STREAK:], readings[-1]
+    if len(last) < STREAK or not all(r["spread"] < ONE_PICTURE or r["nearest"] < COPIES * r["spread"] for r in last):
+        return None
+    return (
+        f"{PICTURES} pictures of different latents lie {now['spread']:.1%} as far apart as {PICTURES} real images, and "
+        f"each from the one nearest to it {now['nearest']:.1%} as far"
+    )
+
+
+def no_change(readings: list[Reading]) -> str | None:
+    """G's pictures stay as they are, or D's weights do, although both are trained."""
+    last, now = readings[-STREAK:], readings[-1]
+    if len(last) < STREAK or not all(r["g_steps"] and "changed" in r for r in last):
+        return None
+    steps = now["step"] - last[0]["step"]
+    if max(r["changed"] for r in last) < STILL:
+        return (
+            f"no pixel of {PICTURES} pictures of the same latents changes by a grey level in {steps:,} steps (by at "
+            f"most {now['changed']:.1%} of the range); G's gradient has norm {now['g_grad']:.2g}"
+        )
+    for network, letter in (("G", "g"), ("D", "d")):
+        if max(r[f"{letter}_moved"] for r in last) < UNMOVED:
+            return (
+                f"{network}'s weights stand still (a change of {now[f'{letter}_moved']:.1g} of their size in {steps:,} "
+                f"steps); its gradient has norm {now[f'{letter}_grad']:.2g}"
+            )
+    return None
+
+
+def range_mismatch(readings: list[Reading]) -> str | None:
+    """The real images leave half of the range empty, or G draws what no image can hold."""
+    last, now = readings[-STREAK:], readings[-1]
+    low, high = now["real_range"]
+    if high - low < FILLED:
+        return f"the real images fill only {low:.0%} to {high:.0%} of the range that G draws in"
+    if len(last) < STREAK or min(r["outside"] for r in last) < OUTSIDE:
+        return None
+    return (
+        f"{now['outside']:.1%} of the pixels that G draws lie outside the images' range, and they reach from "
+        f"{now['range'][0]:.0%} to {now['range'][1]:.0%} of it (real images: {low:.0%} to {high:.0%})"
+    )
+
+
+# What to try: with the run's own numbers, and nothing that it does already -------------------------------------------
+
+
+def weaken_d(recipe: Recipe) -> str:
+    tips = [f"--lr-d {recipe.lr_d / 4:.2g} (now {recipe.lr_d:g})"]
+    tips += ["--g-loss non_saturating (minimax's gradient vanishes here)"] * (recipe.g_loss == "minimax")
+    drop = max(0.3, min(recipe.dropout + 0.2, 0.7))
+    has_dropout = any(isinstance(layer, Dropout) for layer in replace(recipe, dropout=drop).layers()[1])
+    if has_dropout and drop > recipe.dropout:
+        tips += [f"--dropout {drop:.2g} (now {recipe.dropout:g})"]
+    tips += ["--labels 0.9 0.0"] * (recipe.loss_kind == "bce" and recipe.labels == (1.0, 0.0))
+    tips += ["--d-steps 1"] * (recipe.d_steps > 1) + ["--beta1 0.5"] * (recipe.beta1 > 0.5)
+    return ", ".join(tips)
+
+
+def strengthen_d(recipe: Recipe) -> str:
+    tips = [f"--lr-d {max(2e-4, 4 * recipe.lr_d):.2g} (now {recipe.lr_d:g})", f"--lr-g {recipe.lr_g / 4:.2g}"]
+    tips += ["--dropout 0"] * (recipe.dropout > 0)
+    return ", ".join([*tips, f"--d-steps {recipe.d_steps + 1}"] if recipe.update == "alternating" else tips)
+
+
+def diversify(recipe: Recipe) -> str:
+    packing = 2 * recipe.packing
+    size = -(-2 * recipe.batch_size // packing) * packing
+    tips = [f"--packing {packing} --batch-size {size} (D judges {packing} pictures at once)"]
+    tips += [f"--lr-g {recipe.lr_g / 4:.2g} (now {recipe.lr_g:g})"]
+    tips += ["--beta1 0.5"] * (recipe.beta1 > 0.5) + ["--g-loss non_saturating"] * (recipe.g_loss == "minimax")
+    return ", ".join(tips)
+
+
+def move(recipe: Recipe) -> str:
+    return (
+        f"--lr-g 0.0002 and --lr-d 0.0002 (now {recipe.lr_g:g} and {recipe.lr_d:g}: raise one that is tiny, lower one "
+        "whose gradient is 0, which is how units die), or another --seed"
+    )
+
+
+def match(recipe: Recipe) -> str:
+    low, high = recipe.value_range
+    return (
+        f"pixels stretched to 0…255 in the files given as --dataset (they are scaled to {low:g}…{high:g} from there), "
+        f"and a last layer of G that fills {low:g}…{high:g}; if it has none, --lr-g {recipe.lr_g / 4:.2g}"
+    )
+
+
+def slow_down(recipe: Recipe) -> str:
+    """Rates below those at which a run has diverged."""
+    return f"--lr-g {min(recipe.lr_g / 10, 2e-4):.2g} --lr-d {min(recipe.lr_d / 10, 2e-4):.2g}"
+
+
+ALARMS = (
+    Alarm(
+        "D too strong",
+        "D tells all fakes, by something that G cannot reach, so that G's gradient leads nowhere and it stops learning",
+        d_too_strong,
+        weaken_d,
+    ),
+    Alarm(
+        "G too strong",
+        "D does not follow: G has found pictures that fool it, which need not look like anything",
+        g_too_strong,
+        strengthen_d,
+    ),
+    Alarm(
+        "mode collapse",
+        "G has stopped listening to its latents: it draws the few pictures that fool D best",
+        mode_collapse,
+        diversify,
+    ),
+    Alarm(
+        "no change",
+        "a rate near 0, units that no input wakes up any more (ReLU), a saturated last activation, or a D so sure that "
+        "it leaves G no gradient",
+        no_change,
+        move,
+    ),
+    Alarm(
+        "range mismatch",
+        "D can tell fakes by brightness alone and teaches G nothing about shapes",
+        range_mismatch,
+        match,
+    ),
+)
