@@ -23,6 +23,7 @@ USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
   minigan train [RECIPE] [flags]       train a network to draw; without a recipe: {DEFAULT}
   minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
   minigan sample RUN [flags]           draw images with a trained generator
+  minigan evaluate RUN [flags]         how good its images are: the papers' numbers, beside those of real images
   minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
   minigan exercise NAME [flags]        write a piece of minigan yourself: dense, conv2d, batchnorm, bce, adam, …
   minigan bench [RECIPE] [flags]       how long a training step takes on this machine, and what on
@@ -45,6 +46,7 @@ class RunOptions:
     device: Literal["auto", "cpu", "gpu"] = "auto"  # auto: the GPU if one works
     sample_every: str = "1"  # epochs, or steps (500steps), between two sheets of samples; never: only first and last
     preview_every: str = "100steps"  # the same for the preview in the terminal; never: none
+    alarms: bool = True  # say when training fails, and what to try
     smoke: bool = False  # a tiny version of the recipe, over in a moment
 
 
@@ -58,6 +60,7 @@ class ResumeOptions:
     device: Literal["auto", "cpu", "gpu"] | None = None  # default: as the run was started
     sample_every: str | None = None  # epochs, or steps (500steps), between two sheets; default: as it was started
     preview_every: str = "100steps"  # the same for the preview in the terminal; never: none
+    alarms: bool = True  # say when training fails, and what to try
 
 
 @dataclass
@@ -67,6 +70,17 @@ class SampleOptions:
     count: int = 100  # how many images
     out: Path = Path("samples.png")  # .png: a sheet; .npy: uint8 (count, 28, 28)
     seed: int = 0  # decides the latents
+
+
+@dataclass
+class EvaluateOptions:
+    """What to measure and how to say it."""
+
+    count: int = 10_000  # how many samples; only numbers of equal counts compare
+    seed: int = 0  # decides the latents
+    data_dir: Path | None = None  # where the data are, if they have moved
+    offline: bool = False  # download nothing
+    json: bool = False  # print one JSON object, and nothing else
 
 
 @dataclass
@@ -107,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     commands = {
         "train": train,
         "sample": sample,
+        "evaluate": evaluate,
         "gradcheck": gradcheck,
         "exercise": exercise,
         "bench": bench,
@@ -196,6 +211,32 @@ def sample(args: list[str]) -> None:
     else:
         plot.save_png(plot.image_grid(pixels), options.out)
     print(f"Wrote {options.count:,} images to {options.out}")
+
+
+def evaluate(args: list[str]) -> None:
+    """minigan evaluate RUN [flags]"""
+    import json
+
+    from minigan import evaluate as evaluation
+
+    run, flags = first_word(args)
+    if not run and not {"-h", "--help"} & set(args):
+        raise ArgumentError("which run? minigan evaluate RUN, where RUN is a folder that minigan train made")
+    options: EvaluateOptions = parse(
+        {"evaluate": EvaluateOptions()},
+        flags,
+        prog="minigan evaluate RUN",
+        description="Measure the samples of a run's newest generator as the papers do, with real images and noise for "
+        "comparison. Leaves RUN/evaluation.json, and in RUN/samples/nearest.png the samples nearest to training data.",
+    ).evaluate
+    choice = {key: value for key, value in asdict(options).items() if key != "json"}
+    say = print if not options.json else lambda line: print(line, file=sys.stderr)
+    result = evaluation.evaluate(run, **choice, say=say)
+    if options.json:
+        print(json.dumps(result))
+        return
+    print_table(evaluation.table(result))
+    print(f"\n{evaluation.legend(result)}\nThe samples nearest to training images: {run}/samples/nearest.png")
 
 
 def gradcheck(args: list[str]) -> None:
