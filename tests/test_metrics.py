@@ -193,7 +193,7 @@ def test_a_point_on_the_edge_of_a_ball_is_inside():
     x, v = 10 * inputs.values("centres", (40, 30)), inputs.values("steps", (40, 30))
     assert precision_recall(np.vstack([x, x + v]), x - v, k=1).precision == 1  # rounding alone would throw half out
     several = np.repeat(math.pi * inputs.values("several", (40, 30)), 4, axis=0)  # balls of radius 0, but for rounding
-    assert precision_recall(several, several[:100] + 0) == (1, 100 / 160)
+    assert precision_recall(several, several[:100] + 0, k=3) == (1, 100 / 160)
 
 
 def test_features_far_from_zero_are_told_apart_all_the_same():
@@ -310,7 +310,7 @@ BAD = {
         lambda: frechet_distance(A, B[:12]),
     ),
     "kernel: too few": (ArgumentError, "a has 1 samples and at least 2", lambda: kernel_distance(A[:1], B)),
-    "neighbours: too few": (ArgumentError, "fake has 3 samples and at least 4", lambda: precision_recall(A, B[:3])),
+    "neighbours: too few": (ArgumentError, "fake has 3 samples and at least 6", lambda: precision_recall(A, B[:3])),
     "score: too few": (ArgumentError, "p has 60 samples and at least 100", lambda: mnist_score(P)),
     "balance: none": (ArgumentError, "answers has 0 samples", lambda: digit_balance(np.zeros(0, int))),
     "balance: none, of p": (ArgumentError, "answers has 0 samples", lambda: digit_balance(np.zeros((0, 10)))),

@@ -70,7 +70,8 @@ class SpectralNorm(Layer):
     def param_grads(self, dy: Array, cache: SpectralCache, grads: Grads) -> None:
         cache.layer.param_grads(dy, cache.cache, grads)
         dW, W = rows(grads["W"]), rows(cache.layer.W)
-        dW -= (dW * W).sum() * cache.v * cache.u
+        inner = backend.matmul(dW.reshape(1, -1), W.reshape(-1, 1))  # ⟨dW̄, W̄⟩
+        dW -= inner * cache.v * cache.u
         dW /= cache.sigma
 
     def update_buffers(self, cache: SpectralCache) -> None:
