@@ -89,9 +89,9 @@ def key_of(data: str, packing: int, seed: int, iterations: int) -> str:
     return f"{data}, packing {packing}, seed {seed}, {iterations} iterations"
 
 
-def run_missing(packings: list[int], seeds: list[int], iterations: int, jobs: int) -> None:
+def run_missing(names: list[str], packings: list[int], seeds: list[int], iterations: int, jobs: int) -> None:
     """Run what the results do not hold yet, `jobs` at once: every data set and packing for one seed, then the next."""
-    wanted = [(data, packing, seed, iterations) for seed in seeds for packing in packings for data in DATA]
+    wanted = [(data, packing, seed, iterations) for seed in seeds for packing in packings for data in names]
     missing = [job for job in wanted if key_of(*job) not in RESULTS.read()]
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         pending = {pool.submit(run, *job): job for job in missing}
@@ -142,11 +142,12 @@ def spread(values: list[float], form: str) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true", help="only print the table of the stored results")
+    parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument("--packings", type=int, nargs="+", default=[1, 2, 3, 4], help="how many points D sees at once")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--iterations", type=int, default=20_000)
     parser.add_argument("--jobs", type=int, default=1, help="how many runs at once")
     arguments = parser.parse_args()
     if not arguments.table:
-        run_missing(arguments.packings, arguments.seeds, arguments.iterations, arguments.jobs)
+        run_missing(arguments.data, arguments.packings, arguments.seeds, arguments.iterations, arguments.jobs)
     print(table(arguments.seeds, arguments.iterations))

@@ -1,0 +1,136 @@
+"""How good are the digits that each recipe draws after five minutes on two cores?
+
+    python benchmarks/scores.py             train and score what has no result yet, seed by seed
+    python benchmarks/scores.py --only best the same for the recipes whose name begins so
+    python benchmarks/scores.py --table     print the table of docs/measuring.md from results/scores.json
+    python benchmarks/scores.py --time      time `minigan train best` from start to end (run nothing else meanwhile)
+
+Five minutes are counted in steps: as many whole epochs as fit into 300 s at the pace of a step on two idle cores, which
+benchmarks/step.py has measured (OPENBLAS_CORETYPE unset). So the result does not depend on what else the machine is
+doing, and two of these may run beside each other with OPENBLAS_NUM_THREADS=1. Each is trained by `minigan.runs.start`,
+alarms on, on MNIST's 60,000 images (or as many as the recipe takes), and scored as `minigan evaluate` does. What the
+alarms said is kept. Interrupted, a job starts again from its beginning.
+"""
+
+from __future__ import annotations
+
+import minigan  # noqa: F401 # isort: skip (before NumPy: see minigan/__init__.py)
+
+import argparse
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from results import Results
+
+from minigan import runs
+from minigan.evaluate import Reference, measure
+from minigan.recipes import RECIPES, Recipe
+
+RESULTS, SAMPLES, SECONDS = Results("scores"), 10_000, 300
+PUBLISHED = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
+SEEDS = {**dict.fromkeys(PUBLISHED, range(3)), "best": range(5)}
+
+
+def in_five_minutes(name: str) -> Recipe:
+    """The recipe with as many epochs as fit; `best` is made for five minutes and stays as it is."""
+    recipe = RECIPES[name]
+    if name == "best":
+        return recipe
+    ms = Results("step").read()[f"{name} unset"]["ms"]["minigan"]
+    batches = recipe.images / recipe.batch_size
+    steps = recipe.epoch_steps or (math.floor(batches) if recipe.drop_last else math.ceil(batches))
+    return replace(recipe, epochs=max(1, int(1000 * SECONDS / (ms * steps))))
+
+
+def jobs() -> dict[str, tuple[str, int]]:
+    """{label: (recipe, seed)}, all recipes for one seed, then the next; `best` first."""
+    pairs = [(name, seed) for seed in range(5) for name in reversed(SEEDS) if seed in SEEDS[name]]
+    return {f"{name} seed {seed}": (name, seed) for name, seed in pairs}
+
+
+def train(label: str, work: Path) -> runs.Run:
+    """The finished run of an interrupted scoring, or a new one."""
+    name, seed = jobs()[label]
+    out = work / label.replace(" ", "-")
+    if (out / "samples" / "interpolation.png").exists() and runs.Run(out).recipe == in_five_minutes(name):
+        return runs.Run(out)
+    shutil.rmtree(out, ignore_errors=True)
+    return runs.start(
+        in_five_minutes(name), seed=seed, dataset="mnist", out=out, device="cpu", sample_every="never",
+        preview_every="never", say=lambda line: print(line, flush=True),
+    )  # fmt: skip
+
+
+def run(work: Path, only: str) -> None:
+    reference = Reference.load("mnist")
+    for kind, score in (("training images", reference.training_scores), ("noise", reference.noise_scores)):
+        if kind not in RESULTS.read():
+            RESULTS.add(kind, score(SAMPLES))
+    for label in jobs():
+        if label in RESULTS.read() or not label.startswith(only):
+            continue
+        began = time.process_time()
+        trained = train(label, work)
+        seconds = round(time.process_time() - began)
+        facts = {"epochs": trained.epoch, "cpu_seconds": seconds, "alarms": [row["alarm"] for row in trained.alarms()]}
+        RESULTS.add(label, {**measure(trained.sample(SAMPLES), reference), **facts})
+
+
+def timed(work: Path) -> None:
+    """`minigan train best` from its start to its end, data and pictures included, with 120 sheets more than usual."""
+    settings = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS", "OMP_NUM"))}
+    began = time.perf_counter()
+    out = work / f"timed-{time.time():.0f}"
+    flags = ["--dataset", "mnist", "--sample-every", "200steps", "--out", str(out)]
+    subprocess.run([sys.executable, "-m", "minigan", "train", "best", *flags], check=True, env=settings)
+    RESULTS.add("time of best", {"seconds": round(time.perf_counter() - began), "cores": os.cpu_count()})
+
+
+def table() -> str:
+    """The stored results as Markdown; of the seeds the mean, and below it the least and the most."""
+    results = RESULTS.read()
+    head = "runs, Fréchet distance, MNIST score, precision, recall, Parzen (nats), rarest digit, kernel, copies, alarms"
+    lines = [f"| | {' | '.join(head.split(', '))} |", "|---" * 11 + "|"]
+    for name in ("training images", "noise", *SEEDS):
+        rows = [r for label, r in results.items() if label == name or label.startswith(f"{name} seed ")]
+        if rows:
+            cells = [
+                spread([r["frechet"] for r in rows], 1),
+                spread([r["mnist_score"]["mean"] for r in rows], 2),
+                spread([r["precision"] for r in rows], 2),
+                spread([r["recall"] for r in rows], 2),
+                spread([r["parzen"]["mean"] for r in rows], 0),
+                spread([100 * min(r["balance"]["shares"]) for r in rows], 1) + " %",
+                spread([r["kernel"] for r in rows], 2),
+                spread([100 * r["copies"]["share"] for r in rows], 1) + " %",
+                ", ".join(sorted({alarm for r in rows for alarm in r.get("alarms", ())})) or "–",
+            ]
+            lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Mean (least – most), or the one number."""
+    mean = f"{sum(values) / len(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", action="store_true", help="only print the table of the stored results")
+    parser.add_argument("--time", action="store_true", help="only time `minigan train best`")
+    parser.add_argument("--only", default="", help="only the jobs whose name begins with this, e.g. 'best seed 0'")
+    parser.add_argument("--work", type=Path, default=Path("runs/scores"), help="where the runs go")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    if arguments.time:
+        timed(arguments.work)
+    elif not arguments.table:
+        run(arguments.work, arguments.only)
+    print(table())

@@ -1,0 +1,196 @@
+"""The search behind `minigan train best`: variants of a recipe, each trained for the same time and scored on the way.
+
+    python benchmarks/search.py                 every variant that has no result yet (2 minutes each, on one core)
+    python benchmarks/search.py --only mlp      those whose name begins so
+    python benchmarks/search.py --table         the table of docs/measuring.md, from benchmarks/results/search.json
+
+Scores, of 10,000 samples: the Fréchet distance to the 10,000 test images (of as many training images: 0.9), precision,
+recall, and the share of the rarest digit. Each variant runs with one thread of BLAS and may share the machine:
+`--seconds` are of a core's time. "Better" is decided by the Fréchet distance at the end, then by a look at the sheets.
+"""
+
+from __future__ import annotations
+
+import minigan  # noqa: F401 # isort: skip (before NumPy: see minigan/__init__.py)
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from results import Results
+
+from minigan import plot
+from minigan.backend import RandomStream
+from minigan.data.mnist import load_mnist
+from minigan.metrics.classifier import describe, load_classifier
+from minigan.metrics.frechet import frechet_distance
+from minigan.metrics.neighbours import precision_recall
+from minigan.nn import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    SpectralNorm,
+    Tanh,
+    UpsampleConv2d,
+)
+from minigan.recipes.recipe import Recipe
+from minigan.train import Trainer, draw_latents, generate
+
+RESULTS = Results("search")
+SAMPLES = 10_000
+MARKS = ("30 s", "60 s", "120 s")  # of the default time
+LEAKY = LeakyReLU(slope=0.2)
+
+
+@dataclass(frozen=True)
+class Variant(Recipe):
+    """What is varied: the shapes of both networks, and all that a recipe states."""
+
+    name = "variant"
+    source = "minigan's own"
+    g_tail: str = ""  # "" (a Dense layer draws the pixels), "up" or "transposed" (a convolution does)
+    tail_channels: int = 16  # of the 14×14 image before the last convolution
+    d_head: int = 0  # channels of a strided convolution before D's Dense layers; 0: none
+    cooldown: float = 0.0  # share of the time at whose end both rates fall linearly to 0
+
+    @property
+    def image_shape(self):
+        return (28, 28, 1) if self.g_tail or self.d_head else (784,)
+
+    def layers(self) -> tuple[list[Layer], list[Layer]]:
+        g: list[Layer] = []
+        for width in self.g_hidden:
+            g += [Dense(width, bias=False), BatchNorm(), ReLU()]
+        if self.g_tail:
+            C = self.tail_channels
+            g += [Dense(196 * C, bias=False), Reshape(14, 14, C), BatchNorm(), ReLU()]
+            g += [UpsampleConv2d(1, 4) if self.g_tail == "up" else ConvTranspose2d(1, 4, stride=2, pad=1)]
+        else:
+            g += [Dense(784), *([Reshape(28, 28, 1)] if self.d_head else [])]
+        g += [Tanh()]
+        drop = [Dropout(drop=self.dropout)] if self.dropout else []
+        d: list[Layer] = []
+        if self.d_head:
+            d += [SpectralNorm(Conv2d(self.d_head, 4, stride=2, pad=1)), LEAKY]
+        d += [Flatten()] if self.image_shape != (784,) else []
+        for width in self.d_hidden:
+            d += [SpectralNorm(Dense(width)), LEAKY, *drop]
+        return g, [*d, SpectralNorm(Dense(1))]
+
+
+MLP = Variant(
+    epochs=1000, batch_size=64, latent_dim=64, g_hidden=(256, 512), d_hidden=(512, 256), lr_g=1e-3, lr_d=1e-3,
+    beta1=0.0, average=0.999, d_output="logit", loss_kind="hinge", d_batching="concat", shared_fakes=True,
+)  # fmt: skip
+
+B9 = replace(MLP, beta2=0.9)
+B99 = replace(MLP, beta2=0.99)
+
+VARIANTS: dict[str, Variant] = {
+    "mlp": MLP,
+    "mlp average .9995": replace(MLP, average=0.9995),
+    "mlp up": replace(MLP, g_tail="up"),
+    "mlp cooldown .5": replace(MLP, cooldown=0.5),
+    "mlp rates 2e-3": replace(MLP, lr_g=2e-3, lr_d=2e-3),
+    "mlp D 2e-3, G 1e-3": replace(MLP, lr_d=2e-3),
+    "mlp beta2 .99": replace(MLP, beta2=0.99),
+    "beta2 .9": replace(MLP, beta2=0.9),
+    "beta2 .99, rates 1.5e-3": replace(B99, lr_g=1.5e-3, lr_d=1.5e-3),
+    "beta2 .99, packing 2": replace(B99, packing=2, drop_last=True),
+    "beta2 .99, batch 128": replace(B99, batch_size=128),
+    "beta2 .99, latents 32": replace(B99, latent_dim=32),
+    "beta2 .9, latents 32": replace(B9, latent_dim=32),
+    "beta2 .9, latents 16": replace(B9, latent_dim=16),
+    "beta2 .9, latents 32, batch 128": replace(B9, latent_dim=32, batch_size=128),
+    "batch 128, beta2 .9, latents 16": replace(B9, latent_dim=16, batch_size=128),
+    "batch 128, beta2 .9, latents 16, D 1024-512": replace(B9, latent_dim=16, batch_size=128, d_hidden=(1024, 512)),
+    "batch 128, beta2 .9, latents 32, D 768-384": replace(B9, latent_dim=32, batch_size=128, d_hidden=(768, 384)),
+    "batch 128, beta2 .9, latents 32, G 512-1024": replace(B9, latent_dim=32, batch_size=128, g_hidden=(512, 1024)),
+    "batch 128, beta2 .99, latents 16": replace(B99, latent_dim=16, batch_size=128),
+    "batch 128, beta2 .9, latents 10": replace(B9, latent_dim=10, batch_size=128),
+    "batch 128, beta2 .9, latents 16, D 512-256-128": replace(
+        B9, latent_dim=16, batch_size=128, d_hidden=(512, 256, 128)
+    ),
+    "batch 128, beta2 .95, latents 16, average .9995": replace(
+        B9, beta2=0.95, latent_dim=16, batch_size=128, average=0.9995
+    ),
+    "beta2 .9, latents 32, fresh fakes": replace(B9, latent_dim=32, shared_fakes=False),
+    "beta2 .9, latents 32, conv head": replace(B9, latent_dim=32, d_head=16),
+    "mlp rates 5e-4": replace(MLP, lr_g=5e-4, lr_d=5e-4),
+}
+
+
+def score(trainer: Trainer, real: np.ndarray, work: Path, label: str) -> dict[str, float]:
+    z = draw_latents(trainer.recipe, SAMPLES, RandomStream(trainer.seed, "sample"))
+    pixels = plot.to_uint8(trainer.recipe.as_images(generate(trainer.average, z)), trainer.recipe.value_range)
+    plot.save_png(plot.image_grid(pixels[:100]), work / f"{label}.png")
+    features, p = describe(pixels, load_classifier("mnist"))
+    precision, recall = precision_recall(real, features, k=3)
+    return {
+        "frechet": round(frechet_distance(real, features), 2),
+        "precision": round(precision, 3),
+        "recall": round(recall, 3),
+        "rarest": round(float(np.bincount(p.argmax(axis=1), minlength=10).min()) / SAMPLES, 4),
+    }
+
+
+def run(name: str, seconds: float, seed: int, work: Path) -> None:
+    trainer = Trainer(VARIANTS[name], load_mnist("train")[0], seed=seed)
+    real, _ = describe(load_mnist("test")[0], load_classifier("mnist"))
+    marks = [seconds * share for share in (0.25, 0.5, 1.0)]
+    spent, curve = 0.0, {}
+    while marks:
+        began = time.process_time()
+        recipe, left = trainer.recipe, 1 - spent / seconds
+        cool = min(1.0, left / recipe.cooldown) if recipe.cooldown else 1.0
+        trainer.g_optimizer.lr, trainer.d_optimizer.lr = cool * recipe.lr_g, cool * recipe.lr_d
+        trainer.train_step(trainer.batches.batch(trainer.step))
+        spent += time.process_time() - began
+        if spent >= marks[0]:
+            curve[f"{marks.pop(0):.0f} s"] = score(
+                trainer, real, work, f"{name} seed {seed} {spent:.0f}".replace(" ", "-")
+            )
+            print(name, seed, curve, flush=True)
+    RESULTS.add(
+        f"{name} seed {seed}", {"steps": trainer.step, "ms": round(1000 * spent / trainer.step, 2), "curve": curve}
+    )
+
+
+def table() -> str:
+    """The stored results as Markdown, the best last distance first."""
+    rows = []
+    for label, found in RESULTS.read().items():
+        name, seed = label.split(" seed ")
+        last = max(found["curve"], key=lambda mark: float(mark.removesuffix(" s")))
+        at = [f"{found['curve'][mark]['frechet']:.1f}" if mark in found["curve"] else "" for mark in MARKS]
+        end = found["curve"][last]
+        cells = [name, seed, f"{found['ms']:.1f}", *at, f"{end['precision']:.2f}", f"{end['recall']:.2f}"]
+        rows.append(
+            (found["curve"].get(MARKS[-1], end)["frechet"], f"| {' | '.join([*cells, format(end['rarest'], '.1%')])} |")
+        )
+    head = ["variant", "seed", "ms a step", *MARKS, "precision (k = 3)", "recall", "rarest digit"]
+    return "\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(line for _, line in sorted(rows))])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--table", action="store_true", help="only print the table of the stored results")
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path("runs/search"))
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    for name in () if arguments.table else VARIANTS:
+        if name.startswith(arguments.only) and f"{name} seed {arguments.seed}" not in RESULTS.read():
+            run(name, arguments.seconds, arguments.seed, arguments.work)
+    print(table())
