@@ -4,7 +4,7 @@
     python benchmarks/evaluate_cost.py --again    measure all once more; the lower seconds and higher memory stay
     python benchmarks/evaluate_cost.py --table    print the table from results/evaluate_cost.json
 
-The generators have learned for a moment only, which changes no cost: the default's, of dense layers, and a DCGAN's.
+The generators have learned for a moment only, which changes no cost: quick-mlp's, of dense layers, and a DCGAN's.
 Each is evaluated three times in a process of its own, of which the least seconds and the greatest resident memory
 count; the seconds of all cores together stand beside them. Run nothing else meanwhile.
 """

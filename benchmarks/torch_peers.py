@@ -110,8 +110,9 @@ class Peer:
     """
 
     def __init__(self, recipe: Recipe, seed: int, *, compiled: bool = False, channels_last: bool = False):
-        if recipe.average or recipe.d_steps != 1 or recipe.d_warmup:
-            raise NotImplementedError(f"{recipe.name}: a peer has no average, d_steps or d_warmup")
+        plain = {"average": 0, "d_steps": 1, "d_warmup": 0, "loss_kind": "bce", "packing": 1}
+        if lacking := [field for field, value in plain.items() if getattr(recipe, field) != value]:
+            raise NotImplementedError(f"{recipe.name}: a peer has no {', '.join(lacking)}")
         torch.manual_seed(seed)
         self.recipe = recipe
         self.format = torch.channels_last if channels_last else torch.contiguous_format

@@ -5,7 +5,7 @@
 
 The run in the pages was made by
 
-    minigan train --dataset mnist --sample-every 200steps --out RUN        # as benchmarks/default.py --time does
+    minigan train --dataset mnist --sample-every 200steps --out RUN        # as benchmarks/scores.py --time does
 """
 
 import inspect
@@ -51,18 +51,18 @@ def run(folder):
     samples = folder / "samples"
     found = sheets(samples, steps_per_epoch=10**9)  # epoch-0000 comes first and the last epoch last, steps between
     with Image.open(found[-1]) as sheet:
-        plot.save_png(np.asarray(sheet), IMAGES / "quick-mlp.png")
+        plot.save_png(np.asarray(sheet), IMAGES / "best.png")
     frames = []
     for path in found:
         with Image.open(path) as sheet:
             rows = np.asarray(sheet)[:92].repeat(2, axis=0).repeat(2, axis=1)
         frames.append(folder / f"frame-{len(frames):04d}.png")
         plot.save_png(rows, frames[-1])
-    plot.save_gif(frames, IMAGES / "quick-mlp.gif", frames=32)
+    plot.save_gif(frames, IMAGES / "best.gif", frames=32)
     for path in frames:
         path.unlink()
     for name in ("curves", "interpolation"):
-        shutil.copy(samples / f"{name}.png", IMAGES / f"quick-mlp-{name}.png")
+        shutil.copy(samples / f"{name}.png", IMAGES / f"best-{name}.png")
 
 
 if __name__ == "__main__":

@@ -116,11 +116,17 @@ class Watch(Callback):
     def line(self, trainer: Trainer, row: Row, seconds: float) -> str:
         """A row of metrics under HEADER."""
         epoch = f"{row['epoch']}/{trainer.recipe.epochs}"
-        g_loss = f"{row['g_loss']:9.3f}" if row["g_loss"] is not None else f"{'-':>9}"
         return (
-            f"{epoch:>7}{row['d_loss']:9.3f}{g_loss}{row['d_real']:7.2f}{row['d_fake']:9.2f}"
+            f"{epoch:>7}{loss(row['d_loss'])}{loss(row['g_loss'])}{row['d_real']:7.2f}{row['d_fake']:9.2f}"
             f"{row['acc_real']:15.0%}{row['acc_fake']:10.0%}{clock(seconds):>8}"
         )
+
+
+def loss(value: float | None) -> str:
+    """Nine columns: 0.693, or 1.3e+30 of one that runs away, which the hinge loss can do and stay finite."""
+    if value is None:
+        return f"{'-':>9}"
+    return f"{value:9.3f}" if abs(value) < 1000 else f"{value:9.1e}"
 
 
 def clock(seconds: float) -> str:

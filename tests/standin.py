@@ -141,6 +141,9 @@ class Array:
     def min(self):
         return run(np.min, self)
 
+    def all(self):
+        return run(np.all, self)
+
     def max(self, axis=None, *, keepdims=False):
         return run(np.max, self, axis=axis, keepdims=keepdims)
 
@@ -204,7 +207,7 @@ def offer(name, *keywords):
 #: The module. What is not put into it is an AttributeError, as what CuPy lacks is.
 cupy = ModuleType("cupy")
 cupy.ndarray = Array
-for function in (asarray, asnumpy, concatenate, empty_like, empty, zeros, ones, full):
+for function in (asarray, asnumpy, concatenate, empty_like, empty, full_like, zeros, ones, full):
     setattr(cupy, function.__name__, function)
 cupy.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
 for elementwise in (
@@ -212,6 +215,7 @@ for elementwise in (
     "arccos",
     "divide",
     "exp",
+    "isfinite",
     "log",
     "log1p",
     "maximum",

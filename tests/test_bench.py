@@ -273,7 +273,7 @@ MISTAKES = [
     (["--steps", "0"], "steps must be at least 1, got 0"),
     (["pytorch-mlp", "--steps", "0"], "steps must be at least 1, got 0"),
     (["flux-mpl"], "unknown recipe 'flux-mpl'; did you mean flux-mlp?"),
-    (["fly"], "unknown recipe 'fly'; known: quick-mlp"),
+    (["fly"], "unknown recipe 'fly'; known: best, quick-mlp"),
     (["--stpes", "3"], "unknown flag '--stpes'; did you mean --steps?"),
     (["--device", "gpu"], "device 'gpu' cannot be used: no driver (minigan info tells more)"),
 ]

@@ -180,19 +180,19 @@ def test_ctrl_c_exits_130_and_says_what_is_saved_and_how_to_go_on(monkeypatch, c
 
 def test_an_interrupted_run_goes_on_by_the_printed_command(capsys):
     cli.main(["train", "--smoke", "--dataset", "glyphs"])
-    cli.main(["train", "--resume", "runs/quick-mlp-001", "--epochs", "2"])
+    cli.main(["train", "--resume", "runs/best-001", "--epochs", "2"])
     out = capsys.readouterr().out
-    assert "Going on with runs/quick-mlp-001 (quick-mlp on glyphs) after epoch 1" in out
-    assert Path("runs/quick-mlp-001/checkpoints/epoch-0002.safetensors").exists()
+    assert "Going on with runs/best-001 (best on glyphs) after epoch 1" in out
+    assert Path("runs/best-001/checkpoints/epoch-0002.safetensors").exists()
     with pytest.raises(SystemExit):
-        cli.main(["train", "--smoke", "--dataset", "glyphs", "--out", "runs/quick-mlp-001"])
-    assert "minigan train --resume runs/quick-mlp-001" in capsys.readouterr().err
+        cli.main(["train", "--smoke", "--dataset", "glyphs", "--out", "runs/best-001"])
+    assert "minigan train --resume runs/best-001" in capsys.readouterr().err
 
 
 def test_without_a_recipe_the_default_is_trained_and_the_last_line_says_where_everything_is(capsys):
     cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "Everything is in runs/quick-mlp-001; look at samples/samples.gif first."
+    assert last == "Everything is in runs/best-001; look at samples/samples.gif first."
 
 
 def test_a_full_disk_is_one_line_with_the_file(monkeypatch, capsys):
@@ -203,11 +203,11 @@ def test_a_full_disk_is_one_line_with_the_file(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
     assert stop.value.code == 2
-    assert capsys.readouterr().err == "minigan: No space left on device: runs/quick-mlp-001/config.json\n"
+    assert capsys.readouterr().err == "minigan: No space left on device: runs/best-001/config.json\n"
 
 
 def test_a_diverging_run_is_one_line_with_what_to_do(capsys):
-    flags = ["--smoke", "--dataset", "glyphs", "--device", "cpu", "--lr-g", "1e30", "--lr-d", "1e30"]
+    flags = ["quick-mlp", "--smoke", "--dataset", "glyphs", "--device", "cpu", "--lr-g", "1e30", "--lr-d", "1e30"]
     for also in ([], ["--sample-every", "1steps"]):
         with pytest.raises(SystemExit) as stop:
             cli.main(["train", *flags, *also])
@@ -231,8 +231,8 @@ def test_a_disk_that_is_full_for_the_log_is_named_too(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
     said = capsys.readouterr()
-    assert said.err == "minigan: No space left on device: runs/quick-mlp-001/timing.jsonl\n"
-    assert "minigan train --resume runs/quick-mlp-001" in said.out
+    assert said.err == "minigan: No space left on device: runs/best-001/timing.jsonl\n"
+    assert "minigan train --resume runs/best-001" in said.out
 
 
 def test_output_cut_off_by_head_is_no_traceback(tmp_path):
@@ -246,7 +246,7 @@ def test_a_pipe_gets_plain_lines_in_any_encoding(env):
     command = [sys.executable, "-m", "minigan", "train", "--smoke", "--offline", "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Everything is in runs/quick-mlp-001" in done.stdout
+    assert "Everything is in runs/best-001" in done.stdout
     assert "\x1b" not in done.stdout
 
 
@@ -275,7 +275,7 @@ def test_recipes_lists_every_recipe_with_its_sizes_and_source(capsys):
         G, D = recipe.networks(np.random.default_rng(0))
         for part in (f"{G.params.size:,}", f"{D.params.size:,}", recipe.source):
             assert part in line
-    assert lines[-1].endswith("The default of minigan train is quick-mlp.")
+    assert lines[-1].endswith("The default of minigan train is best.")
 
 
 def test_info_says_what_decides_how_minigan_runs(monkeypatch, capsys):

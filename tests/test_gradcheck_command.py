@@ -82,7 +82,7 @@ def test_a_wrong_gradient_exits_with_1_and_names_the_cause(theirs, capsys):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("nothing",), "unknown recipe 'nothing'; known: quick-mlp"),
+        (("nothing",), "unknown recipe 'nothing'; known: best, quick-mlp"),
         (("quick-mpl",), "did you mean quick-mlp?"),
         (("missing.py:layer",), "there is no file missing.py"),
         (("theirs_file.py:layr",), "unknown name in theirs_file.py 'layr'; did you mean layer?"),

@@ -16,6 +16,7 @@ from minigan.nn import (
     ReLU,
     Reshape,
     Sigmoid,
+    SpectralNorm,
     Tanh,
     Upsample2d,
     UpsampleConv2d,
@@ -193,7 +194,18 @@ def test_quick_mlp_normalises_gs_features_and_drops_ds():
     assert not any(layer.bias for layer in G.layers[:-2] if isinstance(layer, Dense))  # BatchNorm's β is the bias
     hidden = [layer for width in (512, 256) for layer in (Dense(width), leaky, drop)]
     assert described(D) == [repr(layer) for layer in [*hidden, Dense(1), Sigmoid()]]
-    assert DEFAULT == "quick-mlp"
+
+
+def test_best_is_the_default_and_normalises_gs_features_and_ds_weights():
+    G, D = networks("best")
+    recipe = RECIPES["best"]
+    hidden = [layer for width in recipe.g_hidden for layer in (Dense(width, bias=False), BatchNorm(), ReLU())]
+    assert described(G) == [repr(layer) for layer in [*hidden, Dense(784), Tanh()]]
+    assert not any(layer.bias for layer in G.layers[:-2] if isinstance(layer, Dense))  # BatchNorm's β is the bias
+    hidden = [layer for width in recipe.d_hidden for layer in (SpectralNorm(Dense(width)), LeakyReLU(slope=0.2))]
+    assert described(D) == [repr(layer) for layer in [*hidden, SpectralNorm(Dense(1))]]  # a logit, for the hinge loss
+    assert (recipe.loss_kind, recipe.d_output) == ("hinge", "logit")
+    assert DEFAULT == "best"
 
 
 def test_pytorch_mlp_is_s1_layer_by_layer():

@@ -25,7 +25,7 @@ from minigan.errors import (
     RunMissingError,
 )
 from minigan.nn import BatchNorm, Dense, Sequential
-from minigan.progress import HEADER, Watch, clock
+from minigan.progress import HEADER, Watch, clock, loss
 from minigan.recipes import RECIPES
 from minigan.train import Callback, Trainer, average, generate
 
@@ -517,3 +517,9 @@ def test_the_terminal_is_given_back_after_an_error(monkeypatch):
 
 def test_time_is_written_as_on_a_clock():
     assert [clock(s) for s in (7.4, 59.6, 754, 3723)] == ["0:07", "1:00", "12:34", "1:02:03"]
+
+
+def test_a_loss_that_runs_away_keeps_to_its_column():
+    written = [loss(value) for value in (0.6931, -12.5, 999.9, -1.26e30, float("inf"), None)]
+    assert [text.strip() for text in written] == ["0.693", "-12.500", "999.900", "-1.3e+30", "inf", "-"]
+    assert {len(text) for text in written} == {9}

@@ -240,6 +240,15 @@ CHANGES = {
 }  # fmt: skip
 
 
+#: best has the variants that are its own: the hinge loss takes neither labels nor minimax, and best's G is quick-mlp's.
+VARIANTS = [
+    pytest.param(name, changes, id=f"{name}-{label}")
+    for name in SYSTEMS
+    for label, changes in CHANGES.items()
+    if name != "best" or label in ("as-published", "simultaneous")
+]
+
+
 def both(recipe, images):
     """The recipe trained on the CPU and on the "gpu"."""
     return [Trainer(recipe, images, device=device).fit() for device in ("cpu", "gpu")]
@@ -257,8 +266,7 @@ def assert_same_bits(cpu, gpu):
     assert (gpu.history, gpu.epochs) == (cpu.history, cpu.epochs)
 
 
-@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize(("name", "changes"), VARIANTS)
 def test_every_recipe_and_variant_learns_on_the_gpu_what_it_learns_on_the_cpu(standin, images, name, changes):
     cpu, gpu = both(replace(RECIPES[name].smoke(), **changes), images)
     assert np.isfinite(cpu.G.params).all()

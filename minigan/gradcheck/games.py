@@ -79,11 +79,16 @@ def check_step(
     suspects: Any,
     options: Any,
 ) -> Report:
-    """Check what the step leaves in the network's gradients; the running statistics that it moves are put back."""
+    """Check what the step leaves in the network's gradients; the buffers that it moves are put back each time.
+
+    A pass of training may depend on them: SpectralNorm's does on its u.
+    """
     kept = [(net, net.buffers.copy(), net.grads.copy()) for net in networks]
 
     def forward() -> tuple[Any, Any]:
         network.grads[...] = 0
+        for net, buffers, _ in kept:
+            net.buffers[...] = buffers
         value = run().loss
         return value, {name: grad.copy() for name, grad in network.named_grads().items()}
 
@@ -101,8 +106,9 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
     The networks are the recipe's, in float64, with larger weights than published ones, which start so small that the
     gradients are too. Of up to 50 random points the first is taken whose activations are 1e-3 away from their kinks and
     where no BatchNorm divides by less than 1e-2, or the furthest; a network of the published size has too many
-    activations for that margin, so two points must do. The places of an image share their weights, and some place would
-    nearly always be at a kink: there `step_aside` helps.
+    activations for that margin, so two points must do. The hinge loss has kinks too, and must not be 0 on all real
+    images or on all fakes. The places of an image share their weights, and some place would nearly always be at a kink:
+    there `step_aside` helps.
     """
     G, D = recipe.networks(np.random.default_rng(seed), dtype=np.float64)
     best: tuple[float, Any] = (-1.0, None)
@@ -115,7 +121,8 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
         low, high = recipe.value_range
         x = low + (high - low) * rng.uniform(size=(batch, *recipe.image_shape))
         step_aside(G, D, recipe.loss, x, z, rng)
-        distance = min(nearest(kinks_of_both_steps(G, D, recipe.loss, x, z)), least_spread(G, z) / 10)
+        met = kinks_of_both_steps(G, D, recipe.loss, x, z)
+        distance = 0.0 if asleep(D, met) else min(nearest(met), least_spread(G, z) / 10)
         if distance > best[0]:
             best = distance, (G.params.copy(), D.params.copy(), x, z)
         if distance > KINK_MARGIN:
@@ -131,14 +138,29 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
 def kinks_of_both_steps(
     G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray
 ) -> list[tuple[Sequential, int, np.ndarray]]:
-    """The kinks met (see `kinks_met`) by every pass of the two steps."""
+    """The kinks met (see `kinks_met`) by every pass of the two steps; the hinge loss's as of one more layer of D."""
     rng = dropout_rng()
     found, fakes = kinks_met(G, z, train=True, rng=rng)  # G's pass is the same in both steps
     x, fakes = pack(x, loss.packing), pack(fakes, loss.packing)
     of_g_step = kinks_met(D, fakes, train=True, rng=copy.deepcopy(rng))[0]
+    outs = []
     for images in [np.concatenate([x, fakes])] if loss.batching == "concat" else [x, fakes]:
-        found += kinks_met(D, images, train=True, rng=rng)[0]
+        met, out = kinks_met(D, images, train=True, rng=rng)
+        found, outs = found + met, [*outs, out]
+    if loss.kind == "hinge":  # how far D's answers are short of 1 on real images, of -1 on fakes
+        out_real, out_fake = np.split(np.concatenate(outs), [len(x)])
+        found += [(D, len(D.layers), 1 - out_real), (D, len(D.layers), 1 + out_fake)]
     return found + of_g_step
+
+
+def asleep(D: Sequential, met: list[tuple[Sequential, int, np.ndarray]]) -> bool:
+    """Whether the hinge loss asks nothing more of D on all real images, or on all fakes: that half has no gradient."""
+    return any((short <= 0).all() for short in of_hinge(D, met))
+
+
+def of_hinge(D: Sequential, met: list[tuple[Sequential, int, np.ndarray]]) -> list[np.ndarray]:
+    """How far D's answers are short of the hinge's margin, on real images and on fakes; with another loss nothing."""
+    return [short for net, i, short in met if net is D and i == len(D.layers)]
 
 
 def least_spread(G: Sequential, z: np.ndarray) -> float:
@@ -157,12 +179,13 @@ def step_aside(
     """Move each channel of an image, or unit of a very wide layer, by its bias wholly to one side of the next kink.
 
     Three channels in four go up, so that a ReLU lets most of the gradient through. What each layer's bias must be
-    depends on the layers before it: so from the first to the last.
+    depends on the layers before it: so from the first to the last. With the hinge loss D's answers move until it is
+    sure of one real image: if of none, its last bias has the gradient 0, in which real images and fakes cancel.
     """
     places = {
         (net is D, i): net
         for net, i, off in kinks_of_both_steps(G, D, loss, x, z)
-        if net.layers[i].kinks and (off.ndim == 4 or off[0].size > MANY)
+        if i < len(net.layers) and net.layers[i].kinks and (off.ndim == 4 or off[0].size > MANY)
     }
     for (is_D, i), net in sorted(places.items(), key=lambda place: place[0]):
         met = [rows(off) for of, at, off in kinks_of_both_steps(G, D, loss, x, z) if (of is D, at) == (is_D, i)]
@@ -172,6 +195,10 @@ def step_aside(
         bias = getattr(net.layers[i - 1], "b", None) if bias is None else bias
         if bias is not None:
             bias += np.where(up, 2 * KINK_MARGIN - low, -2 * KINK_MARGIN - high)
+    bias = getattr(D.layers[-1], "b", None)
+    if loss.kind == "hinge" and bias is not None and len(x) >= 2 * loss.packing:
+        short, _ = of_hinge(D, kinks_of_both_steps(G, D, loss, x, z))
+        bias += np.sort(short, axis=0)[:2].mean()
 
 
 class Still(Optimizer):

@@ -1,5 +1,6 @@
 """Recipes: published GANs, written down as data. `RECIPES[name]` is one, with its published numbers."""
 
+from minigan.recipes.best import BEST
 from minigan.recipes.flux_dcgan import FLUX_DCGAN, FLUX_DCGAN_HALF
 from minigan.recipes.keras_upconv import KERAS_UPCONV
 from minigan.recipes.mlp import FLUX_MLP, PYTORCH_MLP, PYTORCH_MLP_MENDED, QUICK_MLP
@@ -11,6 +12,7 @@ __all__ = ["DEFAULT", "RECIPES", "Recipe"]
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
+        BEST,
         QUICK_MLP,
         FLUX_MLP,
         PYTORCH_MLP,
@@ -21,4 +23,4 @@ RECIPES: dict[str, Recipe] = {
         RENOM_MAXOUT,
     )
 }
-DEFAULT = QUICK_MLP.name  # what `minigan train` trains
+DEFAULT = BEST.name  # what `minigan train` trains

@@ -1,4 +1,4 @@
-"""minigan's own recipe: the best digits that were found for five minutes on two cores. The default of `minigan train`."""
+"""minigan's own recipe, which `minigan train` trains: the best digits found for five minutes on two cores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Best(Recipe):
     """
 
     name = "best"
-    source = "minigan's own, found by benchmarks/search.py; hinge loss and spectral normalisation as Miyato et al., 2018"
+    source = "minigan's own search; hinge loss and spectral normalisation: Miyato et al., 2018"
 
     def layers(self) -> tuple[list[Layer], list[Layer]]:
         g_layers: list[Layer] = []

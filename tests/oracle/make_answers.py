@@ -27,6 +27,7 @@ class Network:
     def __init__(self, name, layers, in_shape):
         self.name, self.layers = name, layers
         self.params, self.buffers = {}, {}
+        self.moved = {}  # buffers that the next update of the network leaves behind
         self.forward(torch.zeros(1, *in_shape), train=False)  # makes the tensors: their shapes follow from the input's
 
     def forward(self, x, *, train, rng=None, update=False):
@@ -127,8 +128,8 @@ class Network:
         self.params[at + "W"] = W / torch.linalg.vector_norm(matrix @ u)
         y = getattr(self, type(inner).__name__)(inner, x, at)
         self.params[at + "W"] = W
-        if update:  # u moves on by one power iteration
-            self.buffers[at + "u"] = F.normalize(matrix.T @ F.normalize(matrix @ u, dim=0), dim=0).detach()
+        if update:  # u moves on by one power iteration, for the passes after this update
+            self.moved[at + "u"] = F.normalize(matrix.T @ F.normalize(matrix @ u, dim=0), dim=0).detach()
         return y
 
     def MaxPool2d(self, layer, x, at, **_):
@@ -173,6 +174,7 @@ def layer_case(name, layer, in_shape, train):
     upstream = tensor(inputs.values(f"{name}.dy", y.shape))
     dx, *grads = torch.autograd.grad(y, [x, *net.params.values()], upstream)
     grads = dict(zip(net.params, grads, strict=True))
+    net.buffers.update(net.moved)
     return {"y": y, "dx": dx, **named("grad", grads), **named("running", net.buffers)}
 
 
@@ -273,6 +275,7 @@ def adam(net, grads, recipe, lr):
     for name, theta in net.params.items():
         theta.grad = grads[name]
     optimizer.step()
+    net.buffers.update(net.moved)
 
 
 def main():
