@@ -191,7 +191,9 @@ def test_a_planted_error_is_reported_in_its_own_array_and_no_other(kind, where, 
     assert "FAILED" in str(report)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "keras-upconv" else n for n in SYSTEMS]
+)
 @pytest.mark.parametrize("player", "GD")
 def test_a_factor_of_1_0005_is_reported_in_every_array_of_a_whole_step(name, player, monkeypatch):
     recipe, point = RECIPES[name].smoke(), {}
