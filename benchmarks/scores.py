@@ -8,8 +8,9 @@
 Five minutes are counted in steps: as many whole epochs as fit into 300 s at the pace of a step on two idle cores, which
 benchmarks/step.py has measured (OPENBLAS_CORETYPE unset). So the result does not depend on what else the machine is
 doing, and two of these may run beside each other with OPENBLAS_NUM_THREADS=1. Each is trained by `minigan.runs.start`,
-alarms on, on MNIST's 60,000 images (or as many as the recipe takes), and scored as `minigan evaluate` does. What the
-alarms said is kept. Interrupted, a job starts again from its beginning.
+alarms on, on MNIST's 60,000 training images (or those that the recipe takes: keras-upconv learns from the test images
+too, which flatters it), and scored as `minigan evaluate` does. What the alarms said is kept. Interrupted, a job starts
+again from its beginning.
 """
 
 from __future__ import annotations
