@@ -9,8 +9,8 @@ Five minutes are counted in steps: as many whole epochs as fit into 300 s at the
 benchmarks/step.py has measured (OPENBLAS_CORETYPE unset). So the result does not depend on what else the machine is
 doing, and two of these may run beside each other with OPENBLAS_NUM_THREADS=1. Each is trained by `minigan.runs.start`,
 alarms on, on MNIST's 60,000 training images (or those that the recipe takes: keras-upconv learns from the test images
-too, which flatters it), and scored as `minigan evaluate` does. What the alarms said is kept. Interrupted, a job starts
-again from its beginning.
+too, which flatters it), and scored as `minigan evaluate` does. What the alarms said is kept. Interrupted, a run starts
+again from its beginning. (`best` has a number of epochs of its own, 274 s of steps at that pace.)
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def timed(work: Path) -> None:
 
 
 def table() -> str:
-    """The stored results as Markdown; of the seeds the mean, and below it the least and the most."""
+    """The stored results as Markdown; of the seeds the mean, and in brackets the least and the most."""
     results = RESULTS.read()
     head = "runs, Fréchet distance, MNIST score, precision, recall, Parzen (nats), rarest digit, kernel, copies, alarms"
     lines = [f"| | {' | '.join(head.split(', '))} |", "|---" * 11 + "|"]
@@ -104,8 +104,8 @@ def table() -> str:
             cells = [
                 spread([r["frechet"] for r in rows], 1),
                 spread([r["mnist_score"]["mean"] for r in rows], 2),
-                spread([r["precision"] for r in rows], 2),
-                spread([r["recall"] for r in rows], 2),
+                spread([r["precision"] for r in rows], 3),
+                spread([r["recall"] for r in rows], 3),
                 spread([r["parzen"]["mean"] for r in rows], 0),
                 spread([100 * min(r["balance"]["shares"]) for r in rows], 1) + " %",
                 spread([r["kernel"] for r in rows], 2),
