@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
+from minigan.files import write_atomically
+
 
 class Results:
-    """A JSON object in a file: one entry per measurement."""
+    """A JSON object in a file: one entry, on a line of its own, per measurement."""
 
     def __init__(self, name):
         self.path = Path(__file__).parent / "results" / f"{name}.json"
@@ -16,6 +19,13 @@ class Results:
         return json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def add(self, key, value):
-        """Add one result, to what is there now: another process may be working on other jobs."""
-        self.path.write_text(json.dumps({**self.read(), key: value}, indent=1) + "\n")
+        """Set one result, beside what is there now: another process may be adding others at the same moment.
+
+        A script that is stopped here leaves the old file or the new one, never half of it.
+        """
+        with Path(__file__).open() as lock:  # any file will do
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            entries = {**self.read(), key: value}.items()
+            lines = (f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries)
+            write_atomically(self.path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
         print(key, value, flush=True)

@@ -6,7 +6,6 @@ import base64
 import html
 import json
 import os
-import platform
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -15,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from minigan import __version__, plot
+from minigan import plot
 from minigan.alarms import Alarms
 from minigan.backend import RandomStream, resolve_device
 from minigan.callbacks import Checkpoints, Every, MetricsLog, Pictures, read_rows
 from minigan.checkpoint import load_checkpoint
-from minigan.data.datasets import Dataset, load_dataset, load_recorded
-from minigan.errors import ArgumentError, CheckpointError, DivergenceError, RunExistsError, RunMissingError, nearest
-from minigan.files import write_atomically
+from minigan.data.datasets import load_dataset, load_recorded
+from minigan.errors import ArgumentError, CheckpointError, DivergenceError, RunMissingError, nearest
+from minigan.folder import check_free, checkpoints, claim_run, write_config
 from minigan.nn import Sequential
 from minigan.progress import Watch
 from minigan.recipes import DEFAULT, RECIPES, Recipe
@@ -255,12 +254,6 @@ def train(
     return run
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a run's folder, the newest last."""
-    found = (folder / "checkpoints").glob("epoch-*.safetensors")
-    return sorted((path for path in found if path.stem[6:].isdecimal()), key=lambda path: int(path.stem[6:]))
-
-
 def how_often(sample_every: str | int, preview_every: str | int) -> tuple[Every, Every]:
     """Both, parsed; raises ArgumentError naming the one that cannot be."""
     return Every.parse("--sample-every", sample_every), Every.parse("--preview-every", preview_every)
@@ -272,41 +265,3 @@ def choose_device(device: str, say: Callable[[str], None]) -> str:
     if reason:
         say(reason)
     return device
-
-
-def check_free(out: Path) -> None:
-    """Raise RunExistsError if `out` holds a run, or what is left of one."""
-    if (out / "config.json").exists() and checkpoints(out):
-        command = f"minigan train --resume {shlex.quote(str(out))}"
-        raise RunExistsError(f"{out} already holds a run; go on with it: {command}, or give another --out")
-    if any((out / part).exists() for part in ("config.json", "metrics.jsonl", "samples", "checkpoints")):
-        raise RunExistsError(f"{out} already holds what is left of a run; give another --out, or move that away")
-
-
-def claim_run(out: Path | None, name: str) -> Path:
-    """Make the run's folder: `out`, or the next free `runs/NAME-NNN`. No other run can claim the same."""
-    if out is None:
-        numbers = [int(n) for p in Path("runs").glob(f"{name}-*") if (n := p.name.removeprefix(f"{name}-")).isdecimal()]
-        out = Path("runs") / f"{name}-{max(numbers, default=0) + 1:03d}"
-    check_free(out)
-    try:
-        (out / "checkpoints").mkdir(parents=True)
-    except FileExistsError:
-        raise RunExistsError(f"{out} has just been taken by another run; start again") from None
-    (out / "samples").mkdir()
-    return out
-
-
-def write_config(folder: Path, trainer: Trainer, data: Dataset, *, data_dir: str | None, sample_every: str) -> None:
-    """RUN/config.json: everything that decides the run, and where its data came from."""
-    config = {
-        "recipe": trainer.recipe.name,
-        "fields": asdict(trainer.recipe),
-        "seed": trainer.seed,
-        "device": trainer.device,
-        "dataset": data.record,
-        "data_dir": data_dir,
-        "sample_every": sample_every,
-        "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
-    }
-    write_atomically(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())

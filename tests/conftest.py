@@ -55,6 +55,14 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture
+def elsewhere(tmp_path_factory, monkeypatch):
+    """A cache and a working folder of the test's own, and no MNIST."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("MINIGAN_DATA", raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture
 def standin(monkeypatch):
     """Device "gpu" is CuPy's stand-in (standin.py) while the test runs; the fixture is the module in CuPy's place."""
     standin_for_cupy.install(monkeypatch)

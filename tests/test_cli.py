@@ -15,13 +15,7 @@ import minigan
 from minigan import cli
 from minigan.recipes import RECIPES
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path_factory, monkeypatch):
-    """A cache and a working folder of the test's own, and no MNIST."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.delenv("MINIGAN_DATA", raising=False)
-    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def picture(path):

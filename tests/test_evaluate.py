@@ -16,10 +16,11 @@ from minigan import cli, evaluate, runs
 from minigan.checkpoint import load_checkpoint, save_checkpoint
 from minigan.data.glyphs import load_glyphs
 from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
-from minigan.evaluate import LEAST, ROWS, Reference, measure
+from minigan.evaluate import ROWS
 from minigan.metrics.neighbours import copies
 from minigan.metrics.parzen import parzen
 from minigan.recipes import RECIPES
+from minigan.reference import LEAST, Reference, measure
 
 COUNT = 150  # samples; the covariance takes 129
 SMOKE = RECIPES["quick-mlp"].smoke()
@@ -29,11 +30,7 @@ def quiet(line):
     pass
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.delenv("MINIGAN_DATA", raising=False)
-    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +137,7 @@ def test_real_images_score_as_real_images_and_noise_as_noise(reference):
 def test_real_images_and_noise_are_measured_once_and_as_samples_are(reference, monkeypatch):
     fresh = Reference("glyphs", reference.training, reference.test, "glyphs", True)
     counted = []
-    monkeypatch.setattr(evaluate, "measure", lambda *args: counted.append(args) or measure(*args))
+    monkeypatch.setattr("minigan.reference.measure", lambda *args: counted.append(args) or measure(*args))
     first, second = fresh.training_scores(COUNT), fresh.training_scores(COUNT)
     assert len(counted) == 1
     assert first == second == measure(fresh.training[:COUNT], fresh)
@@ -185,7 +182,7 @@ def test_the_validation_images_are_the_published_ones_where_there_are_as_many(tr
 
 @pytest.mark.parametrize(("training", "most"), [(60_000, 50_000), (50_999, 49_999), (900, 450)])
 def test_no_validation_image_is_among_the_real_ones(training, most, monkeypatch):
-    monkeypatch.setattr(evaluate, "measure", lambda images, reference: {"last": images[-1]})
+    monkeypatch.setattr("minigan.reference.measure", lambda images, reference: {"last": images[-1]})
     reference = Reference("x", np.arange(training), np.arange(LEAST), "mnist", False)
     assert reference.training_scores(50_000)["last"] == most - 1
 

@@ -32,11 +32,7 @@ from minigan.train import Callback, Trainer, average, generate
 SMOKE = RECIPES["quick-mlp"].smoke()  # averaged, so that every kind of state is in its checkpoints
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.delenv("MINIGAN_DATA", raising=False)
-    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def start(out, *, recipe=SMOKE, epochs=3, log_every=2, **options):

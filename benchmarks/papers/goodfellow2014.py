@@ -29,7 +29,6 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before minigan and NumPy are importe
 import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -42,7 +41,6 @@ from minigan.checkpoint import load_checkpoint, save_checkpoint
 from minigan.data.batches import Batches
 from minigan.data.mnist import load_mnist
 from minigan.errors import DivergenceError
-from minigan.files import write_atomically
 from minigan.gan import GANLoss, simultaneous_step
 from minigan.metrics.parzen import SIGMAS, VALIDATION, log_likelihoods, parzen, parzen_log_likelihood
 from minigan.nn import Dense, Dropout, Maxout, ReLU, Sequential, Sigmoid, init
@@ -106,12 +104,11 @@ def train(epochs: int, seed: int) -> None:
             seconds, before = (time.process_time() - began) / (epoch + 1 - first), load(seed)
             samples = generate(G, latents(SAMPLES, RandomStream(seed, "sample")))
             row = {"epoch": epoch + 1, **score(samples, validation, test), "d_loss": round(float(d.loss), 3)}
-            save_checkpoint(checkpoint, epoch=epoch + 1, **kept)
             sheet = plot.image_grid(plot.to_uint8(samples[:100].reshape(-1, 28, 28), (0, 1)))
             plot.save_png(sheet, RUN / f"seed-{seed}-epoch-{epoch + 1:04}.png")
             curve = [*(r for r in before if r["epoch"] <= epoch), row]
-            store(f"seed {seed}", {"cpu_seconds_per_epoch": round(seconds, 1), "curve": curve})
-            print(row, f"{seconds:.1f} s an epoch with its share of scoring", flush=True)
+            RESULTS.add(f"seed {seed}", {"cpu_seconds_per_epoch": round(seconds, 1), "curve": curve})
+            save_checkpoint(checkpoint, epoch=epoch + 1, **kept)  # last: what a crash leaves out is trained again
 
 
 def score(samples: np.ndarray, validation: np.ndarray, test: np.ndarray) -> dict[str, float]:
@@ -129,17 +126,12 @@ def references(images: np.ndarray, validation: np.ndarray, test: np.ndarray) -> 
     for name, samples in (("real training images", real), ("noise", np.random.default_rng(0).random((SAMPLES, 784)))):
         if name not in RESULTS.read():
             mean, error, sigma = parzen(samples, validation, test)
-            store(name, {"test": round(mean, 3), "error": round(error, 3), "sigma": round(sigma, 3)})
+            RESULTS.add(name, {"test": round(mean, 3), "error": round(error, 3), "sigma": round(sigma, 3)})
 
 
 def load(seed: int) -> list[dict]:
     """The stored curve."""
     return RESULTS.read().get(f"seed {seed}", {}).get("curve", [])
-
-
-def store(key: str, value: dict) -> None:
-    """Set a result; a script that is stopped here leaves the old file or the new one, never half of it."""
-    write_atomically(RESULTS.path, (json.dumps({**RESULTS.read(), key: value}, indent=1) + "\n").encode())
 
 
 def table(seed: int) -> str:

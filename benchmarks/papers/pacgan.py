@@ -24,7 +24,6 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of every run, and before minigan and
 import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
 import argparse
-import json
 import multiprocessing
 import statistics
 import sys
@@ -33,7 +32,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from minigan.backend import RandomStream, keep_memory
-from minigan.files import write_atomically
 from minigan.gan import GANLoss, simultaneous_step
 from minigan.metrics.modes import PERFECT, SAMPLES, grid, ring, score_modes
 from minigan.nn import BatchNorm, Dense, Maxout, ReLU, Sequential, init
@@ -96,15 +94,7 @@ def run_missing(names: list[str], packings: list[int], seeds: list[int], iterati
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         pending = {pool.submit(run, *job): job for job in missing}
         for future in as_completed(pending):
-            store(key_of(*pending[future]), future.result())
-
-
-def store(key: str, value: dict) -> None:
-    """Add a result so that a script that is stopped here leaves the old file or the new one, never half of it."""
-    results = {**RESULTS.read(), key: value}
-    lines = (f" {json.dumps(name)}: {json.dumps(result)}" for name, result in results.items())  # a line for each run
-    write_atomically(RESULTS.path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
-    print(key, {name: value[name] for name in ("modes", "high_quality", "reverse_kl", "cpu_seconds")}, flush=True)
+            RESULTS.add(key_of(*pending[future]), future.result())
 
 
 def table(seeds: list[int], iterations: int) -> str:

@@ -1,0 +1,153 @@
+"""What samples are held against: the images of a data set, and how real images and noise fare by the same measures.
+
+A distance says little until one knows what no network can beat, and what none should fall below. N samples, M training
+images.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from minigan.backend import RandomStream
+from minigan.data.datasets import load_dataset, remedy
+from minigan.data.glyphs import load_glyphs
+from minigan.data.mnist import SETS, load_mnist
+from minigan.errors import ArgumentError, DataError, DataMissingError, DownloadError, nearest
+from minigan.metrics.classifier import FEATURES, describe, load_classifier
+from minigan.metrics.frechet import frechet_distance
+from minigan.metrics.kernel import kernel_distance
+from minigan.metrics.neighbours import Copies, copies, precision_recall
+from minigan.metrics.parzen import VALIDATION, parzen
+from minigan.metrics.score import digit_balance, mnist_score
+
+TRAINING = 60_000  # images of a published set, and a sixth as many to test on
+LEAST = FEATURES + 1  # samples: of fewer the covariance is singular, whatever they are
+MOST = 50_000  # … more would leave the real images fewer, since the published validation images come next
+LEFT_OUT = 50_000  # where those begin
+LOOKED_UP = 1_000  # samples whose nearest training image is looked for
+DIGITS = ("mnist", "glyphs")  # sets of digits, each with a classifier of its own
+
+
+@dataclass
+class Reference:
+    """What samples are held against: a data set's images, the features of its test images, and the scores of real
+    images and of noise, each computed once. Make it with `load`.
+
+    `name` is the data set's, `training` and `test` are uint8 (M, 28, 28), `classifier` is whose features are compared,
+    and `digits` whether what it says of an image's digit is worth counting.
+    Raises DataError if there are too few images to measure against.
+    """
+
+    name: str
+    training: np.ndarray
+    test: np.ndarray
+    classifier: str
+    digits: bool
+    _scores: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for kind, images, least in (("training", self.training, 2 * LEAST), ("test", self.test, LEAST)):
+            if len(images) < least:
+                raise DataError(f"{self.name} has {len(images)} {kind} images, and at least {least} are needed")
+
+    @classmethod
+    def load(
+        cls,
+        name: str = "mnist",
+        *,
+        count: int = TRAINING,
+        data_dir: str | os.PathLike[str] | None = None,
+        offline: bool = False,
+        say: Callable[[str], None] = print,
+    ) -> Self:
+        """The first `count` training images of "mnist", "fashion-mnist", "glyphs" or a folder of IDX files, and the
+        first count/6 of its test images (of glyphs: of another seed's).
+
+        Raises DataMissingError or DownloadError if the set cannot be had, DataError if it is damaged, has no test
+        images or too few of either, and ArgumentError for an unknown name.
+        """
+        if name == "glyphs":
+            training, test = load_glyphs(count)[0], load_glyphs(count // 6, seed=1)[0]
+        elif name in SETS:
+            place = {"name": name, "data_dir": data_dir, "offline": offline, "say": say}
+            try:
+                training, test = (load_mnist(split, **place)[0] for split in ("train", "test"))
+            except (DownloadError, DataMissingError) as error:
+                raise type(error)(f"{error}; {remedy(name)}") from None
+        elif Path(name).is_dir():
+            training = load_dataset(name, count=MOST * MOST).images
+            test = load_dataset(name, count=MOST * MOST, test_images=True).images[len(training) :]
+            if not len(test):
+                raise DataError(
+                    f"{name} has no test images to measure against; put them beside the training images, in an IDX "
+                    "file with test or t10k in its name"
+                )
+        else:
+            raise AssertionError(nearest("dataset", name, [*SETS, "glyphs"], also=", or a folder of IDX files"))
+        digits = name in DIGITS
+        return cls(Path(name).name, training[:count], test[: count // 6], name if digits else "mnist", digits)
+
+    @cached_property
+    def validation(self) -> np.ndarray:
+        """Chooses Parzen's σ: training images 50,000-50,999 as published; of a smaller set its last 1,000, or half."""
+        held_out = self.training[LEFT_OUT : LEFT_OUT + VALIDATION]
+        return held_out if len(held_out) == VALIDATION else self.training[-min(VALIDATION, len(self.training) // 2) :]
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """Of the test images, (test, 128)."""
+        return describe(self.test, load_classifier(self.classifier))[0]
+
+    @cached_property
+    def copies_by_chance(self) -> float:
+        """The share of test images, which nobody copied, that pass for copies."""
+        return copies(self.test[:LOOKED_UP], self.training).share
+
+    def training_scores(self, count: int = 10_000) -> dict[str, Any]:
+        """`measure` of the first `count` training images (fewer if the validation images would be among them)."""
+        free = LEFT_OUT if len(self.training) >= LEFT_OUT + VALIDATION else len(self.training) - len(self.validation)
+        return self._once("training images", self.training[: min(count, free)])
+
+    def noise_scores(self, count: int = 10_000) -> dict[str, Any]:
+        """`measure` of `count` images whose pixels are uniform, 0 to 255."""
+        host = RandomStream(0, "sample", 1).host  # samples are drawn at step 0
+        return self._once("noise", host.integers(0, 256, (count, *self.test.shape[1:]), np.uint8))
+
+    def _once(self, kind: str, images: np.ndarray) -> dict[str, Any]:
+        key = kind, len(images)
+        return self._scores.get(key) or self._scores.setdefault(key, measure(images, self))
+
+
+def measure(images: np.ndarray, reference: Reference, *, found: Copies | None = None) -> dict[str, Any]:
+    """Every metric of `images`, uint8 (N, 28, 28), against the reference: plain JSON, each number with its protocol
+    where it is computed (minigan/metrics).
+
+    Returns {"count" (N), "parzen" ({"mean", "error", "sigma"}, nats), "frechet", "mnist_score" ({"mean", "std"}),
+    "balance" ({"kl" (nats), "shares" (of the ten digits)}), "precision", "recall", "kernel", "copies" ({"share",
+    "of" (how many were looked up)})}; the score and the balance are None where the images are no digits. `found` is
+    what `copies` says of the first 1,000 images, if that is known.
+    Raises ShapeError or DTypeError for other images, ArgumentError for fewer than 129.
+    """
+    if (N := len(images)) < LEAST:
+        raise ArgumentError(f"{N} samples are too few: the covariance of {FEATURES} features takes at least {LEAST}")
+    features, p = describe(images, load_classifier(reference.classifier))
+    digits, balance = reference.digits, digit_balance(p)
+    found = copies(images[:LOOKED_UP], reference.training) if found is None else found
+    likelihood = parzen(images / 255, reference.validation / 255, reference.test / 255)
+    return {
+        "count": N,
+        "parzen": likelihood._asdict(),
+        "frechet": frechet_distance(features, reference.features),
+        "mnist_score": mnist_score(p)._asdict() if digits else None,
+        "balance": {"kl": balance.kl, "shares": balance.shares.tolist()} if digits else None,
+        **precision_recall(reference.features, features)._asdict(),
+        "kernel": kernel_distance(features, reference.features),
+        "copies": {"share": found.share, "of": len(found.indices)},
+    }
