@@ -15,7 +15,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array, to_numpy
-from minigan.callbacks import keep_rows, read_rows
+from minigan.callbacks import read_rows
 from minigan.errors import ArgumentError, DivergenceError
 from minigan.files import append_line
 from minigan.recipes import Recipe
@@ -30,9 +30,9 @@ WEIGHTS = 10_000  # of a network, looked at to see whether it moves
 class Alarms(Callback):
     """Asks every alarm every so many steps, and passes on what it says: once, to `say` and to RUN/alarms.jsonl.
 
-    `run` is the run's folder (None: nothing is kept). A resumed run forgets what lies behind its checkpoint, as the log
-    of metrics does. Attributes: `readings`, for those who wonder why an alarm is silent, and `raised`, rows of step,
-    epoch, alarm, saw, means and try.
+    `run` is the run's folder (None: nothing is kept). In a resumed run the readings begin anew, so a
+    gradient that had vanished before the stop is not known to have been larger. Attributes: `readings`, for those who
+    wonder why an alarm is silent, and `raised`, rows of step, epoch, alarm, saw, means and try.
     While training, raises DivergenceError if a loss or a picture is no longer made of finite numbers.
     """
 
@@ -45,7 +45,6 @@ class Alarms(Callback):
 
     def start(self, trainer: Trainer) -> None:
         if self.path:
-            keep_rows(self.path, trainer.step)
             self.raised = read_rows(self.path)
         images = trainer.batches.images
         chosen = np.linspace(0, len(images) - 1, min(PICTURES, len(images))).astype(np.int64)

@@ -60,7 +60,7 @@ class MetricsLog(Callback):
         self.run = run
 
     def start(self, trainer: Trainer) -> None:
-        for name in ("metrics.jsonl", "timing.jsonl"):
+        for name in ("metrics.jsonl", "timing.jsonl", "alarms.jsonl"):  # whether or not alarms are on now
             keep_rows(self.run / name, trainer.step)
         timing = read_rows(self.run / "timing.jsonl")
         self.began = time.perf_counter() - (timing[-1]["seconds"] if timing else 0)

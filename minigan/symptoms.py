@@ -27,6 +27,7 @@ STILL = 1 / 255  # of the pixels' range: one grey level
 UNMOVED = 1e-6  # change of the weights relative to them; healthy: 0.1
 OUTSIDE = 0.01  # part of the pixels drawn …
 MARGIN = 0.05  # … outside the pixels' range by more than this part of it
+TINY = 1e-5  # a rate at which nothing happens; the recipes' are 2e-4 and more
 FILLED = 0.5  # part of the range that the real images fill at least
 
 NOT_A_NUMBER = "not a number"
@@ -161,10 +162,10 @@ def diversify(recipe: Recipe) -> str:
 
 
 def move(recipe: Recipe) -> str:
-    return (
-        f"--lr-g 0.0002 and --lr-d 0.0002 (now {recipe.lr_g:g} and {recipe.lr_d:g}: raise one that is tiny, lower one "
-        "whose gradient is 0, which is how units die), or another --seed"
-    )
+    """A rate that is tiny goes up, another one down: units die of a high one."""
+    rates = (("--lr-g", recipe.lr_g), ("--lr-d", recipe.lr_d))
+    tips = [f"{flag} {2e-4 if rate < TINY else rate / 4:.2g} (now {rate:g})" for flag, rate in rates]
+    return ", ".join([*tips, "another --seed"])
 
 
 def match(recipe: Recipe) -> str:

@@ -204,16 +204,30 @@ VARIANTS = [
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 @pytest.mark.parametrize("alarm", ALARMS, ids=lambda alarm: alarm.name)
 def test_every_flag_that_is_recommended_is_taken_by_minigan_train_with_its_value(alarm, changes):
+    taken_by_train(replace(RECIPES["pytorch-mlp"], **changes), alarm.remedy)
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_the_rates_that_are_recommended_after_a_divergence_are_lower_ones_and_taken_by_minigan_train(changes):
     recipe = replace(RECIPES["pytorch-mlp"], **changes)
-    text = re.sub(r"\([^)]*\)", "", f"{alarm.remedy(recipe)}, {symptoms.slow_down(recipe)}")
+    parsed = taken_by_train(recipe, symptoms.slow_down)
+    assert parsed.lr_g < recipe.lr_g
+    assert parsed.lr_d < recipe.lr_d
+
+
+def taken_by_train(recipe, remedy):
+    """The recipe as the flags of the remedy make it."""
+    text = re.sub(r"\([^)]*\)", "", remedy(recipe))
     flags = re.findall(r"--[a-z0-9-]+(?: (?:[\d.]+(?:e[+-]?\d+)?|non_saturating)\b)*", text)
-    assert len(flags) >= 3
+    assert flags
     words = [word for flag in flags for word in flag.split() if flag not in ("--seed", "--dataset")]  # without value
     parsed = parse({"recipe": recipe, "run": cli.RunOptions()}, words, prog="minigan train", description="").recipe
     for flag in flags:
         field = flag.split()[0][2:].replace("-", "_")
         assert field in asdict(recipe) or field in asdict(cli.RunOptions())
-    assert parsed != recipe, "the advice is what the run does already"
+    if words:
+        assert parsed != recipe, "the advice is what the run does already"
+    return parsed
 
 
 def test_dropout_is_recommended_only_to_a_d_that_would_have_it():
@@ -296,6 +310,16 @@ def test_alarms_are_kept_in_the_runs_folder_and_cut_at_a_resume(tmp_path, capsys
         file.write(json.dumps(later) + "\n")
     runs.resume(run.folder, epochs=2, say=lambda s: None)
     assert run.alarms() == [row], "what lies behind the checkpoint is cut, and what was said is not said again"
+
+
+def test_a_resume_without_alarms_forgets_those_behind_its_checkpoint_too(tmp_path):
+    quiet = {"device": "cpu", "say": lambda line: None, "alarms": False}
+    run = runs.start(QUICK, dataset="glyphs", out=tmp_path / "run", **quiet)
+    last = run.metrics()[-1]["step"]
+    rows = [{"step": step, "epoch": 1, "alarm": "no change"} for step in (last, last + 1)]
+    (run.folder / "alarms.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    runs.resume(run.folder, epochs=2, **quiet)
+    assert run.alarms() == rows[:1]
 
 
 def test_no_alarms_turns_them_off_on_the_command_line_and_a_resume_turns_them_on(capsys, often):

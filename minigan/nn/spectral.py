@@ -14,6 +14,8 @@ from minigan.nn.conv import Conv2d
 from minigan.nn.dense import Dense
 from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
 
+SHORTEST = 1e-12  # the least length that is divided by
+
 
 class SpectralCache(NamedTuple):
     """The last three are what W's gradient needs, and the next u."""
@@ -76,16 +78,16 @@ class SpectralNorm(Layer):
 
     def update_buffers(self, cache: SpectralCache) -> None:
         u, length = direction(backend.matmul(rows(cache.layer.W).T, cache.v))
-        self.u[...] = backend.array_module(u).where(length > np.finfo(u.dtype).tiny, u[:, 0], cache.u)  # W = 0: stay
+        self.u[...] = backend.array_module(u).where(length > SHORTEST, u[:, 0], cache.u)  # W = 0: stay
 
     def __repr__(self) -> str:
         return f"SpectralNorm({self.layer!r})"
 
 
 def direction(x: Array) -> tuple[Array, Array]:
-    """(x/‖x‖, ‖x‖) of a column; a length of 0 is taken for the smallest number that can be divided by."""
+    """(x/‖x‖, ‖x‖) of a column, with ‖x‖ at least 1e-12: W = 0 has a gradient too, a large one, and can leave 0."""
     xp = backend.array_module(x)
-    length = xp.maximum(xp.sqrt((x * x).sum()), np.finfo(x.dtype).tiny)
+    length = xp.maximum(xp.sqrt((x * x).sum()), x.dtype.type(SHORTEST))
     return x / length, length
 
 
