@@ -47,13 +47,14 @@ def layer():
 
 
 def run(folder):
-    """The last sheet, thirty of its digits in motion, curves and interpolation."""
+    """The last sheet, thirty of its digits in motion (slower and slower), curves and interpolation."""
     samples = folder / "samples"
     found = sheets(samples, steps_per_epoch=10**9)  # epoch-0000 comes first and the last epoch last, steps between
     with Image.open(found[-1]) as sheet:
         plot.save_png(np.asarray(sheet), IMAGES / "best.png")
     frames = []
-    for path in found:
+    early = np.geomspace(1, len(found), 40).astype(int) - 1  # most happens at first
+    for path in [found[i] for i in sorted({0, *early})]:
         with Image.open(path) as sheet:
             rows = np.asarray(sheet)[:92].repeat(2, axis=0).repeat(2, axis=1)
         frames.append(folder / f"frame-{len(frames):04d}.png")
