@@ -55,17 +55,19 @@ def jobs() -> dict[str, tuple[str, int]]:
     return {f"{name} seed {seed}": (name, seed) for name, seed in pairs}
 
 
-def train(label: str, work: Path) -> runs.Run:
-    """The finished run of an interrupted scoring, or a new one."""
+def train(label: str, work: Path) -> tuple[runs.Run, int | None]:
+    """The finished run of an interrupted scoring, or a new one and how many seconds of CPU it took."""
     name, seed = jobs()[label]
     out = work / label.replace(" ", "-")
     if (out / "samples" / "interpolation.png").exists() and runs.Run(out).recipe == in_five_minutes(name):
-        return runs.Run(out)
+        return runs.Run(out), None
+    began = time.process_time()
     shutil.rmtree(out, ignore_errors=True)
-    return runs.start(
+    run = runs.start(
         in_five_minutes(name), seed=seed, dataset="mnist", out=out, device="cpu", sample_every="never",
         preview_every="never", say=lambda line: print(line, flush=True),
     )  # fmt: skip
+    return run, round(time.process_time() - began)
 
 
 def run(work: Path, only: str) -> None:
@@ -76,9 +78,7 @@ def run(work: Path, only: str) -> None:
     for label in jobs():
         if label in RESULTS.read() or not label.startswith(only):
             continue
-        began = time.process_time()
-        trained = train(label, work)
-        seconds = round(time.process_time() - began)
+        trained, seconds = train(label, work)
         facts = {"epochs": trained.epoch, "cpu_seconds": seconds, "alarms": [row["alarm"] for row in trained.alarms()]}
         RESULTS.add(label, {**measure(trained.sample(SAMPLES), reference), **facts})
 

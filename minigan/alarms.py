@@ -18,9 +18,10 @@ from minigan.backend import Array, to_numpy
 from minigan.callbacks import read_rows
 from minigan.errors import ArgumentError, DivergenceError
 from minigan.files import append_line
+from minigan.means import Means, gradient_norms
 from minigan.recipes import Recipe
 from minigan.symptoms import ALARMS, MARGIN, NOT_A_NUMBER, PICTURES, Reading, slow_down
-from minigan.train import Callback, Means, Row, Trainer, generate, gradient_norms
+from minigan.train import Callback, Row, Trainer, generate
 
 EVERY = 100  # steps between two readings
 WINDOW = 20  # steps before a reading over which D's answers are averaged
@@ -103,7 +104,7 @@ class Alarms(Callback):
         lines = f"ALARM: {name} (step {trainer.step:,}, epoch {epoch})", f"  saw:     {saw}.", f"  usually: {means}."
         self.say("\n".join([*lines, f"  try:     {remedy}."]))
 
-    def stopped(self, trainer: Trainer, error: DivergenceError) -> None:
+    def diverged(self, trainer: Trainer, error: DivergenceError) -> None:
         """Keep the alarm that ended the run."""
         means = "a rate too high: the weights grow until a sum overflows"
         self.record(trainer, NOT_A_NUMBER, str(error), means, slow_down(trainer.recipe))

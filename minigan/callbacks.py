@@ -1,8 +1,7 @@
-"""What a run leaves behind: a log of metrics, sheets of samples, curves, an animation, and checkpoints.
+"""What a run leaves for people to look at: a log of metrics, sheets of samples, curves and an animation.
 
 RUN/metrics.jsonl  timing.jsonl
 RUN/samples/real.png  epoch-0000.png …  curves.png  samples.gif  interpolation.png
-RUN/checkpoints/epoch-0000.safetensors
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ import numpy as np
 
 from minigan import plot
 from minigan.backend import Array, array_module, to_numpy
-from minigan.checkpoint import save_checkpoint
 from minigan.errors import ArgumentError
 from minigan.files import append_line, write_atomically
 from minigan.train import Callback, Row, Trainer, generate
 
 SHEET = 100  # images on a sample sheet
+LOGS = ("metrics.jsonl", "timing.jsonl", "alarms.jsonl", "quality.jsonl")  # a row a line, each with its step
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class MetricsLog(Callback):
         self.run = run
 
     def start(self, trainer: Trainer) -> None:
-        for name in ("metrics.jsonl", "timing.jsonl", "alarms.jsonl"):  # whether or not alarms are on now
+        for name in LOGS:  # whether or not alarms are on now
             keep_rows(self.run / name, trainer.step)
         timing = read_rows(self.run / "timing.jsonl")
         self.began = time.perf_counter() - (timing[-1]["seconds"] if timing else 0)
@@ -162,21 +161,3 @@ def interpolate(z: Array, count: int, *, sphere: bool) -> Array:
     else:
         path = a * (1 - t) + b * t
     return path.reshape(-1, z.shape[1]).astype(z.dtype)
-
-
-class Checkpoints(Callback):
-    """All that a run needs to go on, after every epoch; only the newest is kept."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def epoch_end(self, trainer: Trainer, row: Row) -> None:
-        self.save(trainer)
-
-    def save(self, trainer: Trainer) -> None:
-        path = self.folder / f"epoch-{trainer.epoch:04d}.safetensors"
-        header = {"recipe": trainer.recipe.name, "seed": trainer.seed, "epoch": trainer.epoch, "step": trainer.step}
-        save_checkpoint(path, trainer.networks, trainer.optimizers, **header)
-        for older in self.folder.glob("epoch-*.safetensors"):
-            if older != path:
-                older.unlink()

@@ -44,7 +44,7 @@ All flags of a command, with their defaults: minigan COMMAND --help
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command; exits with 2 and one line on a user's mistake, 130 on Ctrl-C."""
+    """Run a command; exits with 2 and one line on a user's mistake, 130 on Ctrl-C, 143 on SIGTERM."""
     args = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -78,9 +78,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         fail(f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error))
     except MemoryError as error:
         fail(f"not enough memory: {error}; a smaller batch, network or count needs less")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("minigan: interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + getattr(stop, "number", 2))  # 130 after Ctrl-C, 143 after SIGTERM
 
 
 def train(args: list[str]) -> None:
@@ -91,13 +91,16 @@ def train(args: list[str]) -> None:
         folder, flags = take_flag("--resume", args)
         if flags and flags[0] in RECIPES:
             raise ArgumentError(f"a run keeps its recipe: leave {flags[0]} out of minigan train --resume {folder}")
+        before = RECIPES[DEFAULT] if {"-h", "--help"} & set(args) else runs.Run(folder).recipe
         parsed = parse(
-            {"run": ResumeOptions()},
+            {"recipe": before, "run": ResumeOptions()},
             flags,
             prog="minigan train --resume RUN",
-            description="Go on with a run from its newest checkpoint, as if it had never stopped.",
+            description="Go on with a run from its newest checkpoint, as if it had never stopped. The numbers of the "
+            "recipe are the run's own: --epochs may grow, another has to be named in --accept too.",
         )
-        runs.resume(folder, **asdict(parsed.run))
+        wanted = {k: v for k, v in asdict(parsed.recipe).items() if v != getattr(before, k)}
+        runs.resume(folder, **asdict(parsed.run), **wanted)
         return
     name, flags = (args[0], args[1:]) if args and not args[0].startswith("-") else (DEFAULT, args)
     recipe = RECIPES[nearest("recipe", name, RECIPES)]

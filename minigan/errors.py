@@ -32,6 +32,10 @@ class ArgumentError(MiniganError, ValueError):
     """A hyper-parameter or an option out of its range."""
 
 
+class PackageMissingError(MiniganError, ImportError):
+    """An optional package that is not installed; the message says how to have it."""
+
+
 class StaleCacheError(MiniganError, RuntimeError):
     """A backward pass through weights that have changed since its forward pass."""
 
@@ -58,6 +62,10 @@ class CheckpointError(MiniganError, ValueError):
 
 class RunExistsError(MiniganError, FileExistsError):
     """An output folder that already holds a run."""
+
+
+class RunBusyError(MiniganError, RuntimeError):
+    """A run's folder in which another process is training."""
 
 
 class RunMissingError(MiniganError, FileNotFoundError):

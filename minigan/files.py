@@ -34,6 +34,13 @@ def append_line(path: Path, line: str) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
+def flush(path: Path) -> None:
+    """Wait until what was written to a file is on the disk; nothing to do if there is no such file."""
+    if path.exists():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
 def cache_dir() -> Path:
     """$XDG_CACHE_HOME/minigan, or ~/.cache/minigan; for a user without a home, a temporary folder."""
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")

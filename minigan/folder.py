@@ -1,26 +1,130 @@
-"""A run's folder: which one a new run gets, what stands in it first, and where its checkpoints are."""
+"""A run's folder: which one a new run gets, what stands in it first, who may write there, and what can be read."""
 
 from __future__ import annotations
 
+import base64
+import fcntl
+import html
 import json
+import os
 import platform
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from minigan import __version__
+from minigan import __version__, plot
+from minigan.backend import RandomStream
+from minigan.callbacks import read_rows
 from minigan.data.datasets import Dataset
-from minigan.errors import RunExistsError
+from minigan.errors import ArgumentError, MiniganError, RunBusyError, RunExistsError, RunMissingError
 from minigan.files import write_atomically
-from minigan.train import Trainer
+from minigan.nn import Sequential
+from minigan.recipes import Recipe
+from minigan.saving import checkpoints, place, read_saved, recipe_of
+from minigan.train import Row, Trainer, draw_latents, generate
+
+CHUNK = 10_000  # samples drawn at a time
+#: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from.
+SETTINGS = ("device", "data_dir", "sample_every", "save_every", "keep", "keep_every", "score_every")
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a run's folder, the newest last."""
-    found = (folder / "checkpoints").glob("epoch-*.safetensors")
-    return sorted((path for path in found if path.stem[6:].isdecimal()), key=lambda path: int(path.stem[6:]))
+class Run:
+    """A run's folder, for reading. In a notebook it shows its newest digits and its curves.
+
+    `path` is the folder, or one of the checkpoints in it, which then stands in for the newest.
+    Attributes: `folder`, `config` (the content of config.json), `recipe`, `seed`, `dataset`.
+    Raises RunMissingError if there is no run, or not a whole one, at `path`.
+    """
+
+    def __init__(self, path: str | Path):
+        self.folder, self.chosen = Path(path), None
+        if self.folder.suffix == ".safetensors":
+            self.folder, self.chosen = Path(path).absolute().parents[1], Path(path)
+        try:
+            self.config: dict[str, Any] = json.loads((self.folder / "config.json").read_text())
+            self.recipe: Recipe = recipe_of(self.config)
+            self.seed: int = int(self.config["seed"])
+            self.dataset: dict[str, Any] = dict(self.config["dataset"])
+            for key in ("name", "images", "sha256"):
+                self.dataset[key]
+            self.settings = {key: self.config[key] for key in SETTINGS}
+        except (FileNotFoundError, NotADirectoryError):
+            inside = "it" if self.chosen is None else self.folder
+            raise RunMissingError(f"{path} is not a run: there is no config.json in {inside}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MiniganError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise RunMissingError(f"{self.folder / 'config.json'} cannot be read ({reason})") from None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint, or the chosen one; raises RunMissingError if there is none."""
+        if self.chosen:
+            return self.chosen
+        if not (found := checkpoints(self.folder)):
+            raise RunMissingError(f"{self.folder} holds no checkpoint")
+        return found[-1]
+
+    @property
+    def epoch(self) -> int:
+        """The whole epochs of that checkpoint."""
+        return (place(self.checkpoint) or (0, 0))[0]
+
+    def is_finished(self) -> bool:
+        """Whether it is trained to the end, with the pictures that come then."""
+        return self.config.get("finished") == self.recipe.epochs == self.epoch
+
+    def metrics(self) -> list[Row]:
+        """The rows of metrics.jsonl."""
+        return read_rows(self.folder / "metrics.jsonl")
+
+    def alarms(self) -> list[Row]:
+        """What the alarms said: rows of step, epoch, alarm, saw, means and try; [] if all was quiet."""
+        return read_rows(self.folder / "alarms.jsonl")
+
+    def generator(self) -> Sequential:
+        """The generator of the checkpoint that pictures come from: G, or its average. On the CPU.
+
+        Raises RunMissingError if there is none, CheckpointError if it is damaged.
+        """
+        return read_saved(self.checkpoint).generator()
+
+    def sample(self, count: int = 100, *, seed: int = 0) -> np.ndarray:
+        """uint8 (count, 28, 28): new images, decided by `seed`. Raises ArgumentError for a count below 1."""
+        return draw(self.checkpoint, count, seed=seed)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str:
+        """Twenty samples, the curves, and what the run is, for a notebook."""
+        images = [plot.png(plot.image_grid(self.sample(20)).repeat(2, axis=0).repeat(2, axis=1))]
+        curves = self.folder / "samples" / "curves.png"
+        images += [curves.read_bytes()] if curves.exists() else []
+        pictures = "".join(
+            f'<img src="data:image/png;base64,{base64.b64encode(image).decode()}" style="max-height: 30em"><br>'
+            for image in images
+        )
+        facts = (
+            f"{self.recipe.name} on {self.dataset['images']:,} images of {self.dataset['name']}, "
+            f"seed {self.seed}, after {self.epoch} of {self.recipe.epochs} epochs, in {self.folder}"
+        )
+        return f"<div><p>{html.escape(facts)}</p>{pictures}</div>"
+
+
+def draw(checkpoint: Path, count: int, *, seed: int = 0) -> np.ndarray:
+    """uint8 (count, 28, 28): new images by the generator in a checkpoint, which needs nothing beside it."""
+    if count < 1:
+        raise ArgumentError(f"cannot draw {count} images; ask for at least 1")
+    saved, rng = read_saved(checkpoint), RandomStream(seed, "sample")
+    recipe, G = saved.recipe, saved.generator()
+    sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
+    chunks = (generate(G, draw_latents(recipe, size, rng)) for size in sizes)
+    return np.concatenate([plot.to_uint8(recipe.as_images(x), recipe.value_range) for x in chunks])
 
 
 def check_free(out: Path) -> None:
@@ -46,16 +150,38 @@ def claim_run(out: Path | None, name: str) -> Path:
     return out
 
 
-def write_config(folder: Path, trainer: Trainer, data: Dataset, *, data_dir: str | None, sample_every: str) -> None:
-    """RUN/config.json: everything that decides the run, and where its data came from."""
-    config = {
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """While entered, no other process can train in the folder; raises RunBusyError if one does.
+
+    The lock is the system's, on the folder itself: it leaves no file, and goes with the process, however that ends.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunBusyError(f"another process is training in {folder}; wait for it, or stop it") from None
+        except OSError:  # a file system without locks
+            pass
+        for litter in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            litter.unlink()
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def facts_of(trainer: Trainer, data: Dataset) -> dict[str, Any]:
+    """Everything that decides a run: what config.json and every checkpoint of it begin with."""
+    return {
         "recipe": trainer.recipe.name,
         "fields": asdict(trainer.recipe),
         "seed": trainer.seed,
-        "device": trainer.device,
         "dataset": data.record,
-        "data_dir": data_dir,
-        "sample_every": sample_every,
         "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """RUN/config.json: what decides the run, its settings, what was changed on the way, and whether it is finished."""
     write_atomically(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())

@@ -19,6 +19,10 @@ class RunOptions:
     device: Literal["auto", "cpu", "gpu"] = "auto"  # auto: the GPU if one works
     sample_every: str = "1"  # epochs, or steps (500steps), between two sheets of samples; never: only first and last
     preview_every: str = "100steps"  # the same for the preview in the terminal; never: none
+    save_every: str = "1"  # epochs, or steps (500steps), between two checkpoints; never: only first and last
+    keep: int = 2  # how many of the last checkpoints stay
+    keep_every: int = 0  # epochs between two checkpoints that stay for good; 0: none does
+    score_every: int = 0  # epochs between two measurements of the Fréchet distance, the best stays; 0: none
     alarms: bool = True  # say when training fails, and what to try
     smoke: bool = False  # a tiny version of the recipe, over in a moment
 
@@ -27,12 +31,16 @@ class RunOptions:
 class ResumeOptions:
     """What may change when a run goes on; everything else is as in its config.json."""
 
-    epochs: int | None = None  # train up to this many epochs in all; default: as the run was started
+    accept: tuple[str, ...] = ()  # fields of the recipe that may differ from what was trained, such as lr-g lr-d
     data_dir: Path | None = None  # where the data are, if they have moved
     offline: bool = False  # download nothing
     device: Literal["auto", "cpu", "gpu"] | None = None  # default: as the run was started
     sample_every: str | None = None  # epochs, or steps (500steps), between two sheets; default: as it was started
     preview_every: str = "100steps"  # the same for the preview in the terminal; never: none
+    save_every: str | None = None  # epochs, or steps (500steps), between two checkpoints; default: as it was started
+    keep: int | None = None  # how many of the last checkpoints stay; default: as the run was started
+    keep_every: int | None = None  # epochs between two checkpoints that stay for good; default: as it was started
+    score_every: int | None = None  # epochs between two measurements of quality; default: as the run was started
     alarms: bool = True  # say when training fails, and what to try
 
 

@@ -1,124 +1,35 @@
-"""Runs: a folder in which a recipe was trained, made by `start`, continued by `resume`, and looked into by `Run`."""
+"""Runs: a recipe trained in a folder, by `start`, and gone on with by `resume`. (`Run` looks into such a folder.)"""
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minigan import plot
 from minigan.alarms import Alarms
-from minigan.backend import RandomStream, resolve_device
-from minigan.callbacks import Checkpoints, Every, MetricsLog, Pictures, read_rows
-from minigan.checkpoint import load_checkpoint
-from minigan.data.datasets import load_dataset, load_recorded
+from minigan.backend import resolve_device
+from minigan.callbacks import LOGS, Every, MetricsLog, Pictures, keep_rows
+from minigan.data.datasets import Dataset, load_dataset, load_recorded
 from minigan.errors import ArgumentError, CheckpointError, DivergenceError, RunMissingError, nearest
-from minigan.folder import check_free, checkpoints, claim_run, write_config
-from minigan.nn import Sequential
+from minigan.folder import Run, check_free, claim_run, facts_of, locked, write_config
+from minigan.interrupt import Interrupted, Stop
 from minigan.progress import Watch
+from minigan.quality import Quality
 from minigan.recipes import DEFAULT, RECIPES, Recipe
+from minigan.saving import Checkpoints, Keep, Saved, checkpoints, read_saved
 from minigan.symptoms import slow_down
-from minigan.train import Row, Trainer, draw_latents, generate
+from minigan.train import Row, Trainer
 
-CHUNK = 10_000  # samples drawn at a time
-
-
-class Run:
-    """A run's folder, for reading. In a notebook it shows its newest digits and its curves.
-
-    Attributes: `folder`, `config` (the content of config.json), `recipe`.
-    Raises RunMissingError if there is no run, or not a whole one, in `folder`.
-    """
-
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
-        try:
-            self.config = json.loads((self.folder / "config.json").read_text())
-            fields: dict[str, Any] = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in self.config["fields"].items()
-            }
-            self.recipe: Recipe = type(RECIPES[self.config["recipe"]])(**fields)
-            self.seed: int = int(self.config["seed"])
-            self.dataset: dict[str, Any] = dict(self.config["dataset"])
-            for key in ("name", "images", "sha256"):
-                self.dataset[key]
-            for key in ("device", "data_dir", "sample_every"):
-                self.config[key]
-        except (FileNotFoundError, NotADirectoryError):
-            raise RunMissingError(f"{self.folder} is not a run: there is no config.json in it") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise RunMissingError(f"{self.folder / 'config.json'} cannot be read ({reason})") from None
-
-    @property
-    def checkpoint(self) -> Path:
-        """The newest checkpoint; raises RunMissingError if there is none."""
-        if not (found := checkpoints(self.folder)):
-            raise RunMissingError(f"{self.folder} holds no checkpoint")
-        return found[-1]
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of the newest checkpoint."""
-        return int(self.checkpoint.stem.removeprefix("epoch-"))
-
-    def has_pictures(self) -> bool:
-        """Whether the pictures that come at the end of training are there, and not older than the weights."""
-        pictures = [self.folder / "samples" / name for name in ("samples.gif", "interpolation.png")]
-        since = self.checkpoint.stat().st_mtime_ns
-        return all(path.exists() and path.stat().st_mtime_ns >= since for path in pictures)
-
-    def metrics(self) -> list[Row]:
-        """The rows of metrics.jsonl."""
-        return read_rows(self.folder / "metrics.jsonl")
-
-    def alarms(self) -> list[Row]:
-        """What the alarms said: rows of step, epoch, alarm, saw, means and try; [] if all was quiet."""
-        return read_rows(self.folder / "alarms.jsonl")
-
-    def generator(self) -> Sequential:
-        """The generator of the newest checkpoint that pictures come from: G, or its average. On the CPU.
-
-        Raises RunMissingError if there is none, CheckpointError if it is damaged.
-        """
-        G, _ = self.recipe.networks(RandomStream(0, "init").host)
-        load_checkpoint(self.checkpoint, {"average" if self.recipe.average else "G": G})
-        return G
-
-    def sample(self, count: int = 100, *, seed: int = 0) -> np.ndarray:
-        """uint8 (count, 28, 28): new images, decided by `seed`. Raises ArgumentError for a count below 1."""
-        if count < 1:
-            raise ArgumentError(f"cannot draw {count} images; ask for at least 1")
-        G, rng = self.generator(), RandomStream(seed, "sample")
-        sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
-        chunks = (generate(G, draw_latents(self.recipe, size, rng)) for size in sizes)
-        return np.concatenate([plot.to_uint8(self.recipe.as_images(x), self.recipe.value_range) for x in chunks])
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r})"
-
-    def _repr_html_(self) -> str:
-        """Twenty samples, the curves, and what the run is, for a notebook."""
-        images = [plot.png(plot.image_grid(self.sample(20)).repeat(2, axis=0).repeat(2, axis=1))]
-        curves = self.folder / "samples" / "curves.png"
-        images += [curves.read_bytes()] if curves.exists() else []
-        pictures = "".join(
-            f'<img src="data:image/png;base64,{base64.b64encode(image).decode()}" style="max-height: 30em"><br>'
-            for image in images
-        )
-        facts = (
-            f"{self.recipe.name} on {self.dataset['images']:,} images of {self.dataset['name']}, "
-            f"seed {self.seed}, after {self.epoch} of {self.recipe.epochs} epochs, in {self.folder}"
-        )
-        return f"<div><p>{html.escape(facts)}</p>{pictures}</div>"
+#: Fields on which the shapes of the networks depend, or which images a step sees: no run can change them on its way.
+FIXED = (
+    *("latent_dim", "g_hidden", "d_hidden", "packing", "batch_size", "drop_last", "epoch_steps", "images"),
+    *("test_images", "random_split"),
+)
 
 
 def start(
@@ -132,26 +43,32 @@ def start(
     device: str = "auto",
     sample_every: str | int = 1,
     preview_every: str | int = "100steps",
+    save_every: str | int = 1,
+    keep: int = 2,
+    keep_every: int = 0,
+    score_every: int = 0,
     alarms: bool = True,
     say: Callable[[str], None] = print,
     **changes: Any,
 ) -> Run:
     """Train a recipe and return its run; what `minigan train` does. `changes` are fields of the recipe (epochs=3).
 
-    `out` is the run's folder, by default the next free runs/RECIPE-NNN. `sample_every` and `preview_every` count
-    epochs (2), steps ("500steps") or are "never". `dataset`, `data_dir`, `offline`: see `load_dataset`. `alarms`: say
-    when training fails.
-    Raises RunExistsError if `out` holds a run, ArgumentError for an impossible number, DataError and its like if the
-    images cannot be had, DeviceUnavailableError, DivergenceError. On KeyboardInterrupt, pictures are finished first.
+    `out` is the run's folder, by default the next free runs/RECIPE-NNN. `sample_every`, `preview_every` and
+    `save_every` count epochs (2), steps ("500steps") or are "never". Of the checkpoints the last `keep` stay, one every
+    `keep_every` epochs (0: none), and the best by Fréchet distance, if that is measured every `score_every` epochs.
+    `dataset`, `data_dir`, `offline`: see `load_dataset`. `alarms`: say when training fails.
+    Raises RunExistsError if `out` holds a run, RunBusyError if another process trains there, ArgumentError for an
+    impossible number, DataError and its like if the images cannot be had, DeviceUnavailableError, DivergenceError.
+    On Ctrl-C the step is finished, everything saved, and Interrupted (a KeyboardInterrupt) raised.
     """
     if isinstance(recipe, str):
         recipe = RECIPES[nearest("recipe", recipe, RECIPES)]
-    for field in changes:
-        nearest("field", field, asdict(recipe))
-    recipe = replace(recipe, **changes)
+    recipe = changed(recipe, changes)
     if not isinstance(seed, int) or seed < 0:
         raise ArgumentError(f"seed must be a whole number that is not negative, got {seed}")
-    every = how_often(sample_every, preview_every)
+    settings = {"sample_every": str(sample_every), "save_every": str(save_every)}
+    settings |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
+    schedule = Schedule(settings, preview_every)
     if out is not None:
         check_free(Path(out))
     device = choose_device(device, say)
@@ -161,102 +78,224 @@ def start(
     folder = claim_run(out if out is None else Path(out), recipe.name)
     places = [data_dir, os.environ.get("MINIGAN_DATA")]
     data_dir = next((str(Path(place).resolve()) for place in places if place), None)
-    write_config(folder, trainer, data, data_dir=data_dir, sample_every=str(sample_every))
-    Checkpoints(folder / "checkpoints").save(trainer)  # so that it can be resumed from the first moment
-    say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']} into {folder}")
-    return train(folder, trainer, *every, say, alarms=alarms)
+    with locked(folder):
+        facts = facts_of(trainer, data)
+        config = {**facts, "device": device, "data_dir": data_dir, **settings, "changes": [], "finished": None}
+        write_config(folder, config)
+        say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']} into {folder}")
+        saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
+        saver.save(trainer)  # so that it can be resumed from the first moment
+        return train(folder, trainer, schedule, saver, say, alarms=alarms)
 
 
 def resume(
     folder: str | Path,
     *,
-    epochs: int | None = None,
     data_dir: str | Path | None = None,
     offline: bool = False,
     device: str | None = None,
     sample_every: str | int | None = None,
     preview_every: str | int = "100steps",
+    save_every: str | int | None = None,
+    keep: int | None = None,
+    keep_every: int | None = None,
+    score_every: int | None = None,
+    accept: Iterable[str] = (),
     alarms: bool = True,
     say: Callable[[str], None] = print,
+    **changes: Any,
 ) -> Run:
-    """Go on with a run from its newest checkpoint, to the bit as if it had never stopped (on the same device).
+    """Go on with a run from its newest whole checkpoint, to the bit as if it had never stopped (on the same device).
 
-    `epochs` is the new total. The recipe, the seed and the images are the run's own and cannot be changed; `data_dir`,
-    `device` and `sample_every` are, unless given, what the run was started with; `alarms` are on unless switched off.
-    Raises as `start`; RunMissingError or CheckpointError if the run cannot be read, DataError if its images are no
-    longer the same, ArgumentError if it is already trained to the end (and its pictures are drawn).
+    `epochs` is the new total. Any other field of the recipe that is changed, here or in config.json, has to be named in
+    `accept`; and so "metrics", if metrics.jsonl is lost. What is not given stays as the run was started; `alarms` are
+    on unless switched off. Raises as `start`; RunMissingError or CheckpointError if the run cannot be read or has
+    changed, DataError if its images are no longer the same, ArgumentError if it is already trained to the end.
     """
-    run = Run(folder)
-    recorded = None if "path" in run.dataset else run.config["data_dir"]  # a folder's images know where they were
-    if data_dir is None and recorded and Path(recorded).is_dir():
-        data_dir = recorded
-    sampling = run.config["sample_every"] if sample_every is None else sample_every
-    every = how_often(sampling, preview_every)
-    recipe = run.recipe if epochs is None else replace(run.recipe, epochs=epochs)
-    if recipe.epochs < run.epoch or (recipe.epochs == run.epoch and run.has_pictures()):
-        more = f"minigan train --resume {shlex.quote(str(run.folder))} --epochs {2 * run.epoch}"
-        raise ArgumentError(f"{run.folder} has been trained for {run.epoch} epochs; for more: {more}")
-    device = choose_device(device or run.config["device"], say)
-    data = load_recorded(run.dataset, data_dir=data_dir, offline=offline, say=say)
-    trainer = Trainer(recipe, data.images, seed=run.seed, device=device)
-    header = load_checkpoint(run.checkpoint, trainer.networks, trainer.optimizers)
-    trainer.step, trainer.epoch = header["step"], header["epoch"]
-    if trainer.step != trainer.epoch * trainer.epoch_steps:
-        raise CheckpointError(f"{run.checkpoint} is not from an epoch's end (step {trainer.step})")
-    trainer.history = [row for row in run.metrics() if row["step"] <= trainer.step]
-    write_config(
-        run.folder, trainer, data, data_dir=data_dir and str(Path(data_dir).resolve()), sample_every=str(sampling)
-    )
-    say(f"Going on with {run.folder} ({recipe.name} on {data.record['name']}) after epoch {trainer.epoch}")
-    return train(run.folder, trainer, *every, say, alarms=alarms)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunMissingError(f"{folder} is not a run: there is no config.json in it")
+    with locked(folder):
+        run = Run(folder)
+        texts = {"sample_every": sample_every, "save_every": save_every}
+        given = {key: None if value is None else str(value) for key, value in texts.items()}
+        given |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
+        settings = {**run.settings, **{key: value for key, value in given.items() if value is not None}}
+        schedule = Schedule(settings, preview_every)
+        recipe, accepted = changed(run.recipe, changes), check_accept(accept)
+        saved, history = newest_whole(run, accepted, say)
+        differences = compare(run, saved, recipe, accepted)
+        epoch = saved.header["epoch"]
+        if recipe.epochs < epoch or (recipe.epochs == epoch and run.is_finished()):
+            more = f"minigan train --resume {shlex.quote(str(folder))} --epochs {2 * epoch}"
+            raise ArgumentError(f"{folder} has been trained for {epoch} epochs; for more: {more}")
+        settings["device"] = choose_device(device or settings["device"], say)
+        data, settings["data_dir"] = load_again(run, data_dir, offline, say)
+        trainer = Trainer(recipe, data.images, seed=run.seed, device=settings["device"])
+        saved.into(trainer)
+        trainer.history = history
+        facts = facts_of(trainer, data)
+        record = [*run.config.get("changes", []), *([{"epoch": epoch, **differences}] if differences else [])]
+        set_aside(folder, saved.path)
+        for log in LOGS:
+            keep_rows(folder / log, trainer.step)
+        write_config(folder, {**facts, **settings, "changes": record, "finished": None})
+        say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {where(trainer)}")
+        saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
+        return train(folder, trainer, schedule, saver, say, alarms=alarms)
 
 
 def train(
     folder: Path,
     trainer: Trainer,
-    sample_every: Every,
-    preview_every: Every,
+    schedule: Schedule,
+    saver: Checkpoints,
     say: Callable[[str], None],
     *,
     alarms: bool = True,
 ) -> Run:
     """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
-    run, name = Run(folder), shlex.quote(str(folder))
-    watch = Watch(preview_every)
+    name = shlex.quote(str(folder))
+    watch = Watch(schedule.preview)
     watchdog = Alarms(folder, say=watch.say)
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
     watchers = [
         MetricsLog(folder),
-        Pictures(folder / "samples", sample_every),
+        Pictures(folder / "samples", schedule.sample),
         watch,
         *([watchdog] if alarms else []),
-        Checkpoints(folder / "checkpoints"),
+        *([Quality(folder, schedule.score, say=watch.say)] if schedule.score else []),
+        saver,
     ]
     try:
-        with np.errstate(all="ignore"):  # a run that diverges ends in an error of its own, without NumPy's warnings
-            trainer.fit(watchers)
+        with np.errstate(all="ignore"), Stop() as stop:  # a run that diverges ends in an error of its own
+            trainer.fit(watchers, stop=stop)
+        if trainer.epoch < trainer.recipe.epochs:
+            raise Interrupted(stop.number)
     except DivergenceError as error:
         if alarms:
-            watchdog.stopped(trainer, error)
-        say(f"The last good checkpoint is the end of epoch {run.epoch}: {run.checkpoint}")
+            watchdog.diverged(trainer, error)
+        say(f"The last good checkpoint is {Run(folder).checkpoint}")
         say(f"See what G had learned: minigan sample {name}")
         rates = slow_down(trainer.recipe)
         say(f"--resume would keep the rates and end the same; begin anew: minigan train {trainer.recipe.name} {rates}")
         raise
     except (KeyboardInterrupt, OSError):  # OSError: a disk that is full, or gone
-        where = f"in epoch {run.epoch + 1}" if run.epoch < trainer.recipe.epochs else "while drawing the last pictures"
-        say(f"Stopped {where}; what is saved is the end of epoch {run.epoch}.")
+        say(f"Stopped {where(trainer)}; what is saved last is {Run(folder).checkpoint}")
         say(f"Go on from there: minigan train --resume {name}")
         raise
+    run = Run(folder)
+    write_config(folder, {**run.config, "finished": trainer.epoch})
     say(f"Draw more: minigan sample {name}")
     say(f"Train on:  minigan train --resume {name} --epochs {2 * trainer.epoch}")
     say(f"Everything is in {folder}; look at samples/samples.gif first.")
-    return run
+    return Run(folder)
 
 
-def how_often(sample_every: str | int, preview_every: str | int) -> tuple[Every, Every]:
-    """Both, parsed; raises ArgumentError naming the one that cannot be."""
-    return Every.parse("--sample-every", sample_every), Every.parse("--preview-every", preview_every)
+class Schedule:
+    """How often a run is drawn, shown, saved and scored; raises ArgumentError naming the flag that cannot be."""
+
+    def __init__(self, settings: dict[str, Any], preview_every: str | int):
+        self.sample = Every.parse("--sample-every", settings["sample_every"])
+        self.preview = Every.parse("--preview-every", preview_every)
+        self.save = Every.parse("--save-every", settings["save_every"])
+        self.keep = Keep(settings["keep"], settings["keep_every"])
+        self.score = settings["score_every"]
+        if not isinstance(self.score, int) or self.score < 0:
+            raise ArgumentError(f"--score-every must be a whole number of epochs, or 0 for never, got {self.score}")
+
+
+def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+    """The recipe with other values in some fields; raises ArgumentError for a field that there is not."""
+    for field in changes:
+        nearest("field", field, asdict(recipe))
+    return replace(recipe, **changes)
+
+
+def check_accept(names: Iterable[str]) -> set[str]:
+    """The fields that may differ, or "metrics"; raises ArgumentError for one that can never."""
+    known = {field for recipe in RECIPES.values() for field in asdict(recipe)} | {"metrics"}
+    accepted = {nearest("field", name.replace("-", "_"), known) for name in names}
+    if fixed := sorted(accepted & set(FIXED)):
+        raise ArgumentError(
+            f"{', '.join(fixed)} cannot change within a run: the networks' shapes, or which images a step sees, depend "
+            "on it; begin a new run"
+        )
+    return accepted
+
+
+def newest_whole(run: Run, accepted: set[str], say: Callable[[str], None]) -> tuple[Saved, list[Row]]:
+    """The newest checkpoint from which the run can go on to the bit, and the rows of metrics before it.
+
+    One that is damaged is passed over, and one whose rows of metrics are lost. Raises RunMissingError if there is no
+    checkpoint, CheckpointError with what is wrong with the newest if none is whole.
+    """
+    first: CheckpointError | None = None
+    for path in reversed(checkpoints(run.folder) or [run.checkpoint]):
+        try:
+            saved = read_saved(path)
+            rows = [row for row in run.metrics() if row["step"] <= saved.header["step"]]
+            return saved, rows if "metrics" in accepted else saved.history(run.folder)
+        except CheckpointError as error:
+            say(f"{error}; going back to the one before")
+            first = first or error
+    assert first is not None
+    lost = "metrics.jsonl" in str(first) and "; put it back, or go on without those rows: --accept metrics"
+    raise CheckpointError(f"{first}{lost or ''}")
+
+
+def compare(run: Run, saved: Saved, wanted: Recipe, accepted: set[str]) -> dict[str, tuple[Any, Any]]:
+    """{field: (in the checkpoint, wanted)} of the recipe's fields that differ and are accepted.
+
+    Raises CheckpointError with the list of all differences if one is not: what config.json says is not what was
+    trained. The number of epochs may always differ.
+    """
+    before, after = asdict(saved.recipe), asdict(wanted)
+    facts = {"recipe": saved.recipe.name, "seed": saved.header["seed"], **inside("dataset", saved.header["dataset"])}
+    asked = {"recipe": wanted.name, "seed": run.seed, **inside("dataset", run.dataset)}
+    places = [key for key in {**facts, **asked} if key != "dataset.path"]  # images may move, if they stay the same
+    strange = {key: (facts.get(key), asked.get(key)) for key in places if facts.get(key) != asked.get(key)}
+    if wanted.name == saved.recipe.name:
+        strange |= {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+    strange.pop("epochs", None)
+    if refused := {key: pair for key, pair in strange.items() if key not in accepted}:
+        told = ", ".join(f"{key} was {old!r} and is {new!r}" for key, (old, new) in refused.items())
+        can = [key.replace("_", "-") for key in refused if key in before and key not in FIXED]
+        accept = f"accept it by name: --accept {' '.join(can)}" if len(can) == len(refused) else "begin a new run"
+        raise CheckpointError(f"the run in {run.folder} was trained otherwise: {told}; put that back, or {accept}")
+    return strange
+
+
+def inside(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """{"name.key": value}."""
+    return {f"{name}.{key}": value for key, value in values.items()}
+
+
+def load_again(
+    run: Run, data_dir: str | Path | None, offline: bool, say: Callable[[str], None]
+) -> tuple[Dataset, str | None]:
+    """The run's own images, from where they were or from `data_dir`, and that folder."""
+    recorded = None if "path" in run.dataset else run.settings["data_dir"]  # a folder's images know where they were
+    if data_dir is None and recorded and Path(recorded).is_dir():
+        data_dir = recorded
+    data = load_recorded(run.dataset, data_dir=data_dir, offline=offline, say=say)
+    return data, data_dir and str(Path(data_dir).resolve())
+
+
+def set_aside(folder: Path, newest: Path) -> None:
+    """Rename the checkpoints behind the one that is gone on from: they are damaged, or their rows are lost."""
+    paths = checkpoints(folder)
+    for path in paths[paths.index(newest) + 1 :]:
+        path.rename(path.with_suffix(".aside"))
+
+
+def where(trainer: Trainer) -> str:
+    """Where training stands, in words."""
+    if trainer.epoch == trainer.recipe.epochs:
+        return "while drawing the last pictures"
+    steps = trainer.step - trainer.epoch * trainer.epoch_steps
+    more = f" and {steps:,} of the {trainer.epoch_steps:,} steps of the next" if steps else ""
+    return f"after epoch {trainer.epoch}{more}"
 
 
 def choose_device(device: str, say: Callable[[str], None]) -> str:

@@ -7,15 +7,16 @@ looking at a preview changes nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, array_module, keep_memory, to_numpy
+from minigan.backend import Array, RandomStream, array_module, keep_memory, to_device, to_numpy
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
+from minigan.means import Means, gradient_norms, measure
 from minigan.nn import Sequential
 from minigan.optim import Adam
 from minigan.recipes import Recipe
@@ -38,8 +39,14 @@ class Callback:
     def epoch_end(self, trainer: Trainer, row: Row) -> None:
         """An epoch is over; `row` holds its means."""
 
+    def settled(self, trainer: Trainer) -> None:
+        """A step and all that was due behind it are over: a moment from which training can go on later."""
+
+    def stopped(self, trainer: Trainer) -> None:
+        """Training was asked to stop, between two steps; `finish` comes next."""
+
     def finish(self, trainer: Trainer) -> None:
-        """Training is over, or was interrupted from the keyboard."""
+        """Training is over, or was asked to stop."""
 
     def close(self, trainer: Trainer) -> None:
         """The last call, after an error too: give back what was taken."""
@@ -53,7 +60,8 @@ class Trainer:
     (steps of one); `history`, a row of means per log interval, and `epochs`, a row per epoch trained by this object. A
     row holds d_loss, d_loss_real, d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real* on real images
     and on fakes), acc_real and acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each
-    layer's last gradient; `latest`, what the last step contributed to it, still on the device.
+    layer's last gradient; `interval` and `whole`, the means of the next row of each; `latest`, what the last step
+    contributed to them, still on the device.
     Raises DataError if the recipe's pixel range is not that of G's last activation; while training, DivergenceError
     if a loss, or at an epoch's end a weight, is no longer a finite number.
     """
@@ -95,7 +103,7 @@ class Trainer:
         self.step = self.epoch = 0
         self.history: list[Row] = []
         self.epochs: list[Row] = []
-        self.interval = Means()
+        self.interval, self.whole = Means(), Means()
         self.latest: dict[str, Array] = {}
 
     @property
@@ -109,18 +117,17 @@ class Trainer:
         """Both optimisers by name."""
         return {"g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer}
 
-    def fit(self, callbacks: Sequence[Callback] = ()) -> Trainer:
-        """Train up to the recipe's epochs; returns the trainer."""
+    def fit(self, callbacks: Sequence[Callback] = (), *, stop: Callable[[], bool] = lambda: False) -> Trainer:
+        """Train up to the recipe's epochs, or until `stop()`, which is asked between two steps; returns the trainer."""
         try:
             for callback in callbacks:
                 callback.start(self)
-            try:
-                while self.epoch < self.recipe.epochs:
-                    self.train_epoch(callbacks)
-            except KeyboardInterrupt:
-                for callback in callbacks:
-                    callback.finish(self)
-                raise
+            while self.epoch < self.recipe.epochs:
+                if stop():
+                    for callback in callbacks:
+                        callback.stopped(self)
+                    break
+                self.advance(callbacks)
             for callback in callbacks:
                 callback.finish(self)
         finally:
@@ -128,29 +135,51 @@ class Trainer:
                 callback.close(self)
         return self
 
-    def train_epoch(self, callbacks: Sequence[Callback] = ()) -> None:
-        """One pass over the images, or the steps that the recipe calls an epoch."""
-        recipe = self.recipe
-        self.interval, whole = Means(), Means()
-        for i in range(1, self.epoch_steps + 1):
-            values = self.latest = measure(*self.train_step(self.batches.batch(self.step)))
-            self.interval.add(values)
-            whole.add(values)
-            for callback in callbacks:
-                callback.step_end(self)
-            last = i == self.epoch_steps
-            if last or (recipe.log_every and self.step % recipe.log_every == 0):
-                self.epoch += last
-                row = self.row(self.interval)
-                self.history.append(row)
-                for callback in callbacks:
-                    callback.logged(self, row)
-                self.interval = Means()
-        row = self.row(whole)
-        self.check_weights()  # before a callback saves them
-        self.epochs.append(row)
+    def advance(self, callbacks: Sequence[Callback] = ()) -> None:
+        """One step, and what is due behind it: a row of metrics, the end of an epoch."""
+        values = self.latest = measure(*self.train_step(self.batches.batch(self.step)))
+        self.interval.add(values)
+        self.whole.add(values)
         for callback in callbacks:
-            callback.epoch_end(self, row)
+            callback.step_end(self)
+        epoch_ends = self.step % self.epoch_steps == 0
+        if epoch_ends or (self.recipe.log_every and self.step % self.recipe.log_every == 0):
+            self.epoch += epoch_ends
+            row, self.interval = self.row(self.interval), Means()
+            self.history.append(row)
+            for callback in callbacks:
+                callback.logged(self, row)
+        if epoch_ends:
+            row, self.whole = self.row(self.whole), Means()
+            self.check_weights()  # before a callback saves them
+            self.epochs.append(row)
+            for callback in callbacks:
+                callback.epoch_end(self, row)
+        for callback in callbacks:
+            callback.settled(self)
+
+    def position(self) -> dict[str, Any]:
+        """Where training stands between two steps, as JSON: with the networks and optimisers all that it needs."""
+        means = {"interval": self.interval.state(), "whole": self.whole.state()}
+        return {"step": self.step, "epoch": self.epoch, "means": means}
+
+    def kept_grads(self) -> dict[str, Array]:
+        """G's last gradient, where a row of metrics may come before its next."""
+        return {"last.G": self.G.grads} if self.recipe.d_steps > 1 else {}
+
+    def check_position(self, position: dict[str, Any]) -> None:
+        """Raise ArgumentError if there is no such place in this run."""
+        step, epoch = position["step"], position["epoch"]
+        if not 0 <= step - epoch * self.epoch_steps < self.epoch_steps:
+            raise ArgumentError(f"step {step} is not in epoch {epoch + 1}, at {self.epoch_steps} steps an epoch")
+
+    def go_on_from(self, position: dict[str, Any], kept_grads: dict[str, np.ndarray]) -> None:
+        """Stand where `position()` says."""
+        self.check_position(position)
+        self.step, self.epoch = position["step"], position["epoch"]
+        self.interval, self.whole = (Means(position["means"][name]) for name in ("interval", "whole"))
+        if "G" in kept_grads:
+            self.G.grads[...] = to_device(kept_grads["G"], self.device)
 
     def train_step(self, x_real: Array) -> tuple[DiscriminatorResult, GeneratorResult | None]:
         """The schedule: one update of D, and one of G (and of its average) when it is due."""
@@ -244,44 +273,3 @@ def check_range(G: Sequential, value_range: tuple[float, float]) -> None:
             f"G ends in {last!r}, whose outputs fill {last.out_range}, but the images are scaled to {value_range}: D "
             "would tell them apart by brightness alone; change the one or the other"
         )
-
-
-class Means:
-    """Running means of named values that stay on the device until they are asked for."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Array | float] = {}
-        self.counts: dict[str, int] = {}
-
-    def add(self, values: dict[str, Array]) -> None:
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def result(self) -> dict[str, float | None]:
-        """The means; None where nothing was added (G's loss while D warms up)."""
-        names = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake", "acc_real", "acc_fake")
-        return {n: float(to_numpy(self.sums[n])) / self.counts[n] if n in self.sums else None for n in names}
-
-
-def measure(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str, Array]:
-    """What one step contributes to a row of metrics."""
-    values = {
-        "d_loss": d.loss,
-        "d_loss_real": d.loss_real,
-        "d_loss_fake": d.loss_fake,
-        "d_real": d.prob_real.mean(),
-        "d_fake": d.prob_fake.mean(),
-        "acc_real": (d.prob_real >= 0.5).mean(),
-        "acc_fake": (d.prob_fake < 0.5).mean(),
-    }
-    return values if g is None else {**values, "g_loss": g.loss}
-
-
-def gradient_norms(prefix: str, network: Sequential) -> dict[str, float]:
-    """{"G.0.Dense": √Σ g² over the layer's parameters, …} of the gradients that the last backward pass wrote."""
-    squares: dict[str, float] = {}
-    for name, grad in network.named_grads().items():
-        layer = f"{prefix}.{name.rsplit('.', 1)[0]}"
-        squares[layer] = squares.get(layer, 0.0) + float(to_numpy((grad * grad).sum()))
-    return {layer: square**0.5 for layer, square in squares.items()}

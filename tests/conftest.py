@@ -1,6 +1,7 @@
 """Shared by all tests, those on a GPU machine included: so NumPy, pytest and minigan only."""
 
 import os
+import shutil
 
 # The tests' matrix products are small: a second BLAS thread gains nothing, and waits for the first by spinning, which
 # on a busy machine makes them ten times slower. The variable must be set before NumPy is imported, and then holds for
@@ -60,6 +61,23 @@ def elsewhere(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("MINIGAN_DATA", raising=False)
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A run of three epochs that was never stopped (runfolder.py); not to be written into."""
+    from runfolder import start
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.delenv("MINIGAN_DATA", raising=False)
+        return start(tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """A copy of it that may be spoilt."""
+    return type(whole)(shutil.copytree(whole.folder, tmp_path / "copy"))
 
 
 @pytest.fixture

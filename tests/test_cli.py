@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from runfolder import press
 
 import minigan
 from minigan import cli
@@ -80,7 +82,10 @@ MISTAKES = [
     (["train", "--resume"], "--resume needs the folder of a run"),
     (["train", "--resume", "nowhere"], "nowhere is not a run: there is no config.json in it"),
     (["train", "--resume", "RUN"], "has been trained for 2 epochs; for more: minigan train --resume"),
-    (["train", "--resume", "RUN", "--lr-g", "1"], "unknown flag '--lr-g'"),
+    (["train", "--resume", "RUN", "--lr-g", "1"], "lr_g was 0.0002 and is 1.0; put that back, or accept it by name"),
+    (["train", "--resume", "RUN", "--epochs", "3", "--accept", "lr-h"], "unknown field 'lr_h'; did you mean lr_g?"),
+    (["train", "--resume", "RUN", "--accept", "latent-dim"], "latent_dim cannot change within a run"),
+    (["train", "--keep", "0"], "--keep must be a whole number, at least 1, got 0"),
     (["train", "--resume", "RUN", "--epochs", "1"], "has been trained for 2 epochs"),
     (["train", "--average", "1.5", "--smoke"], "average must be a decay in [0, 1)"),
     (["train", "--resume="], "--resume needs the folder of a run"),
@@ -158,17 +163,16 @@ def test_a_damaged_run_cannot_be_sampled_and_says_why(finished_run, tmp_path, da
     assert ("checkpoint" if "checkpoint" in damage else "config.json") in err
 
 
-def test_ctrl_c_exits_130_and_says_what_is_saved_and_how_to_go_on(monkeypatch, capsys):
-    def interrupted(self, *args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("minigan.train.Trainer.train_epoch", interrupted)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_exits_130_and_says_what_is_saved_and_how_to_go_on(monkeypatch, capsys, number, code):
+    press(monkeypatch, 4, 1, number)
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
-    assert stop.value.code == 130
+    assert stop.value.code == code
     said = capsys.readouterr()
-    assert "Stopped in epoch 1; what is saved is the end of epoch 0." in said.out
-    assert "minigan train --resume runs/pytorch-mlp-001" in said.out
+    saved = "runs/pytorch-mlp-001/checkpoints/epoch-0000+0004.safetensors"
+    assert f"Stopped after epoch 0 and 4 of the 7 steps of the next; what is saved last is {saved}\n" in said.out
+    assert "minigan train --resume runs/pytorch-mlp-001\n" in said.out
     assert said.err == "minigan: interrupted\n"
 
 

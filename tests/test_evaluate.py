@@ -21,6 +21,7 @@ from minigan.metrics.neighbours import copies
 from minigan.metrics.parzen import parzen
 from minigan.recipes import RECIPES
 from minigan.reference import LEAST, Reference, measure
+from minigan.saving import checkpoints
 
 COUNT = 150  # samples; the covariance takes 129
 SMOKE = RECIPES["quick-mlp"].smoke()
@@ -70,7 +71,9 @@ def rewrite(run, change):
     networks = {"average": run.generator()}
     header = load_checkpoint(run.checkpoint, networks)
     change(networks["average"].params)
-    save_checkpoint(run.checkpoint, networks, step=header["step"], epoch=header["epoch"])
+    del header["optimizer_steps"]
+    D = run.recipe.networks(np.random.default_rng(0))[1]
+    save_checkpoint(run.checkpoint, {**networks, "G": networks["average"], "D": D}, **header)
 
 
 def numbers(value):
@@ -308,7 +311,8 @@ def test_a_generator_of_nan_ends_in_an_error_and_leaves_no_evaluation(run, small
 
 
 def without_checkpoint(run):
-    run.checkpoint.unlink()
+    for path in checkpoints(run.folder):
+        path.unlink()
 
 
 def with_damage(run):

@@ -23,7 +23,7 @@ def test_a_checkpoint_brings_back_parameters_buffers_and_header_to_the_bit(tmp_p
     save_checkpoint(tmp_path / "c", {"G": net}, epoch=3)
     other = network(seed=1)
     header = load_checkpoint(tmp_path / "c", {"G": other})
-    assert header == {"format": 1, "epoch": 3, "optimizer_steps": {}}
+    assert header == {"epoch": 3, "optimizer_steps": {}}
     np.testing.assert_array_equal(other.params, net.params)
     np.testing.assert_array_equal(other.buffers, net.buffers)
 

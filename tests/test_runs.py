@@ -1,14 +1,14 @@
-"""A run's folder: what training leaves, going on to the bit, and what a person sees on the way."""
+"""A run's folder: what training leaves in it, and what a person sees on the way."""
 
 import io
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
+from runfolder import SMOKE, contents, start
 
 from minigan import callbacks, runs
 from minigan.backend import RandomStream
@@ -17,57 +17,21 @@ from minigan.checkpoint import load_checkpoint
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import (
     ArgumentError,
-    CheckpointError,
-    DataError,
-    DataMissingError,
-    DivergenceError,
     RunExistsError,
     RunMissingError,
 )
 from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.progress import HEADER, Watch, clock, loss
-from minigan.recipes import RECIPES
+from minigan.saving import checkpoints
 from minigan.train import Callback, Trainer, average, generate
 
-SMOKE = RECIPES["quick-mlp"].smoke()  # averaged, so that every kind of state is in its checkpoints
-
-
 pytestmark = pytest.mark.usefixtures("elsewhere")
-
-
-def start(out, *, recipe=SMOKE, epochs=3, log_every=2, **options):
-    options = {"dataset": "glyphs", "device": "cpu", "say": lambda line: None, **options}
-    return runs.start(recipe, out=out, epochs=epochs, log_every=log_every, **options)
-
-
-def resume(out, **options):
-    return runs.resume(out, **{"say": lambda line: None, **options})
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A run of three epochs that was never stopped."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-        patch.delenv("MINIGAN_DATA", raising=False)
-        return start(tmp_path_factory.mktemp("runs") / "whole")
-
-
-@pytest.fixture
-def copy(whole, tmp_path):
-    """A copy of it that may be spoilt."""
-    return runs.Run(shutil.copytree(whole.folder, tmp_path / "copy"))
-
-
-def contents(run):
-    """Every file of a run that is decided by its seed, and its bytes; the pause of a resumed run shows in the rest."""
-    files = (path for path in run.folder.rglob("*") if path.is_file() and path.name != "timing.jsonl")
-    return {str(path.relative_to(run.folder)): path.read_bytes() for path in files}
 
 
 def test_a_run_leaves_the_folder_that_is_documented(whole):
     files = sorted(str(p.relative_to(whole.folder)) for p in whole.folder.rglob("*") if p.is_file())
     assert files == [
+        "checkpoints/epoch-0002.safetensors",
         "checkpoints/epoch-0003.safetensors",
         "config.json",
         "metrics.jsonl",
@@ -91,184 +55,6 @@ def test_the_same_call_leaves_the_same_bits_and_another_seed_others(whole, tmp_p
     assert contents(start(tmp_path / "again")) == contents(whole)
     other = contents(start(tmp_path / "other", seed=1))
     assert other["metrics.jsonl"] != contents(whole)["metrics.jsonl"]
-
-
-# Going on ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_run_resumed_from_an_epochs_end_is_to_the_bit_the_run_that_was_never_stopped(whole, tmp_path):
-    start(tmp_path / "run", epochs=1)
-    assert contents(resume(tmp_path / "run", epochs=3)) == contents(whole)
-
-
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_every_recipe_resumes_to_the_bit(recipe, tmp_path):
-    straight = start(tmp_path / "straight", recipe=recipe.smoke(), epochs=2, log_every=0)
-    start(tmp_path / "stopped", recipe=recipe.smoke(), epochs=1, log_every=0)
-    assert contents(resume(tmp_path / "stopped", epochs=2)) == contents(straight)
-
-
-class Stop(Callback):
-    """Presses Ctrl-C after a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def step_end(self, trainer):
-        if trainer.step == self.step:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("step", [1, 9, 20])
-def test_a_run_interrupted_within_an_epoch_ends_cleanly_and_goes_on_to_the_same_bits(
-    whole, tmp_path, monkeypatch, step
-):
-    real = Trainer.fit
-    said = []
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "fit", lambda self, watchers: real(self, [*watchers, Stop(step)]))
-        with pytest.raises(KeyboardInterrupt):
-            start(tmp_path / "run", say=said.append)
-    assert said[-1] == f"Go on from there: minigan train --resume {tmp_path / 'run'}"
-    for name in ("samples.gif", "interpolation.png"):
-        with Image.open(tmp_path / "run" / "samples" / name) as image:
-            image.load()
-    assert contents(resume(tmp_path / "run")) == contents(whole)
-
-
-def test_the_interval_of_the_sheets_is_kept_when_the_run_goes_on(tmp_path, monkeypatch):
-    straight = start(tmp_path / "straight", sample_every=2)
-    assert sorted(p.name for p in (straight.folder / "samples").glob("epoch-*")) == [
-        f"epoch-000{i}.png" for i in (0, 2, 3)
-    ]
-    real = Trainer.fit
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "fit", lambda self, watchers: real(self, [*watchers, Stop(9)]))
-        with pytest.raises(KeyboardInterrupt):
-            start(tmp_path / "run", sample_every=2)
-    assert contents(resume(tmp_path / "run")) == contents(straight)
-
-
-class Fault:
-    """Stands in for a method and raises, the first time that it is called."""
-
-    def __init__(self, error):
-        self.error = error
-
-    def __call__(self, *args):
-        raise self.error
-
-
-@pytest.mark.parametrize("where", ["start", "epoch_end", "finish"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")], ids=["ctrl-c", "disk"])
-def test_a_stop_at_any_place_is_told_as_it_is_and_the_printed_command_goes_on(
-    whole, tmp_path, monkeypatch, where, error
-):
-    said = []
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Pictures, where, Fault(error))
-        with pytest.raises(type(error)):
-            start(tmp_path / "my run", say=said.append)
-    stopped = {"start": "in epoch 1", "epoch_end": "in epoch 1", "finish": "while drawing the last pictures"}[where]
-    saved = 3 if where == "finish" else 0
-    assert said[-2:] == [
-        f"Stopped {stopped}; what is saved is the end of epoch {saved}.",
-        f"Go on from there: minigan train --resume '{tmp_path / 'my run'}'",
-    ]
-    assert contents(resume(tmp_path / "my run")) == contents(whole)
-
-
-def test_a_run_remembers_its_folder_of_data(tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    run = start(tmp_path / "run", data_dir=tmp_path / "data")
-    assert run.config["data_dir"] == str(tmp_path / "data")
-    asked = []
-    real = runs.load_recorded
-    monkeypatch.setattr(runs, "load_recorded", lambda r, **o: asked.append(o["data_dir"]) or real(r, **o))
-    resume(run.folder, epochs=4)
-    assert asked == [str(tmp_path / "data")]
-
-
-def test_a_run_on_a_folder_of_images_goes_on_with_that_folder_whatever_the_environment_says(tmp_path, monkeypatch):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.setenv("MINIGAN_DATA", str(tmp_path / "elsewhere"))
-    images = make_glyphs(200)[0]
-    (folder / "x.idx").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 200, 0, 0, 0, 28, 0, 0, 0, 28]) + images.tobytes())
-    start(tmp_path / "run", epochs=1, dataset=str(folder))
-    assert resume(tmp_path / "run", epochs=2).dataset["name"] == "images"
-    folder.rename(tmp_path / "moved")
-    with pytest.raises(DataMissingError, match=r"images, which is gone; give the new place: --data-dir DIR"):
-        resume(tmp_path / "run", epochs=3)
-    assert resume(tmp_path / "run", epochs=3, data_dir=tmp_path / "moved").epoch == 3
-
-
-def test_rows_behind_the_checkpoint_and_a_half_written_one_are_cut_off(whole, tmp_path):
-    run = start(tmp_path / "run", epochs=1)
-    with (run.folder / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 8, "epoch": 1, "d_loss": 99}\n{"step": 10, "ep')
-    (run.folder / "timing.jsonl").unlink()
-    assert contents(resume(run.folder, epochs=3)) == contents(whole)
-
-
-def test_time_goes_on_where_it_stopped(copy):
-    before = read_rows(copy.folder / "timing.jsonl")
-    (copy.folder / "timing.jsonl").write_text(
-        "".join(json.dumps({**row, "seconds": row["seconds"] + 1000}) + "\n" for row in before)
-    )
-    resume(copy.folder, epochs=4)
-    seconds = [row["seconds"] for row in read_rows(copy.folder / "timing.jsonl")]
-    assert seconds == sorted(seconds)
-    assert seconds[-1] > 1000
-
-
-def test_a_resumed_run_keeps_its_recipe_its_seed_and_its_images(copy):
-    run = resume(copy.folder, epochs=4)
-    assert run.config["fields"] == {**copy.config["fields"], "epochs": 4}
-    assert (run.seed, run.dataset) == (copy.seed, copy.dataset)
-
-
-def test_a_finished_run_says_how_to_train_it_for_longer(whole):
-    with pytest.raises(ArgumentError, match=r"trained for 3 epochs; for more: .* --resume .*whole --epochs 6"):
-        resume(whole.folder)
-
-
-def test_images_that_have_changed_are_refused(copy):
-    config = json.loads((copy.folder / "config.json").read_text())
-    config["dataset"]["sha256"] = "00" * 32
-    (copy.folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(DataError, match="put the former back"):
-        resume(copy.folder, epochs=4)
-
-
-@pytest.mark.parametrize("name", ["g_optimizer.m", "d_optimizer.v", "average.0.Dense.W"])
-def test_a_checkpoint_without_the_whole_state_is_refused_and_nothing_is_touched(copy, name):
-    from safetensors import safe_open
-    from safetensors.numpy import save_file
-
-    with safe_open(copy.checkpoint, framework="numpy") as file:
-        document = json.loads(file.metadata()["minigan"])
-        tensors = {key: file.get_tensor(key) for key in file.keys() if key != name}  # noqa: SIM118
-    del document["sha256"][name]
-    save_file(tensors, copy.checkpoint, metadata={"minigan": json.dumps(document)})
-    trainer = Trainer(copy.recipe, make_glyphs(200)[0], seed=5)
-    before = trainer.G.params.copy()
-    with pytest.raises(CheckpointError, match=name.split(".")[0] if "optimizer" in name else "0.Dense.W"):
-        load_checkpoint(copy.checkpoint, trainer.networks, trainer.optimizers)
-    np.testing.assert_array_equal(trainer.G.params, before)
-    assert trainer.g_optimizer.steps == 0
-
-
-def test_a_diverged_run_is_an_error_that_leaves_the_last_good_checkpoint(copy, monkeypatch):
-    def diverge(self, means):
-        raise DivergenceError("d_loss is NaN")
-
-    monkeypatch.setattr(Trainer, "row", diverge)
-    with pytest.raises(DivergenceError):
-        resume(copy.folder, epochs=4)
-    assert copy.epoch == 3
-    assert copy.sample(3).shape == (3, 28, 28)
 
 
 # The folder ----------------------------------------------------------------------------------------------------------
@@ -334,7 +120,8 @@ def test_samples_come_from_the_averaged_generator_of_the_newest_checkpoint(copy)
     assert (images.shape, images.dtype) == ((7, 28, 28), np.uint8)
     np.testing.assert_array_equal(images, copy.sample(7))
     assert not np.array_equal(images, copy.sample(7, seed=1))
-    copy.checkpoint.unlink()
+    for path in checkpoints(copy.folder):
+        path.unlink()
     with pytest.raises(RunMissingError, match="holds no checkpoint"):
         copy.sample()
 
@@ -501,12 +288,17 @@ def test_a_narrow_or_low_terminal_shows_fewer_digits():
     assert low.count("▀") * 2 < watched(force_terminal=True).count("▀") * 1.2
 
 
+class Fail(Callback):
+    def step_end(self, trainer):
+        raise KeyboardInterrupt
+
+
 def test_the_terminal_is_given_back_after_an_error(monkeypatch):
     screen = Console(file=io.StringIO(), force_terminal=True, width=80, _environ={"TERM": "xterm"})
     watch = Watch(Every(1, steps=True), screen)
     trainer = Trainer(SMOKE, make_glyphs(200)[0])
     with pytest.raises(KeyboardInterrupt):
-        trainer.fit([watch, Stop(2)])
+        trainer.fit([watch, Fail()])
     assert watch.live is None
     assert screen.file.getvalue().endswith("\x1b[?25h")  # the cursor is shown again
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import runfolder
 import standin as standin_for_cupy
 from cases import SYSTEMS
 
@@ -372,10 +373,8 @@ def test_mixing_the_devices_is_told_with_both_names(standin, images):
 
 
 def contents(run):
-    """Every file of a run but its configuration, which names the device, and the times."""
-    files = (path for path in run.folder.rglob("*") if path.is_file())
-    skip = ("config.json", "timing.jsonl")
-    return {str(path.relative_to(run.folder)): path.read_bytes() for path in files if path.name not in skip}
+    """What is decided by the seed, without the configuration, which names the device."""
+    return {name: data for name, data in runfolder.contents(run).items() if name != "config.json"}
 
 
 def test_a_run_stopped_and_continued_on_the_gpu_leaves_the_files_of_the_cpus(

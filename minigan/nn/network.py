@@ -5,8 +5,8 @@ Flat vectors make an optimiser one formula over one array, and saving, averaging
 
 from __future__ import annotations
 
-import html
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from minigan import backend
 from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError
 from minigan.nn.layer import Layer, Shape, Specs
+from minigan.nn.summary import as_html, as_text, table
+from minigan.tensors import read_tensors, write_tensors
 
 
 class NetworkCache(NamedTuple):
@@ -59,7 +61,7 @@ class Sequential:
             raise ArgumentError(f"in_shape must hold positive sizes without the batch axis, got {self.in_shape}")
         if self.dtype not in (np.float32, np.float64):
             raise DTypeError(f"a network computes in float32 or float64, got dtype {self.dtype}")
-        shapes = self._walk()
+        shapes = walk(self.layers, self.in_shape)
         self.out_shapes = shapes[1:]
         self.version = 0
         self._param_specs = [layer.params(shape) for layer, shape in zip(self.layers, shapes, strict=False)]
@@ -182,7 +184,10 @@ class Sequential:
             if state[name].shape != view.shape:
                 raise ShapeError(f"{name} has shape {view.shape} in the network and {state[name].shape} in the state")
             if state[name].dtype != view.dtype:
-                raise DTypeError(f"{name} is {view.dtype} in the network and {state[name].dtype} in the state")
+                raise DTypeError(
+                    f"{name} is {view.dtype} in the network and {state[name].dtype} in the state; "
+                    "load(path, cast=True) converts"
+                )
 
     def to(self, device: str) -> Sequential:
         """Move the network to "cpu" or "gpu", in place; returns it. Optimisers made before hold arrays of their own."""
@@ -193,41 +198,36 @@ class Sequential:
         self.version += 1
         return self
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `state()` to a safetensors file, whole or not at all, with a hash of every array."""
+        write_tensors(path, {name: backend.to_numpy(array) for name, array in self.state().items()})
+
+    def load(self, path: str | os.PathLike[str], *, cast: bool = False) -> None:
+        """Read what `save` wrote, on whichever device, all or nothing; `cast` converts another dtype to the network's.
+
+        Raises CheckpointError for a damaged file; ArgumentError, ShapeError or DTypeError if it is another network's.
+        """
+        _, state = read_tensors(path)
+        if cast:
+            state = {name: array.astype(self.dtype) for name, array in state.items()}
+        self.load_state(state)
+
     def summary(self) -> str:
         """A table of layers, output shapes and parameter counts."""
-        rows = self._rows()
-        width = max(len(layer) for _, layer, _, _ in rows)
-        return "\n".join(f"{i:>3} {layer:<{width}} {shape:<16} {count:>12}".rstrip() for i, layer, shape, count in rows)
+        return as_text(self._rows())
 
     def _repr_html_(self) -> str:
         """The table for a notebook."""
-        rows = [[html.escape(text) for text in row] for row in self._rows()]
-        head, *body = (f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rows)
-        return f"<table><thead>{head.replace('td>', 'th>')}</thead><tbody>{''.join(body)}</tbody></table>"
+        return as_html(self._rows())
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
-        """(index, layer, output shape, parameters), with a head, the input and the total."""
-        rows = [("", "layer", "output", "parameters"), ("", "input", str(self.in_shape), "")]
-        for i, (layer, shape, specs) in enumerate(zip(self.layers, self.out_shapes, self._param_specs, strict=True)):
-            rows.append((str(i), repr(layer), str(shape), f"{sum(_sizes(specs)):,}"))
-        return [*rows, ("", "total", "", f"{self.params.size:,}")]
+        counts = [sum(_sizes(specs)) for specs in self._param_specs]
+        return table(self.layers, self.in_shape, self.out_shapes, counts)
 
     def __repr__(self) -> str:
         return f"Sequential({self.layers}, in_shape={self.in_shape})"
 
     # Construction ----------------------------------------------------------------------------------------------------
-
-    def _walk(self) -> list[Shape]:
-        """The shapes between the layers, the input's first."""
-        shapes = [self.in_shape]
-        for i, layer in enumerate(self.layers):
-            if layer.grads or (layer in self.layers[:i] and layer.params(shapes[-1])):
-                raise ArgumentError(f"layer {i} ({layer!r}) has its place in a network already; make a new one")
-            try:
-                shapes.append(layer.out_shape(shapes[-1]))
-            except ShapeError as error:
-                raise ShapeError(f"layer {i} ({layer!r}) does not fit its input {shapes[-1]}: {error}") from None
-        return shapes
 
     def _draw(self, specs: list[Specs], rng: np.random.Generator) -> np.ndarray:
         """One flat vector of initial values, in the order of the layers."""
@@ -271,6 +271,27 @@ class Sequential:
         self._check_array("x", x)
         if x.shape[1:] != self.in_shape or len(x) < 1:
             raise ShapeError(f"x has shape {x.shape}, but the network takes (N, *{self.in_shape}) with N at least 1")
+
+
+def walk(layers: Sequence[Layer], in_shape: Shape) -> list[Shape]:
+    """The shapes between the layers, the input's first."""
+    shapes = [in_shape]
+    for i, layer in enumerate(layers):
+        if layer.grads or (layer in layers[:i] and layer.params(shapes[-1])):
+            raise ArgumentError(f"layer {i} ({layer!r}) has its place in a network already; make a new one")
+        try:
+            shapes.append(layer.out_shape(shapes[-1]))
+        except ShapeError as error:
+            raise ShapeError(f"layer {i} ({layer!r}) does not fit its input {shapes[-1]}: {error}") from None
+    return shapes
+
+
+def state_shapes(layers: Sequence[Layer], in_shape: Shape) -> dict[str, Shape]:
+    """The names and shapes of what `Sequential(layers, in_shape).state()` would hold, without making any of it."""
+    places = list(enumerate(zip(layers, walk(layers, in_shape), strict=False)))
+    specs = [(i, layer, layer.params(shape)) for i, (layer, shape) in places]
+    specs += [(i, layer, layer.buffers(shape)) for i, (layer, shape) in places]
+    return {_prefix(i, layer) + name: shape for i, layer, spec in specs for name, (shape, _) in spec.items()}
 
 
 def _prefix(index: int, layer: Layer) -> str:

@@ -10,13 +10,13 @@ from minigan.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Best(Recipe):
-    """Dense layers; BatchNorm in G, spectral normalisation in D, the hinge loss, high rates, an averaged generator.
+    """Dense layers; BatchNorm in G, spectral normalisation in D, a logit, high rates, an averaged generator.
 
     What else was tried, and what each part is worth, is in docs/measuring.md (benchmarks/search.py).
     """
 
     name = "best"
-    source = "minigan's own search; hinge loss and spectral normalisation: Miyato et al., 2018"
+    source = "minigan's own search; spectral normalisation: Miyato et al., 2018"
 
     def layers(self) -> tuple[list[Layer], list[Layer]]:
         g_layers: list[Layer] = []
@@ -37,9 +37,8 @@ BEST = Best(
     lr_g=1e-3,
     lr_d=1e-3,
     beta1=0.0,
-    beta2=0.9,
-    average=0.999,
-    loss_kind="hinge",
+    beta2=0.95,
+    average=0.9995,
     d_output="logit",
     d_batching="concat",
     shared_fakes=True,  # G's pass is made once a step, not twice

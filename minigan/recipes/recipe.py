@@ -100,10 +100,16 @@ class Recipe:
 
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
         """(G, D) with fresh weights drawn from `rng`, G's first."""
+        parts = self.architecture()
+        G, D = (Sequential(*parts[name], rng=rng, dtype=dtype) for name in ("G", "D"))
+        return G, D
+
+    def architecture(self) -> dict[str, tuple[list[Layer], tuple[int, ...]]]:
+        """The layers of each network of a run, new ones, and the shape of what they take; no weights are made."""
         g_layers, d_layers = self.layers()
-        G = Sequential(g_layers, (self.latent_dim,), rng=rng, dtype=dtype)
         seen = (*self.image_shape[:-1], self.packing * self.image_shape[-1])
-        return G, Sequential(d_layers, seen, rng=rng, dtype=dtype)
+        networks = {"G": (g_layers, (self.latent_dim,)), "D": (d_layers, seen)}
+        return {**networks, "average": (self.layers()[0], (self.latent_dim,))} if self.average else networks
 
     def layers(self) -> tuple[list[Layer], list[Layer]]:
         """The layers of G and of D, new ones each time."""

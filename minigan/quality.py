@@ -1,0 +1,50 @@
+"""How good the samples are while a run trains: their Fréchet distance every few epochs, and so the best checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from minigan.backend import RandomStream, to_numpy
+from minigan.callbacks import to_pixels
+from minigan.files import append_line
+from minigan.metrics.classifier import SHA256, describe, load_classifier
+from minigan.metrics.frechet import frechet_distance
+from minigan.saving import best_epoch
+from minigan.train import Callback, Row, Trainer, generate
+
+SAMPLES, IMAGES = 2_000, 5_000  # generated, and of the run's own images: enough to rank the epochs of one run
+
+
+class Quality(Callback):
+    """Every `every` epochs a row of step, epoch and frechet in RUN/quality.jsonl; `minigan.saving.Keep` keeps the best.
+
+    The samples come from the same latents each time. They are held against the images that the run learns from, and
+    are fewer than `minigan evaluate` takes, so that the two numbers do not compare.
+    """
+
+    def __init__(self, run: Path, every: int, *, say: Callable[[str], None] = print):
+        self.run, self.every, self.say = run, every, say
+
+    def start(self, trainer: Trainer) -> None:
+        name = json.loads((self.run / "config.json").read_text())["dataset"]["name"]
+        self.classifier = load_classifier(name if name in SHA256 else "mnist")
+        images = trainer.batches.images
+        chosen = np.linspace(0, len(images) - 1, min(IMAGES, len(images))).astype(np.int64)
+        self.real = self.features(trainer, to_numpy(trainer.batches.take(chosen)))
+
+    def epoch_end(self, trainer: Trainer, row: Row) -> None:
+        if trainer.epoch % self.every:
+            return
+        z = trainer.latents(SAMPLES, RandomStream(trainer.seed, "sample", device=trainer.device))
+        distance = frechet_distance(self.features(trainer, generate(trainer.average, z)), self.real)
+        scored = {"step": trainer.step, "epoch": trainer.epoch, "frechet": distance}
+        append_line(self.run / "quality.jsonl", json.dumps(scored))
+        best = ", the best so far" if best_epoch(self.run) == trainer.epoch else ""
+        self.say(f"  Fréchet distance of {SAMPLES:,} samples after epoch {trainer.epoch}: {distance:.2f}{best}")
+
+    def features(self, trainer: Trainer, x: np.ndarray) -> np.ndarray:
+        return describe(to_pixels(trainer, x), self.classifier)[0]
