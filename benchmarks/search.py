@@ -90,7 +90,8 @@ MLP = Variant(
 
 B9 = replace(MLP, beta2=0.9)
 B99 = replace(MLP, beta2=0.99)
-FOUND = replace(B9, latent_dim=16, batch_size=128)  # what `best` is
+FOUND = replace(B9, latent_dim=16, batch_size=128)
+BEST = replace(FOUND, beta2=0.95, average=0.9995, loss_kind="bce")  # what `best` is
 
 VARIANTS: dict[str, Variant] = {
     "mlp": MLP,
@@ -113,9 +114,10 @@ VARIANTS: dict[str, Variant] = {
     "batch 128, beta2 .99, latents 16": replace(FOUND, beta2=0.99),
     "batch 128, beta2 .9, latents 10": replace(FOUND, latent_dim=10),
     "batch 128, beta2 .95, latents 16, average .9995": replace(FOUND, beta2=0.95, average=0.9995),
-    "best without spectral normalisation": replace(FOUND, spectral=False),
-    "best without the hinge loss": replace(FOUND, loss_kind="bce"),
-    "best without the average": replace(FOUND, average=0.0),
+    "batch 128, beta2 .9, latents 16, no spectral norm": replace(FOUND, spectral=False),
+    "batch 128, beta2 .9, latents 16, cross-entropy": replace(FOUND, loss_kind="bce"),
+    "batch 128, beta2 .9, latents 16, no average": replace(FOUND, average=0.0),
+    "best": BEST,
     "beta2 .9, latents 32, fresh fakes": replace(B9, latent_dim=32, shared_fakes=False),
     "beta2 .9, latents 32, conv head": replace(B9, latent_dim=32, d_head=16),
     "mlp rates 5e-4": replace(MLP, lr_g=5e-4, lr_d=5e-4),

@@ -7,6 +7,7 @@ Layers never ask which device they are on: they take `xp = array_module(x=x)` an
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import math
 import os
@@ -146,6 +147,13 @@ def keep_memory() -> None:
         trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of <malloc.h>
         libc.mallopt(trim_threshold, 2**31 - 1)
         libc.mallopt(mmap_threshold, 2**30)
+
+
+def release_memory() -> None:
+    """Let go of what nothing holds any more: arrays in cycles, and the blocks that CuPy keeps for the next ones."""
+    gc.collect()
+    if any(module is not np for module in _MODULES.values()):
+        _cupy().get_default_memory_pool().free_all_blocks()
 
 
 # Devices -------------------------------------------------------------------------------------------------------------

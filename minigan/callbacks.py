@@ -11,7 +11,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,7 +22,14 @@ from minigan.files import append_line, write_atomically
 from minigan.train import Callback, Row, Trainer, generate
 
 SHEET = 100  # images on a sample sheet
-LOGS = ("metrics.jsonl", "timing.jsonl", "alarms.jsonl", "quality.jsonl")  # a row a line, each with its step
+DRAWN = ("d_loss", "g_loss", "d_real", "d_fake", "acc_real", "acc_fake")  # as curves; None where there is none yet
+#: The logs of a run, a row a line; and what must stand in a row of each, beside its step, since it is counted on.
+LOGS: dict[str, dict[str, Any]] = {
+    "metrics.jsonl": {"epoch": int, **dict.fromkeys(DRAWN, int | float | None)},
+    "timing.jsonl": {"seconds": int | float},
+    "alarms.jsonl": {"alarm": str},
+    "quality.jsonl": {"epoch": int, "frechet": int | float},
+}
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,13 @@ class MetricsLog(Callback):
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a .jsonl file, up to the first that is not whole; [] if there is no file."""
-    rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    rows, columns = [], {"step": int, **LOGS.get(path.name, {})}
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
-        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+        if not isinstance(row, dict) or not all(n in row and isinstance(row[n], kind) for n, kind in columns.items()):
             break
         rows.append(row)
     return rows

@@ -69,12 +69,11 @@ def restore(
             net.check_state(states[n])
     except MiniganError as error:
         raise CheckpointError(f"{path} does not fit this network: {error}") from None
-    steps = header.get("optimizer_steps") or {}
+    steps: Any = header.get("optimizer_steps")
     for n, optimizer in optimizers.items():
-        stored = {name: tensors.get(f"{n}.{name}") for name in optimizer.state()}
-        wrong = [name for name, vector in optimizer.state().items() if not _alike(stored[name], vector)]
-        if wrong or not isinstance(steps.get(n), int):
-            raise CheckpointError(f"{path} does not hold the state of {n} ({', '.join(wrong) or 'steps'})")
+        check_alike(path, tensors, {f"{n}.{name}": vector for name, vector in optimizer.state().items()})
+        if not isinstance(steps, dict) or not is_count(steps.get(n)):
+            raise CheckpointError(f"{path} does not hold the state of {n} (steps)")
 
     for n, net in networks.items():
         net.load_state(states[n])
@@ -89,5 +88,15 @@ def part(tensors: Mapping[str, np.ndarray], owner: str) -> dict[str, np.ndarray]
     return {name[len(owner) + 1 :]: array for name, array in tensors.items() if name.startswith(f"{owner}.")}
 
 
-def _alike(stored: np.ndarray | None, own: Array) -> bool:
-    return stored is not None and (stored.shape, stored.dtype) == (own.shape, own.dtype)
+def check_alike(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], own: Mapping[str, Array]) -> None:
+    """Raise CheckpointError unless what has been read of `path` holds arrays of these names, shapes and dtypes."""
+    for name, array in own.items():
+        stored = tensors.get(name)
+        if stored is None or (stored.shape, stored.dtype) != (array.shape, array.dtype):
+            held = "is not there" if stored is None else f"is {stored.dtype} {stored.shape}"
+            raise CheckpointError(f"{path}: {name} {held} and should be {array.dtype} {array.shape}")
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value out of a file is a number of things, which any arithmetic can stand; True and 1.0 are none."""
+    return type(value) is int and 0 <= value < 2**64

@@ -18,6 +18,7 @@ from minigan.options import (
     BenchOptions,
     EvaluateOptions,
     ExerciseOptions,
+    ExportOptions,
     GradcheckOptions,
     ResumeOptions,
     RunOptions,
@@ -33,6 +34,7 @@ USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
   minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
   minigan sample RUN [flags]           draw images with a trained generator
   minigan evaluate RUN [flags]         how good its images are: the papers' numbers, beside those of real images
+  minigan export RUN [flags]           its generator for other programs: ONNX, or PyTorch's layouts
   minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
   minigan exercise NAME [flags]        write a piece of minigan yourself: dense, conv2d, batchnorm, bce, adam, …
   minigan bench [RECIPE] [flags]       how long a training step takes on this machine, and what on
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "train": train,
         "sample": sample,
         "evaluate": evaluate,
+        "export": export,
         "gradcheck": gradcheck,
         "exercise": exercise,
         "bench": bench,
@@ -119,8 +122,9 @@ def sample(args: list[str]) -> None:
     """minigan sample RUN [flags]"""
     import numpy as np
 
-    from minigan import plot, runs
+    from minigan import plot
     from minigan.files import write_atomically
+    from minigan.folder import checkpoint_of, draw
 
     if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
         raise ArgumentError("which run? minigan sample RUN, where RUN is a folder that minigan train made")
@@ -129,7 +133,7 @@ def sample(args: list[str]) -> None:
         {"sample": SampleOptions()},
         args if help_only else args[1:],
         prog="minigan sample RUN",
-        description="Draw images with the newest generator of a run.",
+        description="Draw images with the newest generator of a run, or with that of RUN/checkpoints/FILE.safetensors.",
     )
     options: SampleOptions = parsed.sample
     if not 1 <= options.count <= MAX_COUNT:
@@ -138,7 +142,7 @@ def sample(args: list[str]) -> None:
         raise ArgumentError(f"--seed must not be negative, got {options.seed}")
     if options.out.suffix not in (".png", ".npy"):
         raise ArgumentError(f"--out must end in .png (a sheet) or .npy (an array), got {options.out}")
-    pixels = runs.Run(args[0]).sample(options.count, seed=options.seed)
+    pixels = draw(checkpoint_of(args[0]), options.count, seed=options.seed)
     if options.out.suffix == ".npy":
         buffer = io.BytesIO()
         np.save(buffer, pixels, allow_pickle=False)
@@ -172,6 +176,25 @@ def evaluate(args: list[str]) -> None:
         return
     print_table(evaluation.table(result))
     print(f"\n{evaluation.legend(result)}\nThe samples nearest to training images: {run}/samples/nearest.png")
+
+
+def export(args: list[str]) -> None:
+    """minigan export RUN [flags]"""
+    from minigan.export import export as write
+
+    run, flags = first_word(args)
+    if not run and not {"-h", "--help"} & set(args):
+        raise ArgumentError("which run? minigan export RUN, where RUN is a folder that minigan train made")
+    options: ExportOptions = parse(
+        {"export": ExportOptions()},
+        flags,
+        prog="minigan export RUN",
+        description="Write the newest generator of a run, or that of RUN/checkpoints/FILE.safetensors, for programs "
+        "that know nothing of minigan: as ONNX, or as the weights of a PyTorch network whose code is then printed.",
+    ).export
+    if code := write(run, options.out):
+        print(code)
+    print(f"Wrote the generator to {options.out}", file=sys.stderr if code else sys.stdout)
 
 
 def gradcheck(args: list[str]) -> None:

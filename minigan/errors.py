@@ -40,6 +40,10 @@ class StaleCacheError(MiniganError, RuntimeError):
     """A backward pass through weights that have changed since its forward pass."""
 
 
+class OutOfMemoryError(MiniganError, MemoryError):
+    """A step that does not fit into the memory; the message says which batch would."""
+
+
 class DataError(MiniganError, ValueError):
     """A data set that is damaged, or that does not suit the network."""
 

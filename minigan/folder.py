@@ -25,12 +25,15 @@ from minigan.errors import ArgumentError, MiniganError, RunBusyError, RunExistsE
 from minigan.files import write_atomically
 from minigan.nn import Sequential
 from minigan.recipes import Recipe
-from minigan.saving import checkpoints, place, read_saved, recipe_of
+from minigan.saving import FACTS, check_entries, checkpoints, place, read_saved, recipe_of
 from minigan.train import Row, Trainer, draw_latents, generate
 
 CHUNK = 10_000  # samples drawn at a time
 #: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from.
-SETTINGS = ("device", "data_dir", "sample_every", "save_every", "keep", "keep_every", "score_every")
+SETTINGS: dict[str, Any] = {
+    **{"device": str, "data_dir": str | None, "sample_every": str, "save_every": str},
+    **dict.fromkeys(("keep", "keep_every", "score_every"), int),
+}
 
 
 class Run:
@@ -44,19 +47,18 @@ class Run:
     def __init__(self, path: str | Path):
         self.folder, self.chosen = Path(path), None
         if self.folder.suffix == ".safetensors":
-            self.folder, self.chosen = Path(path).absolute().parents[1], Path(path)
+            self.folder, self.chosen = Path(path).absolute().parent.parent, Path(path)
         try:
-            self.config: dict[str, Any] = json.loads((self.folder / "config.json").read_text())
+            self.config: dict[str, Any] = json.loads((self.folder / "config.json").read_bytes())
+            check_entries(self.config, {**FACTS, **SETTINGS, "changes": list})
             self.recipe: Recipe = recipe_of(self.config)
-            self.seed: int = int(self.config["seed"])
-            self.dataset: dict[str, Any] = dict(self.config["dataset"])
-            for key in ("name", "images", "sha256"):
-                self.dataset[key]
-            self.settings = {key: self.config[key] for key in SETTINGS}
+            self.seed: int = self.config["seed"]
+            self.dataset: dict[str, Any] = self.config["dataset"]
+            self.settings = {key: self.config.get(key) for key in SETTINGS}
         except (FileNotFoundError, NotADirectoryError):
             inside = "it" if self.chosen is None else self.folder
             raise RunMissingError(f"{path} is not a run: there is no config.json in {inside}") from None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MiniganError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MiniganError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise RunMissingError(f"{self.folder / 'config.json'} cannot be read ({reason})") from None
 
@@ -114,6 +116,11 @@ class Run:
             f"seed {self.seed}, after {self.epoch} of {self.recipe.epochs} epochs, in {self.folder}"
         )
         return f"<div><p>{html.escape(facts)}</p>{pictures}</div>"
+
+
+def checkpoint_of(path: str | Path) -> Path:
+    """A checkpoint itself, or the newest of a run's folder; raises RunMissingError if there is none."""
+    return Path(path) if Path(path).suffix == ".safetensors" else Run(path).checkpoint
 
 
 def draw(checkpoint: Path, count: int, *, seed: int = 0) -> np.ndarray:

@@ -54,6 +54,13 @@ class SampleOptions:
 
 
 @dataclass
+class ExportOptions:
+    """Where to write the generator."""
+
+    out: Path = Path("generator.onnx")  # .onnx, or .safetensors in PyTorch's names and layouts
+
+
+@dataclass
 class EvaluateOptions:
     """What to measure and how to say it."""
 

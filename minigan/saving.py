@@ -11,13 +11,13 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from minigan.backend import RandomStream
 from minigan.callbacks import LOGS, Every, read_rows
-from minigan.checkpoint import part, restore, save_checkpoint
+from minigan.checkpoint import check_alike, is_count, part, restore, save_checkpoint
 from minigan.errors import ArgumentError, CheckpointError, MiniganError
 from minigan.files import flush
 from minigan.nn import Sequential
@@ -113,6 +113,24 @@ def best_epoch(run: Path) -> int | None:
     return min(rows, key=lambda row: row["frechet"])["epoch"] if rows else None
 
 
+MEANS = {"sums": dict, "counts": dict}
+#: What a checkpoint must say of its run, and config.json too; see `check_entries`.
+FACTS = {
+    "seed": int,
+    "dataset": {
+        **{"name": str, "images": int, "sha256": str},
+        **{"path": str | None, "test_images": bool | None, "split_seed": int | None},
+    },
+}
+#: What a checkpoint must say of where in its run it was saved.
+POSITION = {
+    "step": int,
+    "epoch": int,
+    "means": {"interval": MEANS, "whole": MEANS},
+    "history": {"rows": int, "sha256": str},
+}
+
+
 class Saved(NamedTuple):
     """A checkpoint of a run, read and found to be whole: its networks have the shapes of its recipe's."""
 
@@ -133,8 +151,10 @@ class Saved(NamedTuple):
             trainer.check_position(self.header)
         except ArgumentError as error:
             raise CheckpointError(f"{self.path} does not fit this run: {error}") from None
+        kept = trainer.kept_grads()
+        check_alike(self.path, self.tensors, kept)
         restore(self.path, self.header, self.tensors, trainer.networks, trainer.optimizers)
-        trainer.go_on_from(self.header, part(self.tensors, "last"))
+        trainer.go_on_from(self.header, part({name: self.tensors[name] for name in kept}, "last"))
 
     def history(self, run: Path) -> list[Row]:
         """The rows of metrics up to here; raises CheckpointError if RUN/metrics.jsonl does not hold the very same."""
@@ -157,12 +177,42 @@ def read_saved(path: Path) -> Saved:
     if header.get("recipe") not in RECIPES:
         raise CheckpointError(f"{path} is no checkpoint of a run: it names no recipe that this minigan knows")
     try:
+        check_entries(header, {**FACTS, **POSITION})
+        check_means(header["means"])
         recipe = recipe_of(header)
         for name, (layers, in_shape) in recipe.architecture().items():
             check_shapes(state_shapes(layers, in_shape), part(tensors, name))
     except (KeyError, TypeError, AttributeError, MiniganError) as error:
         raise CheckpointError(f"{path} does not fit its own recipe: {error}") from None
+    if (named := place(path)) and named[0] != header["epoch"]:
+        raise CheckpointError(
+            f"{path} was saved after epoch {header['epoch']}, and not after {named[0]} as its name says"
+        )
     return Saved(path, header, tensors, recipe)
+
+
+def check_entries(values: dict[str, Any], kinds: dict[str, Any], within: str = "") -> None:
+    """Raise TypeError unless `values`, out of a file, hold all that `kinds` names, of these types.
+
+    An int must be a count, of 0 or more; what may also be None may be left out.
+    """
+    for name, kind in kinds.items():
+        value, wanted = values.get(name), dict if isinstance(kind, dict) else kind
+        if type(value) not in (get_args(wanted) or (wanted,)):
+            raise TypeError(
+                f"{within}{name} is of type {type(value).__name__}, not {getattr(wanted, '__name__', wanted)}"
+            )
+        if type(value) is int and not is_count(value):
+            raise TypeError(f"{within}{name} is no number from 0 to 2**64 - 1")
+        if isinstance(kind, dict):
+            check_entries(value, kind, f"{within}{name}.")
+
+
+def check_means(means: dict[str, Any]) -> None:
+    """Raise TypeError unless these are the states of two `Means`: a sum and a count for each of their names."""
+    for name, state in means.items():
+        check_entries(state["counts"], dict.fromkeys(state["sums"], int), f"means.{name}.counts.")
+        check_entries(state["sums"], dict.fromkeys(state["counts"], float), f"means.{name}.sums.")
 
 
 def check_shapes(shapes: dict[str, tuple[int, ...]], tensors: dict[str, np.ndarray]) -> None:

@@ -43,29 +43,40 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
 
     try:
         with safe_open(path, framework="numpy") as file:
-            document = parse(path, file.metadata() or {})
-            described = document.pop("tensors")
+            document, described = parse(path, file.metadata() or {})
             if names := sorted(described.keys() ^ set(file.keys())):
                 raise CheckpointError(f"{path} is damaged: it should hold, or should not hold, {', '.join(names)}")
             tensors = {name: file.get_tensor(name) for name in described}
-    except (OSError, SafetensorError) as error:
+    except CheckpointError:
+        raise
+    except (OSError, SafetensorError, TypeError, AttributeError, ValueError) as error:
+        # the last three for a type (bfloat16) or a shape (of 70 axes) that NumPy does not have
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from None
     if damaged := sorted(name for name, array in tensors.items() if describe(array) != described[name]):
         raise CheckpointError(f"{path} is damaged: the hash of {', '.join(damaged)} does not match")
     return document, tensors
 
 
-def parse(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The document in a file's metadata, known to be as it was written."""
+def parse(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The document in a file's metadata, known to be as it was written, and what it says of the tensors."""
     sha256, _, text = metadata.get("minigan", "").partition(" ")
     if len(sha256) != 64:
         raise CheckpointError(f"{path} is not a checkpoint of minigan's, of format {FORMAT}")
     if hashed(text.encode()) != sha256:
         raise CheckpointError(f"{path} is damaged: the hash of its header does not match")
-    document = json.loads(text)
-    if document.pop("format") != FORMAT:
-        raise CheckpointError(f"{path} is not of format {FORMAT}, which this version of minigan reads")
-    return document
+    try:
+        document = json.loads(text)
+        if document.pop("format") == FORMAT:
+            return document, dict(document.pop("tensors"))
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # its hash is right and minigan's it is not
+        pass
+    raise CheckpointError(f"{path} is not of format {FORMAT}, which this version of minigan reads")
 
 
 def describe(array: np.ndarray) -> dict[str, Any]:

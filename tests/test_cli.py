@@ -44,7 +44,7 @@ def test_sampling_writes_an_array_or_a_sheet(finished_run, capsys):
     np.testing.assert_array_equal(images, np.load("same.npy"))
     cli.main(["sample", str(finished_run), "--count", "7", "--out", "other.npy", "--seed", "1"])
     assert not np.array_equal(images, np.load("other.npy"))
-    older = finished_run / "checkpoints" / "epoch-0001.safetensors"
+    older = finished_run / "checkpoints" / "epoch-0000.safetensors"
     older.write_bytes(b"the newest is what counts")
     cli.main(["sample", str(finished_run), "--out", "x.png"])
     older.unlink()
@@ -67,7 +67,7 @@ def test_without_mnist_auto_trains_on_glyphs_and_says_so(capsys):
 
 MISTAKES = [
     (["trian"], "unknown command 'trian'; did you mean train?"),
-    (["fly"], "unknown command 'fly'; known: train, sample, evaluate, gradcheck, exercise, bench, recipes, info"),
+    (["fly"], "unknown command 'fly'; known: train, sample, evaluate, export, gradcheck, exercise, bench, recipes, info"),
     (["train", "flux-mpl"], "unknown recipe 'flux-mpl'; did you mean flux-mlp?"),
     (["train", "flux-mlp", "--epohcs", "3"], "unknown flag '--epohcs'; did you mean --epochs?"),
     (["train", "flux-mlp", "--epochs", "many"], "--epochs"),
@@ -88,6 +88,10 @@ MISTAKES = [
     (["train", "--keep", "0"], "--keep must be a whole number, at least 1, got 0"),
     (["train", "--resume", "RUN", "--epochs", "1"], "has been trained for 2 epochs"),
     (["train", "--average", "1.5", "--smoke"], "average must be a decay in [0, 1)"),
+    (["export"], "which run? minigan export RUN"),
+    (["export", "RUN", "--out", "G.pt"], "--out must end in .onnx, or in .safetensors for PyTorch, got G.pt"),
+    (["export", "nowhere"], "nowhere is not a run"),
+    (["sample", "nowhere.safetensors"], "nowhere.safetensors cannot be read as a checkpoint"),
     (["train", "--resume="], "--resume needs the folder of a run"),
     (["train", "flux-mlp", "--resume", "RUN"], "a run keeps its recipe: leave flux-mlp out of minigan train --resume"),
     (["train", "--smoke", "--dataset", "glyphs", "--images", "65"], "--drop-last"),
@@ -312,3 +316,32 @@ def test_importing_minigan_loads_no_plotting_no_gpu_and_no_network():
     heavy = ["matplotlib", "cupy", "PIL", "tyro", "safetensors", "rich", "pooch", "urllib.request", "socket"]
     loaded = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+# To other programs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_generator_is_exported_for_pytorch_with_the_code_that_takes_it(finished_run, capsys):
+    from safetensors.numpy import load_file
+
+    cli.main(["export", str(finished_run), "--out", "G.safetensors"])
+    said = capsys.readouterr()
+    assert "nn.Linear(8, 16" in said.out
+    assert said.err == "Wrote the generator to G.safetensors\n"
+    assert load_file("G.safetensors")["0.weight"].shape == (16, 8)
+
+
+def test_a_generator_is_exported_to_onnx(finished_run, capsys):
+    pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    cli.main(["export", str(finished_run), "--out", "G.onnx"])
+    assert capsys.readouterr().out == "Wrote the generator to G.onnx\n"
+    assert Path("G.onnx").stat().st_size > 1000
+
+
+def test_samples_are_drawn_from_any_checkpoint_by_name(finished_run, capsys):
+    newest = finished_run / "checkpoints" / "epoch-0002.safetensors"
+    for i, source in enumerate((finished_run, newest, newest.with_name("epoch-0001.safetensors"))):
+        cli.main(["sample", str(source), "--count", "5", "--out", f"{i}.npy"])
+    by_run, by_name, older = (np.load(f"{i}.npy") for i in range(3))
+    np.testing.assert_array_equal(by_run, by_name)
+    assert not np.array_equal(by_run, older)

@@ -27,7 +27,7 @@ from minigan.gradcheck import (
     check_pair,
     check_recipe,
 )
-from minigan.gradcheck.numeric import slope
+from minigan.gradcheck.numeric import EPS, slope
 from minigan.gradcheck.targets import distance_to_kinks
 from minigan.losses import binary_cross_entropy
 from minigan.recipes import RECIPES
@@ -101,6 +101,18 @@ def test_kinks_are_reported_and_excuse_nothing_else():
     assert "1 at kinks" in str(report)
     assert not check_pair(relu, lambda dy, x: dy * (x < 1.5), x)
     assert not check_pair(relu, lambda dy, x: dy * (x >= 0), np.zeros((1, 4)))  # nothing but kinks proves nothing
+
+
+def test_rounding_that_moves_both_sides_alike_is_no_kink():
+    """As a bias before BatchNorm does: nothing depends on it, but the last bit."""
+    x = np.array([0.5])
+
+    def f():
+        return np.array([1.0 + (x[0] != 0.5) * EPS])
+
+    found = slope(f, f(), x, 0, 1.0)
+    assert found.value == 0
+    assert 0 < found.bend <= found.noise
 
 
 def test_an_entry_that_rounding_hides_is_undecided_rather_than_wrong():

@@ -203,8 +203,8 @@ def test_best_is_the_default_and_normalises_gs_features_and_ds_weights():
     assert described(G) == [repr(layer) for layer in [*hidden, Dense(784), Tanh()]]
     assert not any(layer.bias for layer in G.layers[:-2] if isinstance(layer, Dense))  # BatchNorm's β is the bias
     hidden = [layer for width in recipe.d_hidden for layer in (SpectralNorm(Dense(width)), LeakyReLU(slope=0.2))]
-    assert described(D) == [repr(layer) for layer in [*hidden, SpectralNorm(Dense(1))]]  # a logit, for the hinge loss
-    assert (recipe.loss_kind, recipe.d_output) == ("hinge", "logit")
+    assert described(D) == [repr(layer) for layer in [*hidden, SpectralNorm(Dense(1))]]  # a logit
+    assert (recipe.loss_kind, recipe.d_output) == ("bce", "logit")
     assert DEFAULT == "best"
 
 

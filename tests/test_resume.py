@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from runfolder import contents, press, resume, start
 
-from minigan import callbacks, runs
+from minigan import callbacks, going_on, runs
 from minigan.callbacks import read_rows
 from minigan.checkpoint import load_checkpoint
 from minigan.data.glyphs import make_glyphs
@@ -153,8 +153,8 @@ def test_a_run_remembers_its_folder_of_data(tmp_path, monkeypatch):
     run = start(tmp_path / "run", data_dir=tmp_path / "data")
     assert run.config["data_dir"] == str(tmp_path / "data")
     asked = []
-    real = runs.load_recorded
-    monkeypatch.setattr(runs, "load_recorded", lambda r, **o: asked.append(o["data_dir"]) or real(r, **o))
+    real = going_on.load_recorded
+    monkeypatch.setattr(going_on, "load_recorded", lambda r, **o: asked.append(o["data_dir"]) or real(r, **o))
     resume(run.folder, epochs=4)
     assert asked == [str(tmp_path / "data")]
 

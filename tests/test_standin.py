@@ -241,7 +241,7 @@ CHANGES = {
 }  # fmt: skip
 
 
-#: best has the variants that are its own: the hinge loss takes neither labels nor minimax, and best's G is quick-mlp's.
+#: best has two of the variants, for time: its G is nearly quick-mlp's.
 VARIANTS = [
     pytest.param(name, changes, id=f"{name}-{label}")
     for name in SYSTEMS

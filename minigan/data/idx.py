@@ -27,7 +27,7 @@ def read_idx(path: str | os.PathLike[str], *, sha256: str | None = None) -> np.n
     """The array in an IDX file, plain or gzip-compressed (told by its first bytes, not by its name).
 
     `sha256`, if given, is that of the uncompressed content. Memory stays near the file's own size whatever its header
-    claims, since only as many bytes as there are get read.
+    claims, since only as many bytes as there are get read, and nothing is copied.
     Raises DataError, naming the file, if it is empty, no IDX file, truncated, longer than its header says, damaged in
     its compression, or of another hash.
     """
@@ -64,9 +64,13 @@ def _parse(content: BinaryIO, path: Path, sha256: str | None) -> np.ndarray:
         problem = "is truncated" if len(data) < claimed else "goes on after its data"
         found = f"{len(data):,}" if len(data) < claimed else f"more than {claimed:,}"
         raise DataError(f"{path} {problem}: its header says {claimed:,} bytes of data and there are {found}")
-    if sha256 is not None and (actual := hashlib.sha256(head + sizes + data).hexdigest()) != sha256:
-        raise DataError(f"{path} has the wrong content: SHA-256 {actual}, expected {sha256}; fetch it again")
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    if sha256 is not None:
+        hashed = hashlib.sha256(head + sizes)
+        hashed.update(data)
+        if (actual := hashed.hexdigest()) != sha256:
+            raise DataError(f"{path} has the wrong content: SHA-256 {actual}, expected {sha256}; fetch it again")
+    array = np.frombuffer(data, dtype).reshape(shape)
+    return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
 def _read(content: BinaryIO, size: int) -> bytearray:

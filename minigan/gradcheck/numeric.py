@@ -58,7 +58,8 @@ def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: 
         array[where] = kept
     with np.errstate(all="ignore"):
         far, near = float((above - below).sum()) / (2 * h), float((above_half - below_half).sum()) / h
-        rounding = float(np.abs(here[above != below]).sum()) + float(np.abs(kept).max()) * max(abs(far), abs(near))
+        moved = np.any([here != y for y in (above, below, above_half, below_half)], axis=0)
+        rounding = float(np.abs(here[moved]).sum()) + float(np.abs(kept).max()) * max(abs(far), abs(near))
         noise = CAUTION * EPS * rounding / (h / 2)
         if np.array_equal(kept + h / 2 * v, kept):
             noise = np.inf  # the step is lost in the spacing of numbers as large as these

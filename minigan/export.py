@@ -1,0 +1,32 @@
+"""A run's generator for programs that know nothing of minigan: what `minigan export` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minigan.errors import ArgumentError
+from minigan.files import write_atomically
+from minigan.folder import checkpoint_of
+from minigan.onnx_export import export_onnx
+from minigan.saving import read_saved
+from minigan.torch_layout import to_torch, torch_code
+
+
+def export(run: str | Path, out: Path) -> str:
+    """Write the newest generator of a run, or that of a checkpoint, to `out`; return the code that it goes with.
+
+    `out` ends in .onnx (then there is no code: ""), or in .safetensors: the `state_dict()` of the PyTorch network that
+    the code makes.
+    Raises ArgumentError for another ending, RunMissingError or CheckpointError if there is no generator,
+    PackageMissingError if ONNX's is not installed.
+    """
+    if out.suffix not in (".onnx", ".safetensors"):
+        raise ArgumentError(f"--out must end in .onnx, or in .safetensors for PyTorch, got {out}")
+    G = read_saved(checkpoint_of(run)).generator()
+    if out.suffix == ".onnx":
+        export_onnx(G, out)
+        return ""
+    from safetensors.numpy import save
+
+    write_atomically(out, save(to_torch(G)))
+    return torch_code(G)
