@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from minigan import plot
+from minigan.backend import device_of
 from minigan.checkpoint import load_checkpoint, save_checkpoint
-from minigan.errors import ArgumentError, CheckpointError, DataError
+from minigan.errors import ArgumentError, CheckpointError, DataError, DTypeError, ShapeError
 from minigan.files import write_atomically
 from minigan.nn import BatchNorm, Dense, Sequential
+from minigan.nn.network import state_shapes
+from minigan.recipes import RECIPES
 
 
 def network(width=3, seed=0, **options):
@@ -70,6 +73,63 @@ def test_every_flipped_or_missing_byte_of_a_checkpoint_is_noticed(tmp_path):
             np.testing.assert_array_equal(fresh.params, net.params)
     with pytest.raises(CheckpointError, match="nowhere"):
         load_checkpoint(tmp_path / "nowhere", {"G": net})
+
+
+# Networks ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_saves_and_loads_its_weights_by_name_to_the_bit(tmp_path):
+    net, other = network(), network(seed=1)
+    net.buffers[...] = np.arange(6)
+    net.save(tmp_path / "n")
+    version = other.version
+    other.load(tmp_path / "n")
+    np.testing.assert_array_equal(other.params, net.params)
+    np.testing.assert_array_equal(other.buffers, net.buffers)
+    assert other.version > version, "a cache from before would be taken for fresh"
+
+
+def test_a_network_goes_from_cpu_to_gpu_and_back_by_a_file(tmp_path, standin):
+    net, gpu, back = network(), network(seed=1).to("gpu"), network(seed=2)
+    net.save(tmp_path / "n")
+    gpu.load(tmp_path / "n")
+    gpu.save(tmp_path / "g")
+    back.load(tmp_path / "g")
+    assert device_of(gpu.params) == "gpu"
+    np.testing.assert_array_equal(back.params, net.params)
+    assert (tmp_path / "g").read_bytes() == (tmp_path / "n").read_bytes()
+
+
+@pytest.mark.parametrize(("source", "target"), [(np.float32, np.float64), (np.float64, np.float32)])
+def test_another_dtype_is_refused_with_the_remedy_and_converted_if_one_asks(tmp_path, source, target):
+    net, other = network(dtype=source), network(seed=1, dtype=target)
+    net.save(tmp_path / "n")
+    before = other.params.copy()
+    with pytest.raises(DTypeError, match=r"0.Dense.W is float.. in the network and float.. in the state; .*cast=True"):
+        other.load(tmp_path / "n")
+    np.testing.assert_array_equal(other.params, before)
+    other.load(tmp_path / "n", cast=True)
+    np.testing.assert_array_equal(other.params, net.params.astype(target))
+
+
+def test_the_weights_of_another_network_are_refused_by_name(tmp_path):
+    network(4).save(tmp_path / "n")
+    with pytest.raises(ShapeError, match=r"0.Dense.W has shape \(2, 3\) in the network and \(2, 4\) in the state"):
+        network().load(tmp_path / "n")
+    with pytest.raises(ArgumentError, match=r"only one of the network and the state: 0.BatchNorm.beta, .*0.Dense.W"):
+        Sequential([BatchNorm()], (2,), rng=np.random.default_rng(0)).load(tmp_path / "n")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_shapes_of_a_networks_state_are_known_before_it_is_made(name):
+    recipe = RECIPES[name].smoke()
+    for layers, in_shape in recipe.architecture().values():
+        shapes = state_shapes(layers, in_shape)
+        net = Sequential(layers, in_shape, rng=np.random.default_rng(0))
+        assert shapes == {key: array.shape for key, array in net.state().items()}
+
+
+# Files that end whole ------------------------------------------------------------------------------------------------
 
 
 def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_no_litter(tmp_path, monkeypatch):
