@@ -25,7 +25,7 @@ from minigan.errors import (
     RunBusyError,
 )
 from minigan.folder import draw
-from minigan.interrupt import Interrupted
+from minigan.interrupt import SIGNALS, Interrupted, Stop
 from minigan.recipes import RECIPES
 from minigan.saving import Keep, best_epoch, checkpoints
 from minigan.tensors import read_tensors, write_tensors
@@ -39,15 +39,25 @@ def test_a_run_resumed_from_an_epochs_end_is_to_the_bit_the_run_that_was_never_s
     assert contents(resume(tmp_path / "run", epochs=3)) == contents(whole)
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_every_recipe_resumes_to_the_bit(recipe, tmp_path):
+FAST = ("quick-mlp", "keras-upconv")
+
+
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in RECIPES])
+def test_every_recipe_resumes_to_the_bit(name, tmp_path):
+    recipe = RECIPES[name]
     straight = start(tmp_path / "straight", recipe=recipe.smoke(), epochs=2, log_every=0)
     start(tmp_path / "stopped", recipe=recipe.smoke(), epochs=1, log_every=0)
     assert contents(resume(tmp_path / "stopped", epochs=2)) == contents(straight)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "shutdown"])
-@pytest.mark.parametrize("step", [1, 9, 20])
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        pytest.param(1, signal.SIGTERM, id="shutdown"),
+        pytest.param(9, signal.SIGINT, id="ctrl-c"),
+        pytest.param(20, signal.SIGINT, id="late", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_stopped_within_an_epoch_ends_cleanly_and_goes_on_to_the_same_bits(
     whole, tmp_path, monkeypatch, step, number
 ):
@@ -81,9 +91,11 @@ def test_a_second_ctrl_c_leaves_at_once_and_nothing_is_lost_but_the_steps_since_
     assert contents(resume(tmp_path / "run")) == contents(whole)
 
 
-def test_ctrl_c_is_ones_own_again_after_training(whole):
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+def test_ctrl_c_is_ones_own_again_after_training():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with Stop():
+        assert [signal.getsignal(number) for number in SIGNALS] != before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 def test_a_run_in_another_thread_than_the_main_one_leaves_signals_alone(tmp_path):
@@ -95,6 +107,7 @@ def test_a_run_in_another_thread_than_the_main_one_leaves_signals_alone(tmp_path
     assert runs.Run(tmp_path / "run").is_finished()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"d_steps": 3}, {"d_warmup": 9}, {"epoch_steps": 4}, {"packing": 2}], ids=str)
 def test_every_schedule_goes_on_from_the_middle_to_the_bit(tmp_path, monkeypatch, changes):
     straight = start(tmp_path / "straight", epochs=2, drop_last=True, **changes)
@@ -105,6 +118,7 @@ def test_every_schedule_goes_on_from_the_middle_to_the_bit(tmp_path, monkeypatch
     assert contents(resume(tmp_path / "run")) == contents(straight)
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_sheets_is_kept_when_the_run_goes_on(tmp_path, monkeypatch):
     straight = start(tmp_path / "straight", sample_every=2)
     assert sorted(p.name for p in (straight.folder / "samples").glob("epoch-*")) == [
@@ -366,6 +380,7 @@ def test_the_last_few_stay_and_one_every_so_often_and_the_best(keep, best, kept)
     assert sorted(keep.choose(places, best)) == kept
 
 
+@pytest.mark.slow
 def test_checkpoints_are_saved_and_kept_as_often_as_one_asks(tmp_path, monkeypatch):
     run = start(tmp_path / "run", epochs=7, save_every=2, keep=1, keep_every=4)
     assert [p.stem for p in checkpoints(run.folder)] == ["epoch-0004", "epoch-0007"]
@@ -376,6 +391,7 @@ def test_checkpoints_are_saved_and_kept_as_often_as_one_asks(tmp_path, monkeypat
     assert seen == ["epoch-0000", "epoch-0000+0003", "epoch-0000+0006", "epoch-0001"]
 
 
+@pytest.mark.slow
 def test_the_best_by_frechet_distance_stays_and_a_resume_measures_the_same(tmp_path, monkeypatch):
     options = {"epochs": 4, "keep": 1, "score_every": 1}
     monkeypatch.setattr("minigan.quality.SAMPLES", 150)
