@@ -17,6 +17,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+        flush(path.parent)  # the new name, too: before an older file is removed in its favour
     except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
@@ -35,10 +36,13 @@ def append_line(path: Path, line: str) -> None:
 
 
 def flush(path: Path) -> None:
-    """Wait until what was written to a file is on the disk; nothing to do if there is no such file."""
+    """Wait until what was written to a file, or the names in a folder, are on the disk; nothing if there is none."""
     if path.exists():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def cache_dir() -> Path:
