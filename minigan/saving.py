@@ -174,7 +174,7 @@ def read_saved(path: Path) -> Saved:
     Raises CheckpointError if it is missing, damaged, not of a run, or not of its own recipe.
     """
     header, tensors = read_tensors(path)
-    if header.get("recipe") not in RECIPES:
+    if header.get("recipe") not in tuple(RECIPES):
         raise CheckpointError(f"{path} is no checkpoint of a run: it names no recipe that this minigan knows")
     try:
         check_entries(header, {**FACTS, **POSITION})
@@ -197,15 +197,16 @@ def check_entries(values: dict[str, Any], kinds: dict[str, Any], within: str = "
     An int must be a count, of 0 or more; what may also be None may be left out.
     """
     for name, kind in kinds.items():
-        value, wanted = values.get(name), dict if isinstance(kind, dict) else kind
+        value: Any = values.get(name)
+        wanted = dict if isinstance(kind, dict) else kind
         if type(value) not in (get_args(wanted) or (wanted,)):
             raise TypeError(
                 f"{within}{name} is of type {type(value).__name__}, not {getattr(wanted, '__name__', wanted)}"
             )
-        if type(value) is int and not is_count(value):
-            raise TypeError(f"{within}{name} is no number from 0 to 2**64 - 1")
         if isinstance(kind, dict):
             check_entries(value, kind, f"{within}{name}.")
+        elif type(value) is int and not is_count(value):
+            raise TypeError(f"{within}{name} is no number from 0 to 2**64 - 1")
 
 
 def check_means(means: dict[str, Any]) -> None:
