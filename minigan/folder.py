@@ -22,10 +22,11 @@ from minigan.backend import RandomStream
 from minigan.callbacks import read_rows
 from minigan.data.datasets import Dataset
 from minigan.errors import ArgumentError, MiniganError, RunBusyError, RunExistsError, RunMissingError
+from minigan.facts import FACTS, check_entries, recipe_of
 from minigan.files import write_atomically
 from minigan.nn import Sequential
 from minigan.recipes import Recipe
-from minigan.saving import FACTS, check_entries, checkpoints, place, read_saved, recipe_of
+from minigan.saving import checkpoints, place, read_saved
 from minigan.train import Row, Trainer, draw_latents, generate
 
 CHUNK = 10_000  # samples drawn at a time

@@ -64,8 +64,13 @@ def save_gif(sheets: Sequence[str | os.PathLike[str]], path: str | os.PathLike[s
     keep = np.unique(np.linspace(0, len(sheets) - 1, min(frames, len(sheets))).round().astype(int))
     images = []
     for i in keep:
-        with Image.open(sheets[i]) as sheet:
-            images.append(sheet.convert("L").quantize(16))  # 16 greys are enough to the eye, at a third of the bytes
+        try:
+            with Image.open(sheets[i]) as sheet:
+                images.append(
+                    sheet.convert("L").quantize(16)
+                )  # 16 greys are enough to the eye, at a third of the bytes
+        except (SyntaxError, ValueError) as error:  # Pillow's, of a file that is damaged
+            raise OSError(f"{sheets[i]} is no picture: {error}") from None
     each = max(100, 6000 // len(images))
     buffer = io.BytesIO()
     durations = [each] * (len(images) - 1) + [2000]

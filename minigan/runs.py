@@ -13,7 +13,7 @@ import numpy as np
 
 from minigan.alarms import Alarms
 from minigan.backend import resolve_device
-from minigan.callbacks import LOGS, Every, MetricsLog, Pictures, keep_rows
+from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, DivergenceError, RunMissingError, nearest
 from minigan.folder import Run, check_free, claim_run, facts_of, locked, write_config
@@ -133,8 +133,6 @@ def resume(
         facts = facts_of(trainer, data)
         record = [*run.config.get("changes", []), *([{"epoch": epoch, **differences}] if differences else [])]
         set_aside(folder, saved.path)
-        for log in LOGS:
-            keep_rows(folder / log, trainer.step)
         write_config(folder, {**facts, **settings, "changes": record, "finished": None})
         say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {where(trainer)}")
         saver = Checkpoints(folder, facts, schedule.save, schedule.keep)

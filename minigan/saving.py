@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigan.backend import RandomStream
 from minigan.callbacks import LOGS, Every, read_rows
-from minigan.checkpoint import check_alike, is_count, part, restore, save_checkpoint
+from minigan.checkpoint import check_alike, part, restore, save_checkpoint
 from minigan.errors import ArgumentError, CheckpointError, MiniganError
+from minigan.facts import FACTS, POSITION, check_entries, check_means, recipe_of
 from minigan.files import flush
 from minigan.nn import Sequential
 from minigan.nn.network import state_shapes
@@ -113,24 +114,6 @@ def best_epoch(run: Path) -> int | None:
     return min(rows, key=lambda row: row["frechet"])["epoch"] if rows else None
 
 
-MEANS = {"sums": dict, "counts": dict}
-#: What a checkpoint must say of its run, and config.json too; see `check_entries`.
-FACTS = {
-    "seed": int,
-    "dataset": {
-        **{"name": str, "images": int, "sha256": str},
-        **{"path": str | None, "test_images": bool | None, "split_seed": int | None},
-    },
-}
-#: What a checkpoint must say of where in its run it was saved.
-POSITION = {
-    "step": int,
-    "epoch": int,
-    "means": {"interval": MEANS, "whole": MEANS},
-    "history": {"rows": int, "sha256": str},
-}
-
-
 class Saved(NamedTuple):
     """A checkpoint of a run, read and found to be whole: its networks have the shapes of its recipe's."""
 
@@ -191,54 +174,12 @@ def read_saved(path: Path) -> Saved:
     return Saved(path, header, tensors, recipe)
 
 
-def check_entries(values: dict[str, Any], kinds: dict[str, Any], within: str = "") -> None:
-    """Raise TypeError unless `values`, out of a file, hold all that `kinds` names, of these types.
-
-    An int must be a count, of 0 or more; what may also be None may be left out.
-    """
-    for name, kind in kinds.items():
-        value: Any = values.get(name)
-        wanted = dict if isinstance(kind, dict) else kind
-        if type(value) not in (get_args(wanted) or (wanted,)):
-            raise TypeError(
-                f"{within}{name} is of type {type(value).__name__}, not {getattr(wanted, '__name__', wanted)}"
-            )
-        if isinstance(kind, dict):
-            check_entries(value, kind, f"{within}{name}.")
-        elif type(value) is int and not is_count(value):
-            raise TypeError(f"{within}{name} is no number from 0 to 2**64 - 1")
-
-
-def check_means(means: dict[str, Any]) -> None:
-    """Raise TypeError unless these are the states of two `Means`: a sum and a count for each of their names."""
-    for name, state in means.items():
-        check_entries(state["counts"], dict.fromkeys(state["sums"], int), f"means.{name}.counts.")
-        check_entries(state["sums"], dict.fromkeys(state["counts"], float), f"means.{name}.sums.")
-
-
 def check_shapes(shapes: dict[str, tuple[int, ...]], tensors: dict[str, np.ndarray]) -> None:
     """Raise CheckpointError unless the tensors have these names and shapes."""
     for name in sorted(shapes.keys() | tensors.keys()):
         expected, found = shapes.get(name), tensors[name].shape if name in tensors else None
         if expected != found:
             raise CheckpointError(f"{name} is {found or 'not there'} and should be {expected or 'not there'}")
-
-
-def recipe_of(facts: dict[str, Any]) -> Recipe:
-    """The recipe that a config.json or a checkpoint states; KeyError, TypeError or ArgumentError for nonsense."""
-    known = RECIPES[facts["recipe"]]
-    fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in facts["fields"].items()}
-    for name, value in asdict(known).items():
-        if not alike(fields[name], value):
-            raise TypeError(f"{name} is {fields[name]!r}, which is not of the kind of {value!r}")
-    return type(known)(**fields)
-
-
-def alike(value: Any, example: Any) -> bool:
-    """Whether a value out of a file is of the example's type, a tuple's elements included; 1 will do for 1.0."""
-    if isinstance(example, tuple):
-        return isinstance(value, tuple) and bool(value) and all(alike(v, example[0]) for v in value)
-    return type(value) is type(example) or (type(value), type(example)) == (int, float)
 
 
 def as_line(row: Row) -> bytes:

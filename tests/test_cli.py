@@ -67,7 +67,10 @@ def test_without_mnist_auto_trains_on_glyphs_and_says_so(capsys):
 
 MISTAKES = [
     (["trian"], "unknown command 'trian'; did you mean train?"),
-    (["fly"], "unknown command 'fly'; known: train, sample, evaluate, export, gradcheck, exercise, bench, recipes, info"),
+    (
+        ["fly"],
+        "unknown command 'fly'; known: train, sample, evaluate, export, gradcheck, exercise, bench, recipes, info",
+    ),
     (["train", "flux-mpl"], "unknown recipe 'flux-mpl'; did you mean flux-mlp?"),
     (["train", "flux-mlp", "--epohcs", "3"], "unknown flag '--epohcs'; did you mean --epochs?"),
     (["train", "flux-mlp", "--epochs", "many"], "--epochs"),

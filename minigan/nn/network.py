@@ -209,7 +209,8 @@ class Sequential:
         """
         _, state = read_tensors(path)
         if cast:
-            state = {name: array.astype(self.dtype) for name, array in state.items()}
+            fits = {name: np.can_cast(array.dtype, self.dtype, "same_kind") for name, array in state.items()}
+            state = {name: array.astype(self.dtype) if fits[name] else array for name, array in state.items()}
         self.load_state(state)
 
     def summary(self) -> str:

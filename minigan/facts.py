@@ -1,0 +1,68 @@
+"""What config.json and a checkpoint say of a run, and whether what stands there can be true: files may be damaged."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, get_args
+
+from minigan.checkpoint import is_count
+from minigan.recipes import RECIPES, Recipe
+
+MEANS = {"sums": dict, "counts": dict}
+#: What a checkpoint must say of its run, and config.json too; see `check_entries`.
+FACTS = {
+    "seed": int,
+    "dataset": {
+        **{"name": str, "images": int, "sha256": str},
+        **{"path": str | None, "test_images": bool | None, "split_seed": int | None},
+    },
+}
+#: What a checkpoint must say of where in its run it was saved.
+POSITION = {
+    "step": int,
+    "epoch": int,
+    "means": {"interval": MEANS, "whole": MEANS},
+    "history": {"rows": int, "sha256": str},
+}
+
+
+def check_entries(values: dict[str, Any], kinds: dict[str, Any], within: str = "") -> None:
+    """Raise TypeError unless `values`, out of a file, hold all that `kinds` names, of these types.
+
+    An int must be a count, of 0 or more; what may also be None may be left out.
+    """
+    for name, kind in kinds.items():
+        value: Any = values.get(name)
+        wanted = dict if isinstance(kind, dict) else kind
+        if type(value) not in (get_args(wanted) or (wanted,)):
+            raise TypeError(
+                f"{within}{name} is of type {type(value).__name__}, not {getattr(wanted, '__name__', wanted)}"
+            )
+        if isinstance(kind, dict):
+            check_entries(value, kind, f"{within}{name}.")
+        elif type(value) is int and not is_count(value):
+            raise TypeError(f"{within}{name} is no number from 0 to 2**64 - 1")
+
+
+def check_means(means: dict[str, Any]) -> None:
+    """Raise TypeError unless these are the states of two `Means`: a sum and a count for each of their names."""
+    for name, state in means.items():
+        check_entries(state["counts"], dict.fromkeys(state["sums"], int), f"means.{name}.counts.")
+        check_entries(state["sums"], dict.fromkeys(state["counts"], float), f"means.{name}.sums.")
+
+
+def recipe_of(facts: dict[str, Any]) -> Recipe:
+    """The recipe that a config.json or a checkpoint states; KeyError, TypeError or ArgumentError for nonsense."""
+    known = RECIPES[facts["recipe"]]
+    fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in facts["fields"].items()}
+    for name, value in asdict(known).items():
+        if not alike(fields[name], value):
+            raise TypeError(f"{name} is {fields[name]!r}, which is not of the kind of {value!r}")
+    return type(known)(**fields)
+
+
+def alike(value: Any, example: Any) -> bool:
+    """Whether a value out of a file is of the example's type, a tuple's elements included; 1 will do for 1.0."""
+    if isinstance(example, tuple):
+        return isinstance(value, tuple) and bool(value) and all(alike(v, example[0]) for v in value)
+    return type(value) is type(example) or (type(value), type(example)) == (int, float)
