@@ -74,6 +74,7 @@ def test_gradient_between_two_dense_layers(name, make, in_shape, train):
     assert report, str(report)
 
 
+@pytest.mark.slow
 def test_of_all_entries_of_all_layers_none_is_wrong_or_undecided():
     reports = [check_layer(make(), shape, train=train) for _, make, shape in ALL for train in (True, False)]
     assert sum(report.entries for report in reports) > 1000

@@ -68,8 +68,12 @@ def kinks(report):
 
 
 def of_time(name, batch):
-    """A batch size of a convolution takes two seconds: one runs at once, the others with the slow tests."""
-    return pytest.param(name, batch, marks=[pytest.mark.slow] if name in CONVOLUTIONS and batch != 3 else [])
+    """A batch size of a convolution takes some seconds: with the slow tests."""
+    return pytest.param(name, batch, marks=slow_if_convolutional(name))
+
+
+def slow_if_convolutional(name):
+    return [pytest.mark.slow] if name in CONVOLUTIONS else []
 
 
 LOSSES = [
@@ -82,7 +86,7 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("changes", LOSSES, ids=lambda c: "-".join(map(str, c.values())))
-@pytest.mark.parametrize("name", UNLIKE)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=slow_if_convolutional(name)) for name in UNLIKE])
 def test_whole_steps_pass_the_gradient_check(name, changes, tiny_images):
     if RECIPES[name].update == "simultaneous":
         changes = {**changes, "update": "alternating"}  # the check is of the two steps, and concat is theirs
@@ -147,7 +151,7 @@ def test_an_answer_of_d_at_the_hinges_kink_is_reported_as_one_and_not_as_a_mista
     assert not any(row.wrong.any() for row in report.rows), str(report)
 
 
-@pytest.mark.parametrize("batch", [2, 3, 4])
+@pytest.mark.parametrize("batch", [pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_both_steps_at_smoke_size_pass_the_gradient_check_for_small_batches(name, batch):
     few = name in CONVOLUTIONS or name == "best"  # whose G is nearly quick-mlp's

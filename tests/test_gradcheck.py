@@ -278,6 +278,7 @@ def test_a_bias_before_batchnorm_has_gradient_zero_and_passes():
     assert np.abs(report["0.Dense.b"].analytic).max() < 1e-10
 
 
+@pytest.mark.slow
 def test_200_random_right_configurations_give_no_false_alarm():
     """Stacks of layers with every activation, normalisation and shape, at 200 random points: all are right."""
     undecided = entries = 0

@@ -215,6 +215,7 @@ def test_the_advice_of_a_linear_discriminator_is_the_same_for_all(collapse):
     assert collapse.agreement(bent, x) < 0.99
 
 
+@pytest.mark.slow
 def test_ten_updates_of_g_for_each_of_d_collapse_and_the_losses_do_not_show_it(collapse, images):
     ends, agreement = {}, {}
     for g_steps in (1, 10):

@@ -39,7 +39,7 @@ def test_a_run_resumed_from_an_epochs_end_is_to_the_bit_the_run_that_was_never_s
     assert contents(resume(tmp_path / "run", epochs=3)) == contents(whole)
 
 
-FAST = ("quick-mlp", "keras-upconv")
+FAST = ("quick-mlp", "pytorch-mlp")
 
 
 @pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in RECIPES])
