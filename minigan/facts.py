@@ -23,6 +23,7 @@ POSITION = {
     "epoch": int,
     "means": {"interval": MEANS, "whole": MEANS},
     "history": {"rows": int, "sha256": str},
+    "architecture": dict,
 }
 
 

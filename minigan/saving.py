@@ -21,7 +21,7 @@ from minigan.checkpoint import check_alike, part, restore, save_checkpoint
 from minigan.errors import ArgumentError, CheckpointError, MiniganError
 from minigan.facts import FACTS, POSITION, check_entries, check_means, recipe_of
 from minigan.files import flush
-from minigan.nn import Sequential
+from minigan.nn import Layer, Sequential
 from minigan.nn.network import state_shapes
 from minigan.recipes import RECIPES, Recipe
 from minigan.tensors import read_tensors
@@ -100,7 +100,8 @@ class Checkpoints(Callback):
         for log in LOGS:
             flush(self.run / log)  # what the checkpoint counts must not be younger on the disk than it
         history = {"rows": self.rows, "sha256": self.digest.hexdigest()}
-        header = {**self.facts, **trainer.position(), "history": history}
+        layers = {name: described(network.layers) for name, network in trainer.networks.items()}
+        header = {**self.facts, **trainer.position(), "history": history, "architecture": layers}
         save_checkpoint(path, trainer.networks, trainer.optimizers, trainer.kept_grads(), **header)
         found = {place(p): p for p in checkpoints(self.run)}
         for stale in found.keys() - self.keep.choose([p for p in found if p], best_epoch(self.run)):
@@ -165,6 +166,8 @@ def read_saved(path: Path) -> Saved:
         recipe = recipe_of(header)
         for name, (layers, in_shape) in recipe.architecture().items():
             check_shapes(state_shapes(layers, in_shape), part(tensors, name))
+            if (stored := header["architecture"].get(name)) != described(layers):
+                raise CheckpointError(f"{name} was {stored} and is now {described(layers)}")
     except (KeyError, TypeError, AttributeError, MiniganError) as error:
         raise CheckpointError(f"{path} does not fit its own recipe: {error}") from None
     if (named := place(path)) and named[0] != header["epoch"]:
@@ -172,6 +175,11 @@ def read_saved(path: Path) -> Saved:
             f"{path} was saved after epoch {header['epoch']}, and not after {named[0]} as its name says"
         )
     return Saved(path, header, tensors, recipe)
+
+
+def described(layers: list[Layer]) -> list[str]:
+    """Every layer with its options: what no shape tells, such as the slope of a LeakyReLU."""
+    return [repr(layer) for layer in layers]
 
 
 def check_shapes(shapes: dict[str, tuple[int, ...]], tensors: dict[str, np.ndarray]) -> None:

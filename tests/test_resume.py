@@ -326,6 +326,14 @@ def test_a_header_that_claims_a_huge_network_is_refused_before_any_of_it_is_made
         copy.generator()
 
 
+def test_layers_that_have_become_others_of_the_same_shapes_are_refused(copy):
+    header, tensors = read_tensors(copy.checkpoint)
+    header["architecture"]["D"][1] = "LeakyReLU(slope=0.01)"
+    write_tensors(copy.checkpoint, tensors, **header)
+    with pytest.raises(CheckpointError, match=r"D was .*slope=0.01.* and is now .*slope=0.2"):
+        copy.generator()
+
+
 def test_two_processes_never_train_in_one_folder(copy):
     code = "import sys, time; from pathlib import Path; from minigan.folder import locked\n"
     code += "with locked(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
