@@ -373,6 +373,7 @@ def test_a_students_exception_is_reported_with_its_line(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_written_test_fails_on_the_stub_and_passes_on_the_solution(tmp_path):
     def run_pytest():
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_dense.py"]

@@ -122,6 +122,7 @@ def test_a_picture_that_cannot_be_drawn_stops_nothing(theirs, capsys):
     assert "2 of 2 checks FAILED" in said
 
 
+@pytest.mark.slow
 def test_a_recipe_is_checked_small_and_at_its_published_size(capsys):
     assert gradcheck("pytorch-mlp") == 0
     said = capsys.readouterr().out

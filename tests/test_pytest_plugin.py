@@ -50,6 +50,7 @@ def test_a_failing_gradient_shows_the_report_and_no_traceback(pytest_in):
     assert "gradients: 7 checks of 176 entries, 0 undecided, 0 at kinks" in said
 
 
+@pytest.mark.slow
 def test_pictures_of_failures_are_drawn_where_asked(pytest_in, tmp_path):
     said = pytest_in("--gradient-pictures", "pictures")
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
