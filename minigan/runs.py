@@ -162,7 +162,8 @@ def train(
         saver,
     ]
     try:
-        with np.errstate(all="ignore"), Stop() as stop, fitting_into_memory(trainer):  # errors of their own
+        # A run that diverges ends in an error of its own, without NumPy's warnings.
+        with np.errstate(all="ignore"), Stop() as stop, fitting_into_memory(trainer):
             trainer.fit(watchers, stop=stop)
         if trainer.epoch < trainer.recipe.epochs:
             raise Interrupted(stop.number)

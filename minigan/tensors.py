@@ -64,17 +64,11 @@ def parse(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[di
         raise CheckpointError(f"{path} is not a checkpoint of minigan's, of format {FORMAT}")
     if hashed(text.encode()) != sha256:
         raise CheckpointError(f"{path} is damaged: the hash of its header does not match")
-    try:
+    try:  # its hash is right, and still it may be somebody else's
         document = json.loads(text)
         if document.pop("format") == FORMAT:
             return document, dict(document.pop("tensors"))
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ):  # its hash is right and minigan's it is not
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise CheckpointError(f"{path} is not of format {FORMAT}, which this version of minigan reads")
 
