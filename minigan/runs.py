@@ -80,6 +80,7 @@ def start(
         write_config(folder, config)
         say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']} into {folder}")
         saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
+        saver.start(trainer)
         saver.save(trainer)  # so that it can be resumed from the first moment
         return train(folder, trainer, schedule, saver, say, alarms=alarms)
 
@@ -136,6 +137,9 @@ def resume(
         write_config(folder, {**facts, **settings, "changes": record, "finished": None})
         say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {where(trainer)}")
         saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
+        if accepted:  # what has been accepted once need not be again, should this be stopped before its next checkpoint
+            saver.start(trainer)
+            saver.save(trainer)
         return train(folder, trainer, schedule, saver, say, alarms=alarms)
 
 

@@ -72,9 +72,9 @@ class Checkpoints(Callback):
 
     def __init__(self, run: Path, facts: dict[str, Any], every: Every, keep: Keep):
         self.run, self.facts, self.every, self.keep = run, facts, every, keep
-        self.rows, self.digest = 0, hashlib.sha256()
 
     def start(self, trainer: Trainer) -> None:
+        self.rows, self.digest = 0, hashlib.sha256()
         for row in trainer.history:
             self.logged(trainer, row)
 

@@ -312,6 +312,15 @@ def test_a_change_that_is_accepted_by_name_takes_effect_and_is_written_down(whol
     assert not np.array_equal(resume(same, epochs=4).generator().params, run.generator().params)
 
 
+def test_what_was_accepted_once_need_not_be_again_if_the_run_is_killed_at_once(copy, monkeypatch):
+    (copy.folder / "metrics.jsonl").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Pictures, "start", Fault(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            resume(copy.folder, epochs=4, lr_g=0.5, accept=["lr-g", "metrics"])
+    assert resume(copy.folder).recipe.lr_g == 0.5
+
+
 @pytest.mark.parametrize("name", ["batch-size", "g_hidden", "images"])
 def test_what_the_networks_or_the_order_of_the_images_depend_on_can_not_be_accepted(copy, name):
     with pytest.raises(ArgumentError, match="cannot change within a run"):
