@@ -34,6 +34,7 @@ def note(event, args):
         if folder in text or event in ("pickle.find_class", "subprocess.Popen", "os.system"):
             seen.append((event, text[:200]))
 
+import matplotlib.font_manager  # on a machine's first use it asks fc-list for the fonts, which is no run's doing
 from minigan import cli
 sys.addaudithook(note)
 for command in (["sample", folder, "--count", "3"], ["train", "--resume", folder, "--epochs", "4"]):
