@@ -20,6 +20,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline", "sphinx
 exclude_patterns = ["_build", "jupyter_execute", "gallery/*.ipynb"]  # the last are downloads, not pages
 html_theme = "furo"
 html_title = f"minigan {release}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 
 myst_enable_extensions = ["amsmath", "dollarmath"]
 nb_execution_mode = "force"
