@@ -32,6 +32,7 @@ BEST = Best(
     epochs=90,
     batch_size=128,
     latent_dim=16,
+    latents="uniform",
     g_hidden=(256, 512),
     d_hidden=(512, 256),
     lr_g=1e-3,
