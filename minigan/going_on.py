@@ -40,13 +40,15 @@ def newest_whole(run: Run, accepted: set[str], say: Callable[[str], None]) -> tu
     checkpoint, CheckpointError with what is wrong with the newest if none is whole.
     """
     first: CheckpointError | None = None
-    for path in reversed(checkpoints(run.folder) or [run.checkpoint]):
+    newest_first = (checkpoints(run.folder) or [run.checkpoint])[::-1]
+    for path, older in zip(newest_first, [*newest_first[1:], None], strict=True):
         try:
             saved = read_saved(path)
             rows = [row for row in run.metrics() if row["step"] <= saved.header["step"]]
             return saved, rows if "metrics" in accepted else saved.history(run.folder)
         except CheckpointError as error:
-            say(f"{error}; going back to the one before")
+            if older:
+                say(f"{error}; going back to {older.name}")
             first = first or error
     assert first is not None
     lost = "metrics.jsonl" in str(first) and "; put it back, or go on without those rows: --accept metrics"

@@ -258,15 +258,17 @@ def test_a_damaged_checkpoint_is_told_and_set_aside_not_deleted(copy):
     said = []
     resume(copy.folder, epochs=3, say=said.append)
     assert said[0].startswith(f"{newest} cannot be read as a checkpoint")
-    assert said[0].endswith("going back to the one before")
+    assert said[0].endswith("going back to epoch-0002.safetensors")
     assert newest.with_suffix(".aside").read_bytes() == b"cut"
 
 
 def test_a_run_without_a_whole_checkpoint_is_one_error_that_says_what_is_wrong_with_the_newest(copy):
     for path in checkpoints(copy.folder):
         path.write_bytes(path.read_bytes()[:100])
+    said = []
     with pytest.raises(CheckpointError, match=r"epoch-0003.safetensors cannot be read as a checkpoint"):
-        resume(copy.folder, epochs=4)
+        resume(copy.folder, epochs=4, say=said.append)
+    assert len(said) == len(checkpoints(copy.folder)) - 1  # none goes back from the oldest
 
 
 def test_lost_rows_of_metrics_are_made_again_from_an_older_checkpoint_or_accepted_by_name(whole, copy):
