@@ -97,7 +97,7 @@ def timed(work: Path) -> None:
 def table() -> str:
     """The stored results as Markdown; of the seeds the mean, and in brackets the least and the most."""
     results = RESULTS.read()
-    head = "runs, Fréchet distance, MNIST score, precision, recall, Parzen (nats), rarest digit, kernel, copies, alarms"
+    head = "runs, Fréchet distance, MNIST score, precision, recall, Parzen (nats), rarest digit (%), kernel, copies (%), alarms"
     lines = [f"| | {' | '.join(head.split(', '))} |", "|---" * 11 + "|"]
     for name in ("training images", "noise", *SEEDS):
         rows = [r for label, r in results.items() if label == name or label.startswith(f"{name} seed ")]
@@ -108,9 +108,9 @@ def table() -> str:
                 spread([r["precision"] for r in rows], 3),
                 spread([r["recall"] for r in rows], 3),
                 spread([r["parzen"]["mean"] for r in rows], 0),
-                spread([100 * min(r["balance"]["shares"]) for r in rows], 1) + " %",
+                spread([100 * min(r["balance"]["shares"]) for r in rows], 1),
                 spread([r["kernel"] for r in rows], 2),
-                spread([100 * r["copies"]["share"] for r in rows], 1) + " %",
+                spread([100 * r["copies"]["share"] for r in rows], 1),
                 ", ".join(sorted({alarm for r in rows for alarm in r.get("alarms", ())})) or "–",
             ]
             lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} |")
@@ -118,9 +118,9 @@ def table() -> str:
 
 
 def spread(values: list[float], digits: int) -> str:
-    """Mean (least – most), or the one number."""
-    mean = f"{sum(values) / len(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+    """Mean (least to most), or the one number that all of them are."""
+    mean, least, most = (f"{x:.{digits}f}" for x in (sum(values) / len(values), min(values), max(values)))
+    return mean if least == most else f"{mean} ({least} to {most})"
 
 
 if __name__ == "__main__":
