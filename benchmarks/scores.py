@@ -97,7 +97,8 @@ def timed(work: Path) -> None:
 def table() -> str:
     """The stored results as Markdown; of the seeds the mean, and in brackets the least and the most."""
     results = RESULTS.read()
-    head = "runs, Fréchet distance, MNIST score, precision, recall, Parzen (nats), rarest digit (%), kernel, copies (%), alarms"
+    head = "runs, Fréchet distance, MNIST score, precision, recall, Parzen (nats), "
+    head += "rarest digit (%), kernel, copies (%), alarms"
     lines = [f"| | {' | '.join(head.split(', '))} |", "|---" * 11 + "|"]
     for name in ("training images", "noise", *SEEDS):
         rows = [r for label, r in results.items() if label == name or label.startswith(f"{name} seed ")]
