@@ -35,14 +35,21 @@ from minigan.reference import Reference, measure
 
 RESULTS, SAMPLES, SECONDS = Results("scores"), 10_000, 300
 PUBLISHED = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
-NORMAL = "best, normal latents"  # what the cube is worth from which `best` draws its latents
-SEEDS = {**dict.fromkeys(PUBLISHED, range(3)), NORMAL: range(5), "best": range(5)}
+HOUSE = {  # the first shows what the cube is worth from which `best` draws its latents
+    "best, normal latents": replace(RECIPES["best"], latents="normal"),
+    "best": RECIPES["best"],
+}
+SEEDS = {**dict.fromkeys(PUBLISHED, range(3)), **dict.fromkeys(HOUSE, range(5))}
+COLUMNS = (
+    "runs", "Fréchet distance", "MNIST score", "precision", "recall", "Parzen (nats)", "rarest digit (%)", "kernel",
+    "copies (%)", "alarms",
+)  # fmt: skip
 
 
 def in_five_minutes(name: str) -> Recipe:
     """The recipe with as many epochs as fit; `best` is made for five minutes and stays as it is."""
-    if name in ("best", NORMAL):
-        return RECIPES["best"] if name == "best" else replace(RECIPES["best"], latents="normal")
+    if name in HOUSE:
+        return HOUSE[name]
     recipe = RECIPES[name]
     ms = Results("step").read()[f"{name} unset"]["ms"]["minigan"]
     batches = recipe.images / recipe.batch_size
@@ -97,9 +104,7 @@ def timed(work: Path) -> None:
 def table() -> str:
     """The stored results as Markdown; of the seeds the mean, and in brackets the least and the most."""
     results = RESULTS.read()
-    head = "runs, Fréchet distance, MNIST score, precision, recall, Parzen (nats), "
-    head += "rarest digit (%), kernel, copies (%), alarms"
-    lines = [f"| | {' | '.join(head.split(', '))} |", "|---" * 11 + "|"]
+    lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
     for name in ("training images", "noise", *SEEDS):
         rows = [r for label, r in results.items() if label == name or label.startswith(f"{name} seed ")]
         if rows:

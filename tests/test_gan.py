@@ -152,12 +152,14 @@ def test_an_answer_of_d_at_the_hinges_kink_is_reported_as_one_and_not_as_a_mista
     assert not any(row.wrong.any() for row in report.rows), str(report)
 
 
-@pytest.mark.parametrize("batch", [pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(  # entries: checked singly in arrays of up to so many, else along directions
+    ("batch", "entries"),
+    [pytest.param(2, 300, marks=pytest.mark.slow), (3, 100), pytest.param(4, 300, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_both_steps_at_smoke_size_pass_the_gradient_check_for_small_batches(name, batch):
+def test_both_steps_at_smoke_size_pass_the_gradient_check_for_small_batches(name, batch, entries):
     few = name in CONVOLUTIONS or name == "best"  # whose G is nearly quick-mlp's
-    entries = 20 if few else 100  # checked singly in arrays of up to that size, else along directions
-    for report in check_recipe(RECIPES[name].smoke(), batch=batch, elementwise=entries):
+    for report in check_recipe(RECIPES[name].smoke(), batch=batch, elementwise=20 if few else entries):
         assert report, str(report)
         assert report.undecided < 0.01  # BatchNorm over two images is nearly a step function
         assert kinks(report) == 0
