@@ -2,15 +2,16 @@
 
     python benchmarks/scores.py             train and score what has no result yet, seed by seed
     python benchmarks/scores.py --only best the same for the recipes whose name begins so
-    python benchmarks/scores.py --table     print the table of docs/measuring.md from results/scores.json
+    python benchmarks/scores.py --table     print the table of docs/best.md from results/scores.json
     python benchmarks/scores.py --time      time `minigan train best` from start to end (run nothing else meanwhile)
 
 Five minutes are counted in steps: as many whole epochs as fit into 300 s at the pace of a step on two idle cores, which
 benchmarks/step.py has measured (OPENBLAS_CORETYPE unset). So the result does not depend on what else the machine is
 doing, and two of these may run beside each other with OPENBLAS_NUM_THREADS=1. Each is trained by `minigan.runs.start`,
 alarms on, on MNIST's 60,000 training images (or those that the recipe takes: keras-upconv learns from the test images
-too, which flatters it), and scored as `minigan evaluate` does. What the alarms said is kept. Interrupted, a run starts
-again from its beginning. (`best` has a number of epochs of its own, 274 s of steps at that pace.)
+too, which flatters it), and scored as `minigan evaluate` does. What the alarms said is kept. Interrupted, a run goes on
+from its newest checkpoint. (`best` has a number of epochs of its own, 274 s of steps at that pace; its form for half an
+hour, `minigan train best --epochs 540`, goes on from the run of the same seed, if that is still there.)
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ from minigan.reference import Reference, measure
 
 RESULTS, SAMPLES, SECONDS = Results("scores"), 10_000, 300
 PUBLISHED = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
+LONG = "best, half an hour"
 HOUSE = {  # the first shows what the cube is worth from which `best` draws its latents
     "best, normal latents": replace(RECIPES["best"], latents="normal"),
     "best": RECIPES["best"],
+    LONG: replace(RECIPES["best"], epochs=540),
 }
-SEEDS = {**dict.fromkeys(PUBLISHED, range(3)), **dict.fromkeys(HOUSE, range(5))}
+SEEDS = {**dict.fromkeys(PUBLISHED, range(3)), **dict.fromkeys(HOUSE, range(5)), LONG: range(1)}
 COLUMNS = (
     "runs", "Fréchet distance", "MNIST score", "precision", "recall", "Parzen (nats)", "rarest digit (%)", "kernel",
     "copies (%)", "alarms",
@@ -58,23 +61,23 @@ def in_five_minutes(name: str) -> Recipe:
 
 
 def jobs() -> dict[str, tuple[str, int]]:
-    """{label: (recipe, seed)}, all recipes for one seed, then the next; `best` first."""
-    pairs = [(name, seed) for seed in range(5) for name in reversed(SEEDS) if seed in SEEDS[name]]
+    """{label: (recipe, seed)}, all recipes for one seed, then the next; the house recipe first."""
+    pairs = [(name, seed) for seed in range(5) for name in (*HOUSE, *reversed(PUBLISHED)) if seed in SEEDS[name]]
     return {f"{name} seed {seed}": (name, seed) for name, seed in pairs}
 
 
 def train(label: str, work: Path) -> tuple[runs.Run, int | None]:
-    """The finished run of an interrupted scoring, or a new one and how many seconds of CPU it took."""
+    """The finished run, and how many seconds of CPU it took if all of it was trained now."""
     name, seed = jobs()[label]
-    out = work / label.replace(" ", "-")
-    if (out / "samples" / "interpolation.png").exists() and runs.Run(out).recipe == in_five_minutes(name):
-        return runs.Run(out), None
-    began = time.process_time()
+    recipe, out, began = in_five_minutes(name), work / label.replace(" ", "-"), time.process_time()
+    settings = {"preview_every": "never", "say": lambda line: print(line, flush=True)}
+    if name == LONG and not out.exists() and (shorter := work / f"best-seed-{seed}").exists():
+        shutil.copytree(shorter, out)
+    if out.exists() and replace((run := runs.Run(out)).recipe, epochs=recipe.epochs) == recipe:
+        finished = run.is_finished() and run.epoch == recipe.epochs
+        return run if finished else runs.resume(out, epochs=recipe.epochs, **settings), None
     shutil.rmtree(out, ignore_errors=True)
-    run = runs.start(
-        in_five_minutes(name), seed=seed, dataset="mnist", out=out, device="cpu", sample_every="never",
-        preview_every="never", say=lambda line: print(line, flush=True),
-    )  # fmt: skip
+    run = runs.start(recipe, seed=seed, dataset="mnist", out=out, device="cpu", sample_every="never", **settings)
     return run, round(time.process_time() - began)
 
 
@@ -124,9 +127,9 @@ def table() -> str:
 
 
 def spread(values: list[float], digits: int) -> str:
-    """Mean (least to most), or the one number that all of them are."""
+    """Mean (least…most), or the one number that all of them are."""
     mean, least, most = (f"{x:.{digits}f}" for x in (sum(values) / len(values), min(values), max(values)))
-    return mean if least == most else f"{mean} ({least} to {most})"
+    return mean if least == most else f"{mean} ({least}…{most})"
 
 
 if __name__ == "__main__":

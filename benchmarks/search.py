@@ -2,7 +2,7 @@
 
     python benchmarks/search.py                 every variant that has no result yet (2 minutes each, on one core)
     python benchmarks/search.py --only mlp      those whose name begins so
-    python benchmarks/search.py --table         the table of docs/measuring.md, from benchmarks/results/search.json
+    python benchmarks/search.py --table         the table of docs/best.md, from benchmarks/results/search.json
 
 Scores, of 10,000 samples: the Fréchet distance to the 10,000 test images (of as many training images: 0.9), precision,
 recall, and the share of the rarest digit. Each variant runs with one thread of BLAS and may share the machine:

@@ -21,7 +21,7 @@ exclude_patterns = ["_build", "jupyter_execute", "gallery/*.ipynb"]  # the last 
 html_theme = "furo"
 html_title = f"minigan {release}"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["pages.css"]
 
 myst_enable_extensions = ["amsmath", "dollarmath"]
 nb_execution_mode = "force"

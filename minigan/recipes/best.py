@@ -12,7 +12,7 @@ from minigan.recipes.recipe import Recipe
 class Best(Recipe):
     """Dense layers; BatchNorm in G, spectral normalisation in D, a logit, high rates, an averaged generator.
 
-    What else was tried, and what each part is worth, is in docs/measuring.md (benchmarks/search.py).
+    What else was tried, and what each part is worth, is in docs/best.md (benchmarks/search.py).
     """
 
     name = "best"
