@@ -10,8 +10,9 @@ benchmarks/step.py has measured (OPENBLAS_CORETYPE unset). So the result does no
 doing, and two of these may run beside each other with OPENBLAS_NUM_THREADS=1. Each is trained by `minigan.runs.start`,
 alarms on, on MNIST's 60,000 training images (or those that the recipe takes: keras-upconv learns from the test images
 too, which flatters it), and scored as `minigan evaluate` does. What the alarms said is kept. Interrupted, a run goes on
-from its newest checkpoint. (`best` has a number of epochs of its own, 274 s of steps at that pace; its form for half an
-hour, `minigan train best --epochs 540`, goes on from the run of the same seed, if that is still there.)
+from its newest checkpoint. (The recipes of the house have a number of epochs of their own: `best` comes to 274 s of
+steps at that pace, and its form for half an hour goes on from the run of the same seed, if that is still there.)
+Those of the house are also trained on glyphs, which need no network, and held against glyphs.
 """
 
 from __future__ import annotations
@@ -41,8 +42,15 @@ HOUSE = {  # the first shows what the cube is worth from which `best` draws its 
     "best, normal latents": replace(RECIPES["best"], latents="normal"),
     "best": RECIPES["best"],
     LONG: replace(RECIPES["best"], epochs=540),
+    "quick-mlp": RECIPES["quick-mlp"],
 }
-SEEDS = {**dict.fromkeys(PUBLISHED, range(3)), **dict.fromkeys(HOUSE, range(5)), LONG: range(1)}
+GLYPHS = {f"{name} on glyphs": RECIPES[name] for name in ("best", "quick-mlp")}
+SEEDS = {
+    **dict.fromkeys(PUBLISHED, range(3)),
+    **{name: range(5 if name.startswith("best") else 3) for name in HOUSE},
+    **dict.fromkeys((LONG, *GLYPHS), range(1)),
+}
+REAL, NOISE = "training images", "noise"
 COLUMNS = (
     "runs", "Fréchet distance", "MNIST score", "precision", "recall", "Parzen (nats)", "rarest digit (%)", "kernel",
     "copies (%)", "alarms",
@@ -50,9 +58,9 @@ COLUMNS = (
 
 
 def in_five_minutes(name: str) -> Recipe:
-    """The recipe with as many epochs as fit; `best` is made for five minutes and stays as it is."""
-    if name in HOUSE:
-        return HOUSE[name]
+    """The recipe with as many epochs as fit; those of the house stay as they are."""
+    if made := {**HOUSE, **GLYPHS}.get(name):
+        return made
     recipe = RECIPES[name]
     ms = Results("step").read()[f"{name} unset"]["ms"]["minigan"]
     batches = recipe.images / recipe.batch_size
@@ -62,7 +70,9 @@ def in_five_minutes(name: str) -> Recipe:
 
 def jobs() -> dict[str, tuple[str, int]]:
     """{label: (recipe, seed)}, all recipes for one seed, then the next; the house recipe first."""
-    pairs = [(name, seed) for seed in range(5) for name in (*HOUSE, *reversed(PUBLISHED)) if seed in SEEDS[name]]
+    pairs = [
+        (name, seed) for seed in range(5) for name in (*HOUSE, *GLYPHS, *reversed(PUBLISHED)) if seed in SEEDS[name]
+    ]
     return {f"{name} seed {seed}": (name, seed) for name, seed in pairs}
 
 
@@ -77,21 +87,32 @@ def train(label: str, work: Path) -> tuple[runs.Run, int | None]:
         finished = run.is_finished() and run.epoch == recipe.epochs
         return run if finished else runs.resume(out, epochs=recipe.epochs, **settings), None
     shutil.rmtree(out, ignore_errors=True)
-    run = runs.start(recipe, seed=seed, dataset="mnist", out=out, device="cpu", sample_every="never", **settings)
+    run = runs.start(recipe, seed=seed, dataset=data_of(name), out=out, device="cpu", sample_every="never", **settings)
     return run, round(time.process_time() - began)
 
 
 def run(work: Path, only: str) -> None:
-    reference = Reference.load("mnist")
-    for kind, score in (("training images", reference.training_scores), ("noise", reference.noise_scores)):
-        if kind not in RESULTS.read():
-            RESULTS.add(kind, score(SAMPLES))
-    for label in jobs():
+    references = {data: Reference.load(data) for data in ("mnist", "glyphs")}
+    for data, reference in references.items():
+        for kind, score in ((REAL, reference.training_scores), (NOISE, reference.noise_scores)):
+            if row_of(kind, data) not in RESULTS.read():
+                RESULTS.add(row_of(kind, data), score(SAMPLES))
+    for label, (name, _) in jobs().items():
         if label in RESULTS.read() or not label.startswith(only):
             continue
         trained, seconds = train(label, work)
         facts = {"epochs": trained.epoch, "cpu_seconds": seconds, "alarms": [row["alarm"] for row in trained.alarms()]}
-        RESULTS.add(label, {**measure(trained.sample(SAMPLES), reference), **facts})
+        RESULTS.add(label, {**measure(trained.sample(SAMPLES), references[data_of(name)]), **facts})
+
+
+def data_of(name: str) -> str:
+    """The data set that a recipe of the table learns from."""
+    return "glyphs" if name in GLYPHS else "mnist"
+
+
+def row_of(kind: str, data: str) -> str:
+    """What the row of real images, or of noise, is called."""
+    return kind if data == "mnist" else f"{kind} beside {data}"
 
 
 def timed(work: Path) -> None:
@@ -104,11 +125,11 @@ def timed(work: Path) -> None:
     RESULTS.add("time of best", {"seconds": round(time.perf_counter() - began), "cores": os.cpu_count()})
 
 
-def table() -> str:
+def table(data: str = "mnist") -> str:
     """The stored results as Markdown; of the seeds the mean, and in brackets the least and the most."""
-    results = RESULTS.read()
+    results, systems = RESULTS.read(), [name for name in SEEDS if data_of(name) == data]
     lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
-    for name in ("training images", "noise", *SEEDS):
+    for name in (row_of(REAL, data), row_of(NOISE, data), *systems):
         rows = [r for label, r in results.items() if label == name or label.startswith(f"{name} seed ")]
         if rows:
             cells = [
@@ -144,4 +165,4 @@ if __name__ == "__main__":
         timed(arguments.work)
     elif not arguments.table:
         run(arguments.work, arguments.only)
-    print(table())
+    print(table(), table("glyphs"), sep="\n\n")

@@ -88,13 +88,13 @@ def score(work: Path, only: str) -> None:
 
     from minigan.runs import Run
 
-    describe, _ = quality.classifier(work.parent / "quality")
+    predict, _ = quality.classifier(work.parent / "quality")
     for name in EPOCHS:
         folder = work / name
         if only not in name or not (folder / "config.json").exists():
             continue
         run = Run(folder)
-        found = quality.score(describe(run.sample(SAMPLES) / 127.5 - 1)[1])
+        found = quality.score(predict(run.sample(SAMPLES) / 127.5 - 1))
         curve = {}  # of a row per log interval, the last of each epoch
         for row in run.metrics():
             curve[row["epoch"]] = {key: round(row[key], 4) for key in ("d_loss", "g_loss", "acc_real", "acc_fake")}

@@ -110,7 +110,7 @@ PYTORCH_MLP_MENDED = PyTorchMLPMended(**{**vars(PYTORCH_MLP), "dropout": 0.3})
 class QuickMLP(MLP):
     """Digits in a minute or two on two cores, of plain Dense layers and cross-entropy: what the exercises train.
 
-    How good its digits are is measured in docs/results.md; benchmarks/default.py can train variants of it beside it.
+    How good its digits are stands in docs/best.md.
     """
 
     name = "quick-mlp"
