@@ -7,12 +7,12 @@
 
 Five minutes are counted in steps: as many whole epochs as fit into 300 s at the pace of a step on two idle cores, which
 benchmarks/step.py has measured (OPENBLAS_CORETYPE unset). So the result does not depend on what else the machine is
-doing, and two of these may run beside each other with OPENBLAS_NUM_THREADS=1. Each is trained by `minigan.runs.start`,
-alarms on, on MNIST's 60,000 training images (or those that the recipe takes: keras-upconv learns from the test images
-too, which flatters it), and scored as `minigan evaluate` does. What the alarms said is kept. Interrupted, a run goes on
-from its newest checkpoint. (The recipes of the house have a number of epochs of their own: `best` comes to 274 s of
-steps at that pace, and its form for half an hour goes on from the run of the same seed, if that is still there.)
-Those of the house are also trained on glyphs, which need no network, and held against glyphs.
+doing, and two of these, each with an --only of its own, may run beside each other with OPENBLAS_NUM_THREADS=1. Each is
+trained by `minigan.runs.start`, alarms on, on MNIST's 60,000 training images (or those that the recipe takes:
+keras-upconv and renom-maxout learn from test images too, which flatters them), and scored as `minigan evaluate` does.
+What the alarms said is kept. Interrupted, a run goes on from its newest checkpoint. (The recipes of the house keep
+their own number of epochs; the form of `best` for half an hour goes on from the run of the same seed, if that is still
+there.) `best` and `quick-mlp` are also trained on glyphs, which need no network, and held against glyphs.
 """
 
 from __future__ import annotations

@@ -10,12 +10,11 @@ maxout units twice and a sigmoid, weights U(±.005), dropout that keeps .8 of th
 G's step too; the first 50,000 images in [0, 1], batches of 100; SGD of rate .1, divided by 1.000004 after each update
 down to 1e-6, momentum from .5 to .7 over 250 epochs; both gradients from the same passes; G's loss does not saturate.
 
-D's loss there is half the sum of its two cross-entropies. For SGD that is half D's rate, and here it is written so.
-The number of epochs is not published: so the curve, every 5 epochs, and the epoch that the validation images would
-choose (the first 1,000 of those that nobody learns from). Of the latents, their code offers these and N(0, 1), which is
-the default that mnist.yaml leaves alone; their variance is the same. D computes with logits, which is the same loss
-without overflow. v ← momentum·v + gradient is multiplied by the rate of today, there each gradient by the rate of its
-day: 4e-6 apart.
+D's loss there is half the sum of its two cross-entropies. For SGD that is half D's rate, and here it is written so. The
+number of epochs is not published: so the curve, every 5 epochs, and the epoch that the validation images would choose
+(the first 1,000 of those that nobody learns from). The latents are uniform in mnist.yaml, but for one version of that
+file, which leaves the default, N(0, 1). D computes with logits, which is the same loss without overflow. v ← momentum·v
++ gradient is multiplied by the rate of today, there each gradient by the rate of its day: 4e-6 apart.
 
 One BLAS thread, so that the result does not depend on the machine's cores. Interrupted, it goes on from the last 5
 epochs, bit for bit: the weights are in runs/goodfellow2014, the sheets of samples too.

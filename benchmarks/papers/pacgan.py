@@ -6,14 +6,15 @@
 
 As published (and, where the paper is silent, as in the authors' code, github.com/fjxmlzn/PacGAN):
 ring of 8 modes (radius 1, standard deviation .01), grid of 25 (spacing 2, .05), 100,000 points; a step takes 100 groups
-of `packing` points, drawn with replacement, and as many fakes. G: 2 normal latents → 4 × [400 units without bias,
+of `packing` points and as many fakes. G: 2 normal latents → 4 × [400 units without bias,
 BatchNorm, ReLU] → 2; D: 3 × maxout of 200 × 5 → a logit. Weights N(0, .02²), biases 0; cross-entropy, that of G not
 saturating, both gradients from the same passes; Adam, rate 1e-4, β1 .8. Scored: 2,500 samples, with BatchNorm's running
 statistics.
 
-What differs: 20,000 iterations and 5 runs where the paper has 400,000 and 10; BatchNorm sees all the fakes of a step as
-one batch, in the authors' code each place of the groups as its own. Each run has one BLAS thread, so that its result
-does not depend on the machine's cores, and two fit beside each other; interrupted, the script goes on with the next.
+What differs: 20,000 iterations and 5 runs where the paper has 400,000 and 10; each step draws its groups anew, the
+authors' code 100,000 once, which it shuffles; BatchNorm sees all the fakes of a step as one batch, there each place of
+the groups is its own. Each run has one BLAS thread, so that its result does not depend on the machine's cores, and two
+fit beside each other; interrupted, the script begins the run that was under way again.
 """
 
 from __future__ import annotations
