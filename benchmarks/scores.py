@@ -150,7 +150,7 @@ def table(data: str = "mnist") -> str:
 def spread(values: list[float], digits: int) -> str:
     """Mean (least…most), or the one number that all of them are."""
     mean, least, most = (f"{x:.{digits}f}" for x in (sum(values) / len(values), min(values), max(values)))
-    return mean if least == most else f"{mean} ({least}…{most})"
+    return mean if least == most else f"{mean} ({least}\u2060…\u2060{most})"  # word joiners: no line breaks there
 
 
 if __name__ == "__main__":
