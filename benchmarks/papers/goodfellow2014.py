@@ -77,17 +77,15 @@ class Training:
     """The two players of a seed, their optimisers, and the images in [0, 1]."""
 
     def __init__(self, seed: int):
-        keep_memory()
         (images, _), (test, _) = load_mnist("train"), load_mnist("test")
+        self.images, unseen = images[:IMAGES], images[IMAGES:]
         self.validation, self.test = (
-            x.reshape(len(x), -1).astype(np.float32) / 255 for x in (images[IMAGES : IMAGES + VALIDATION], test)
+            x.reshape(len(x), -1).astype(np.float32) / 255 for x in (unseen[:VALIDATION], test)
         )
-        references(images, self.validation, self.test)
-        images = images[:IMAGES]
         self.seed, self.loss, self.checkpoint = seed, GANLoss(output="logit"), RUN / f"seed-{seed}.safetensors"
-        self.G, self.D = players(images, seed)
+        self.G, self.D = players(self.images, seed)
         self.g_optimizer, self.d_optimizer = SGD(self.G, lr=0.1, momentum=0.5), SGD(self.D, lr=0.05, momentum=0.5)
-        self.batches = Batches(images, BATCH, shape=(784,), value_range=(0.0, 1.0), seed=seed)
+        self.batches = Batches(self.images, BATCH, shape=(784,), value_range=(0.0, 1.0), seed=seed)
         optimizers = {"g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer}
         self.kept = {"networks": {"G": self.G, "D": self.D}, "optimizers": optimizers}
         self.first = load_checkpoint(self.checkpoint, **self.kept)["epoch"] if self.checkpoint.exists() else 0
@@ -112,6 +110,7 @@ class Training:
 def train(epochs: int, seed: int) -> None:
     """Train up to `epochs`, from where the last call stopped, and score every 5."""
     training = Training(seed)
+    references(training.images, training.validation, training.test)
     RUN.mkdir(parents=True, exist_ok=True)
     began = time.process_time()
     for epoch in range(training.first, epochs):
@@ -134,6 +133,8 @@ def cool(epochs: int, seed: int) -> None:
     This is not as published. The checkpoint stays as it is, so that training goes on from it.
     """
     training = Training(seed)
+    if not training.first:
+        sys.exit(f"there is no {training.checkpoint} to go on from; train first: python {sys.argv[0]}")
     for epoch in range(training.first, training.first + epochs):
         training.epoch(epoch, slower=10)
     found = score(training.samples(), training.validation, training.test)
@@ -188,6 +189,7 @@ if __name__ == "__main__":
     parser.add_argument("--cool", type=int, help="go on for so many epochs at a tenth of the rate, and score that")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    keep_memory()
     if arguments.cool:
         cool(arguments.cool, arguments.seed)
     elif not arguments.table:
