@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
-import pytest
 from results import Results
 
 from minigan.bench import Stepper
@@ -30,10 +32,17 @@ VIEWS = ("as_strided", "swapaxes")
 STEPS = 4
 
 
+class Patch(ExitStack):
+    """While entered, what it sets is set: as pytest's monkeypatch does, which the docs' environment has not."""
+
+    def setattr(self, owner: Any, name: str, value: Any) -> None:
+        self.enter_context(mock.patch.object(owner, name, value))
+
+
 def count(name: str) -> dict[str, float]:
     """{what: how often a step}."""
     calls: Counter[str] = Counter()
-    with pytest.MonkeyPatch.context() as patch:
+    with Patch() as patch:
         standin.install(patch)
         stepper = Stepper(replace(RECIPES[name].smoke(), log_every=0), device="gpu")
         stepper.step()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 
 # The tests' matrix products are small: a second BLAS thread gains nothing, and waits for the first by spinning, which
 # on a busy machine makes them ten times slower. The variable must be set before NumPy is imported, and then holds for
@@ -53,6 +54,12 @@ def no_network(monkeypatch):
     """No test asks the real mirrors: whoever tries finds a port of this machine at which nobody listens."""
     for name, published in mnist.SETS.items():
         monkeypatch.setitem(mnist.SETS, name, published._replace(mirrors=("http://127.0.0.1:9/",) * 2))
+
+
+@pytest.fixture(autouse=True)
+def own_import_path(monkeypatch):
+    """The folder of a user's file, which a test lets minigan import, is looked into by that test alone."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 @pytest.fixture

@@ -374,17 +374,37 @@ def test_a_students_exception_is_reported_with_its_line(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_written_test_fails_on_the_stub_and_passes_on_the_solution(tmp_path):
-    def run_pytest():
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_dense.py"]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("where", "options"),
+    [("exercises", ""), (".", "exercises/"), (".", "--import-mode=importlib exercises/"), ("..", "work/exercises/")],
+)
+def test_the_written_test_finds_its_stub_from_anywhere_and_fails_until_it_is_solved(where, options, tmp_path):
+    """As in the clone, whose settings import tests by "importlib", and elsewhere."""
+    (tmp_path / "work").mkdir()
+    folder = tmp_path / "work" / "exercises"
+    *options, place = f"{options}test_dense.py".split()
 
-    write_stub("dense", tmp_path)
+    def run_pytest():
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *options, place]
+        return subprocess.run(command, cwd=tmp_path / "work" / where, capture_output=True, text=True)
+
+    write_stub("dense", folder)
     failed = run_pytest()
     assert failed.returncode == 1
     assert "still to be written" in failed.stdout
-    write("dense", tmp_path)
+    write("dense", folder)
     assert run_pytest().returncode == 0
+
+
+@pytest.mark.parametrize(("name", "piece"), STUBS.items())
+def test_each_written_test_tells_what_its_stub_lacks(name, piece, tmp_path):
+    stub = write_stub(name, tmp_path)
+    test = load_file(stub.with_name(f"test_{stub.name}"))
+    with pytest.raises(AssertionError, match="still to be written"):
+        getattr(test, f"test_{stub.stem}")()
+    stub.write_text("nothing = 0\n")
+    with pytest.raises(AssertionError, match=f"unknown name in .*{stub.name} '{piece}'"):
+        getattr(test, f"test_{stub.stem}")()
 
 
 def test_a_plugged_in_piece_is_what_trains_and_is_taken_out_again():

@@ -1,5 +1,8 @@
 """minigan gradcheck, on recipes and on other people's files."""
 
+import sys
+
+import numpy as np
 import pytest
 
 from minigan.cli import main
@@ -106,6 +109,70 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(args, said, theirs, capsys):
     assert gradcheck(*args) == 2
     _, err = capsys.readouterr()
     assert said in err
+    assert err.count("\n") == 1
+
+
+BESIDE = """
+from __future__ import annotations
+from dataclasses import dataclass
+import numpy as np
+from minigan import nn
+from beside_own_file import act
+
+@dataclass
+class Options:
+    slope: float = 2.0
+
+class Mine(nn.Layer):
+    def forward(self, x, *, train, rng=None):
+        y = act(Options().slope * x)
+        return y, y
+    def input_grad(self, dy, cache):
+        from later_own_file import derivative
+        return Options().slope * dy * derivative(cache)
+"""
+
+
+@pytest.fixture
+def own_files(tmp_path, monkeypatch):
+    """A file that imports two others which lie beside it, one of them only in a method, and has a dataclass."""
+    folder = tmp_path / "own files"
+    folder.mkdir()
+    (folder / "own_file.py").write_text(BESIDE)
+    (folder / "beside_own_file.py").write_text("import numpy as np\n\ndef act(x):\n    return np.tanh(x)\n")
+    (folder / "later_own_file.py").write_text("def derivative(y):\n    return 1 - y * y\n")
+    monkeypatch.chdir(tmp_path)
+    yield folder
+    for name in ("own_file", "beside_own_file", "later_own_file"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("where", ["own files/own_file.py", "./own files/own_file.py", "absolute", "module"])
+def test_a_file_finds_what_lies_beside_it_wherever_it_is_checked_from(where, own_files, monkeypatch, capsys):
+    if where == "module":
+        monkeypatch.chdir(own_files)
+    what = {"absolute": str(own_files / "own_file.py"), "module": "own_file"}.get(where, where)
+    assert gradcheck(f"{what}:Mine", "--in-shape", "4") == 0, capsys.readouterr().err
+
+
+def test_a_file_of_the_name_of_a_module_in_use_does_not_take_its_place(own_files, capsys):
+    (own_files / "numpy.py").write_text(BESIDE)
+    assert gradcheck(f"{own_files / 'numpy.py'}:Mine", "--in-shape", "4") == 0
+    assert sys.modules["numpy"] is np
+
+
+def test_a_file_that_fails_to_import_leaves_no_half_of_it_behind(own_files, capsys):
+    (own_files / "own_file.py").write_text("HALF = 1\nraise ValueError('no')\n")
+    assert gradcheck(f"{own_files / 'own_file.py'}:HALF") == 2
+    assert "own_file" not in sys.modules
+
+
+def test_a_file_of_a_package_is_told_the_name_to_give(own_files, capsys):
+    (own_files / "__init__.py").touch()
+    (own_files / "own_file.py").write_text(BESIDE.replace("from beside", "from .beside"))
+    assert gradcheck(f"{own_files / 'own_file.py'}:Mine", "--in-shape", "4") == 2
+    err = capsys.readouterr().err
+    assert err.endswith(f"name it as a module, from {own_files.parent}: own files.own_file:NAME\n")
     assert err.count("\n") == 1
 
 

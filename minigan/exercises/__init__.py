@@ -85,27 +85,27 @@ USERS = {name: modules for name in PIECES if (modules := importers(name))}
 
 TEST = '''"""Is every number of {file} right? Run: pytest {test}"""
 
-from minigan.exercises.verify import verify
+from pathlib import Path
 
-from {module} import {piece}
+from minigan.exercises.verify import verify_file
 
 
 def test_{module}():
-    wrong = verify("{name}", {piece})
+    wrong = verify_file("{name}", Path(__file__).with_name("{file}"))
     assert not wrong, wrong
 '''
 
 
 def write_stub(name: str, folder: Path) -> Path:
     """Write an exercise's stub and its test into `folder`; returns the stub's path, or raises RunExistsError."""
-    piece = STUBS[nearest("exercise", name, STUBS)]
+    nearest("exercise", name, STUBS)
     stub = stub_path(name, folder)
     if stub.exists():
         raise RunExistsError(f"{stub} exists; it holds somebody's work")
     folder.mkdir(parents=True, exist_ok=True)
     stub.write_text((Path(__file__).parent / stub.name).read_text(encoding="utf-8"), encoding="utf-8")
     test = folder / f"test_{stub.name}"
-    text = TEST.format(file=stub.name, test=test.name, module=stub.stem, piece=piece, name=name)
+    text = TEST.format(file=stub.name, test=test, module=stub.stem, name=name)
     test.write_text(text, encoding="utf-8")
     return stub
 

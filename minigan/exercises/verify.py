@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from minigan.errors import MiniganError, nearest
+from minigan.exercises import STUBS
 from minigan.exercises.checks import adam, generator_step, images, layers, losses
 from minigan.exercises.checks.layers import Check
-from minigan.gradcheck.anything import place
+from minigan.gradcheck.anything import load, place
 
 CHECKS: dict[str, tuple[Check, ...]] = {
     **layers.CHECKS,
@@ -31,3 +33,11 @@ def verify(name: str, piece: Any) -> str:
         except Exception as error:  # whatever the student's code does
             return f"it raises {type(error).__name__}: {error}{place(error)}"
     return ""
+
+
+def verify_file(name: str, path: Path) -> str:
+    """What is wrong with the student's piece in a file, for a test: whatever else is imported under its name."""
+    try:
+        return verify(name, load(f"{path}:{STUBS[nearest('exercise', name, STUBS)]}"))
+    except MiniganError as error:  # the file cannot be imported, or defines no such piece
+        return str(error)

@@ -106,7 +106,8 @@ def load(what: str) -> Any:
     except FileNotFoundError:
         raise ArgumentError(f"there is no file {source}") from None
     except Exception as error:  # whatever the user's file does when it is imported
-        raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{place(error)}") from None
+        hint = place(error) + (in_package(Path(source)) if "relative import" in str(error) else "")
+        raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{hint}") from None
     return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
 
 
@@ -119,19 +120,40 @@ def place(error: BaseException) -> str:
 
 
 def load_file(path: Path) -> Any:
-    """The module in a file, run anew."""
-    spec = importlib.util.spec_from_file_location(path.stem, path.resolve(strict=True))
+    """The module in a file, run anew, as `python FILE` would run it: it finds what lies beside it, now and later."""
+    path = path.resolve(strict=True)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    look_first_in(str(path.parent))
+    taken = sys.modules.get(path.stem)
+    if taken is None or getattr(taken, "__file__", None) == str(path):  # no other module is robbed of its name
+        sys.modules[path.stem] = module  # dataclasses, and whatever lies beside it, look a module up by its name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        if sys.modules.get(path.stem) is module:
+            del sys.modules[path.stem]
+        raise
     return module
 
 
 def import_from_here(name: str) -> Any:
     """Import a module as `python` itself would: the current folder counts."""
-    sys.path.insert(0, "")
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove("")
+    look_first_in("")
+    return importlib.import_module(name)
+
+
+def in_package(path: Path) -> str:
+    """How to name a file that belongs to a package and imports from it."""
+    names, folder = [path.stem], path.resolve().parent
+    while (folder / "__init__.py").exists():
+        names, folder = [folder.name, *names], folder.parent
+    return f"; it is part of a package, so name it as a module, from {folder}: {'.'.join(names)}:NAME"
+
+
+def look_first_in(folder: str) -> None:
+    """Let imports look there before anywhere else, from now on: code imports in its functions, too."""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
