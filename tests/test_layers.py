@@ -14,6 +14,7 @@ from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, ShapeError
 from minigan.gradcheck import check_layer
 from minigan.nn import conv, fourier, im2col, init, turned
+from minigan.nn.layer import batch_sum
 from minigan.optim import Adam
 
 RNG = np.random.default_rng(0)
@@ -110,6 +111,42 @@ def test_batchnorm_may_forget_all_or_nothing(decay):
     _, cache = net.forward(np.array([[1.0, 2.0], [3.0, 6.0]]), train=True)
     net.update_buffers(cache)
     np.testing.assert_array_equal(net.layers[0].running_mean, [0, 0] if decay else [2, 4])
+
+
+def far_off(shape):
+    """float32 numbers about 10⁴, whose rounding is a thousandth of their spread."""
+    return (1e4 + RNG.standard_normal(shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(200_000, 3), (40, 50, 50, 4), (100_001, 1)])
+def test_batchnorm_in_float32_keeps_the_mean_and_variance_of_a_large_batch_that_is_far_from_zero(shape):
+    x = far_off(shape)
+    net = nn.Sequential([nn.BatchNorm(decay=0)], shape[1:], rng=np.random.default_rng(0))
+    y, cache = net.forward(x, train=True)
+    net.update_buffers(cache)
+    exact = x.reshape(-1, shape[-1]).astype(float)
+    np.testing.assert_allclose(net.layers[0].running_mean, exact.mean(axis=0), rtol=5e-7)  # of one sum: 1e-3
+    np.testing.assert_allclose(net.layers[0].running_var, exact.var(axis=0, ddof=1), rtol=5e-5)  # of one sum: 30
+    np.testing.assert_allclose(y.reshape(exact.shape).mean(axis=0, dtype=float), 0, atol=5e-3)
+
+
+@pytest.mark.parametrize("n", [1, 2, 255, 256, 257, 511, 512, 513, 256**2, 256**2 + 1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sum_over_the_batch_leaves_no_row_out_and_takes_none_twice(n, dtype):
+    x = RNG.integers(-8, 9, (n, 3)).astype(dtype)  # whose sums are exact
+    total = batch_sum(x)
+    assert total.dtype == dtype
+    np.testing.assert_array_equal(total, x.sum(axis=0, dtype=float))
+    np.testing.assert_array_equal(batch_sum(np.stack([x, x], axis=1)), 2 * total)
+
+
+@pytest.mark.parametrize("layer", [nn.Dense(2), nn.Conv2d(2, 1), nn.ConvTranspose2d(2, 1), nn.UpsampleConv2d(2, 1)])
+def test_the_gradient_of_a_bias_in_float32_loses_nothing_in_a_large_batch(layer):
+    net = nn.Sequential([layer], (100, 100, 1), rng=np.random.default_rng(0))
+    y, cache = net.forward(np.zeros((20, 100, 100, 1), np.float32), train=True)
+    dy = far_off(y.shape)
+    net.backward(dy, cache, need_input_grad=False)
+    np.testing.assert_allclose(layer.grads["b"], dy.sum(axis=(0, 1, 2), dtype=float), rtol=5e-7)
 
 
 def test_batchnorms_defaults_are_the_designs():

@@ -55,16 +55,16 @@ class BatchNorm(Layer):
         return {"running_mean": (in_shape[-1:], zeros), "running_var": (in_shape[-1:], ones)}
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, BatchNormCache]:
-        xp, over = array_module(x=x, gamma=self.gamma), tuple(range(x.ndim - 1))
-        if train and x.size < 2 * x.shape[-1]:
+        xp, n = array_module(x=x, gamma=self.gamma), x.size // x.shape[-1]
+        if train and n < 2:
             raise ShapeError(f"BatchNorm in training needs at least 2 values per feature, got input shape {x.shape}")
 
         def square(squares: Array, x: Array) -> None:
             xp.multiply(x, x, out=squares)
 
-        mean = x.mean(axis=over) if train else self.running_mean
+        mean = batch_sum(x) / n if train else self.running_mean
         x_hat = shared(lambda x_hat, x: xp.subtract(x, mean, out=x_hat), x)
-        var = shared(square, x_hat).mean(axis=over) if train else self.running_var
+        var = batch_sum(shared(square, x_hat)) / n if train else self.running_var
         inv_std = 1 / xp.sqrt(var + self.eps)
 
         def scale_and_shift(y: Array, x_hat: Array) -> None:
