@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigan.backend import Array, to_numpy
+from minigan.backend import Array, array_module, to_numpy
 from minigan.gan import DiscriminatorResult, GeneratorResult
 from minigan.nn import Sequential
 
@@ -12,8 +12,9 @@ from minigan.nn import Sequential
 class Means:
     """Running means of named values that stay on the device until they are asked for; `state` is what `state()` gave.
 
-    A sum that comes out of a file is a Python number, which takes on the dtype of the first array that it is added to:
-    so it goes on to the bit as if it had never left.
+    The sums are float64, in which a long epoch's steps add up without a loss (0.1 added a million times in float32 is
+    100,958). A sum that comes out of a file is a Python number, which has the same 64 bits: so it goes on to the bit as
+    if it had never left.
     """
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
@@ -26,7 +27,7 @@ class Means:
 
     def add(self, values: dict[str, Array]) -> None:
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.sums[name] = self.sums.get(name, 0.0) + value.astype("float64")
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def result(self) -> dict[str, float | None]:
@@ -55,9 +56,14 @@ def measure(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str, Arra
 
 
 def gradient_norms(prefix: str, network: Sequential) -> dict[str, float]:
-    """{"G.0.Dense": √Σ g² over the layer's parameters, …} of the gradients that the last backward pass wrote."""
+    """{"G.0.Dense": √Σ g² over the layer's parameters, …} of the gradients that the last backward pass wrote.
+
+    In float64, where the squares of neither 1e30 nor 1e-30 are lost.
+    """
     squares: dict[str, float] = {}
     for name, grad in network.named_grads().items():
         layer = f"{prefix}.{name.rsplit('.', 1)[0]}"
-        squares[layer] = squares.get(layer, 0.0) + float(to_numpy((grad * grad).sum()))
+        squares[layer] = squares.get(layer, 0.0) + float(
+            to_numpy(array_module(grad).multiply(grad, grad, dtype="float64").sum())
+        )
     return {layer: square**0.5 for layer, square in squares.items()}
