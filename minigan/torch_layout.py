@@ -19,6 +19,7 @@ from minigan import backend
 from minigan.errors import ArgumentError, DTypeError, ShapeError
 from minigan.nn import Dense, Flatten, Layer, Maxout, Reshape, Sequential, SpectralNorm
 from minigan.nn.layer import Shape
+from minigan.nn.spectral import stretch
 from minigan.torch_code import counterparts, torch_code
 
 __all__ = ["from_torch", "to_torch", "torch_code"]
@@ -38,14 +39,15 @@ def to_torch(network: Sequential) -> dict[str, np.ndarray]:
     (C, K, KH, KW), not turned round, since both libraries stamp the kernel as it is. Flat features that an image is
     flattened to or made of are permuted. BatchNorm has to be built with eps=layer.eps and momentum=1 - layer.decay;
     `num_batches_tracked` is 0, as minigan does not count them. Its running variance is the unbiased one in both.
-    SpectralNorm is torch.nn.utils.parametrizations.spectral_norm, with the same u, and v = W u / ‖W u‖: so the two
-    agree at inference, and take their power iteration at different times in training.
+    SpectralNorm is torch.nn.utils.parametrizations.spectral_norm, with the same u (of length 1, also where it was
+    averaged), and v = W u / ‖W u‖: so the two agree at inference, and take their power iteration at different times in
+    training.
     Raises ArgumentError, naming the layer, for a layer without a counterpart, an order that no Dense layer can mend
     (say, an image reshaped to an image), or a SpectralNorm whose W u is 0, where PyTorch would divide by 0.
     """
     state = as_torch(network)
     for name, v in state.items():
-        if name.endswith("._v") and not v.any():
+        if name.endswith("._v") and not is_unit(v):
             raise ArgumentError(
                 f"layer {name.split('.')[0]}: SpectralNorm's W u is 0, and PyTorch would divide by its length; train "
                 "the network first, or take other weights"
@@ -73,7 +75,7 @@ def from_torch(network: Sequential, state: Mapping[str, np.ndarray]) -> None:
 
 
 def as_torch(network: Sequential) -> dict[str, np.ndarray]:
-    """`to_torch`, with v = 0 where W u = 0."""
+    """`to_torch`, with a v shorter than 1 where W u is all but 0."""
     own = {name: backend.to_numpy(view).ravel() for name, view in network.state().items()}
     # An index that is a transposed view would give transposed arrays, whose bytes safetensors saves in the wrong order.
     state = {name: own[own_name][np.ascontiguousarray(at)] for name, (own_name, at) in layout(network).items()}
@@ -82,9 +84,16 @@ def as_torch(network: Sequential) -> dict[str, np.ndarray]:
         if last == "running_var":
             state[f"{module}.num_batches_tracked"] = np.zeros((), np.int64)
         elif last == "_u":
-            v = matrix_of(name, state).T @ state[name]
-            state[f"{module}._v"] = v / max(np.linalg.norm(v), np.finfo(v.dtype).tiny)
+            u, v, _ = stretch(matrix_of(name, state).T, state[name])
+            state[f"{module}._v"] = v[:, 0]
+            if not is_unit(state[name]):  # PyTorch divides by uᵀ W v with u as it is; one that has its bits keeps them
+                state[name] = u
     return state
+
+
+def is_unit(vector: np.ndarray) -> bool:
+    """Whether the vector has length 1, up to rounding."""
+    return bool(abs(np.linalg.norm(vector) - 1) <= SAME)
 
 
 def matrix_of(name: str, state: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -122,14 +131,14 @@ def check_like(mine: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray]) 
 
 
 def check_sigma(name: str, state: Mapping[str, np.ndarray]) -> None:
-    """Raise ArgumentError unless uᵀ W v, by which PyTorch divides, is ‖Wᵀ u‖, by which minigan does."""
+    """Raise ArgumentError unless uᵀ W v, by which PyTorch divides, is the σ by which minigan does."""
     W, u, v = matrix_of(name, state), state[name.removesuffix("_v") + "_u"], state[name]
-    torchs, ours = u @ (W @ v), np.linalg.norm(W.T @ u)
+    torchs, ours = u @ (W @ v), float(stretch(W.T, u)[2])
     if not abs(torchs - ours) <= SAME * ours:
         raise ArgumentError(
-            f"{name} is older than its weights: PyTorch divides them by {torchs:.6g}, and minigan, which makes v anew, "
-            f"would by {ours:.6g}; let the model run once in training mode (model.train(); model(x), under "
-            "torch.no_grad()) before its state is taken"
+            f"{name} is older than its weights, or averaged: PyTorch divides them by {torchs:.6g}, and minigan, which "
+            f"makes v anew, would by {ours:.6g}; let the model run once in training mode (model.train(); model(x), "
+            "under torch.no_grad()) before its state is taken"
         )
 
 

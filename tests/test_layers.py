@@ -16,6 +16,7 @@ from minigan.gradcheck import check_layer
 from minigan.nn import conv, fourier, im2col, init, turned
 from minigan.nn.layer import batch_sum
 from minigan.optim import Adam
+from minigan.train import average
 
 RNG = np.random.default_rng(0)
 
@@ -716,6 +717,42 @@ def test_spectral_norm_of_weights_of_zero_gives_zeros_and_learns_its_way_out(dty
         optimizer.step()
     np.testing.assert_allclose(np.linalg.norm(net.layers[0].u), 1, rtol=1e-5)
     assert abs(net(x) - 1).max() < 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("inner", "in_shape"), [(nn.Dense, (4,)), (lambda K: nn.Conv2d(K, 3), (4, 5, 2))])
+def test_an_average_of_spectral_norms_divides_by_the_norm_that_its_u_points_at(inner, in_shape, dtype, tmp_path):
+    nets = [
+        nn.Sequential([nn.SpectralNorm(inner(3))], in_shape, rng=np.random.default_rng(seed), dtype=dtype)
+        for seed in (0, 1, 2)
+    ]
+    averaged, other, loaded = nets
+    other.buffers[...] = -averaged.buffers[[1, 2, 0]]
+    average(averaged, other, 0.5, steps=1000)
+    layer = averaged.layers[0]
+    assert np.linalg.norm(layer.u) < 0.95  # two unit vectors that do not point the same way
+    W, u = layer.W.reshape(-1, 3), layer.u / np.linalg.norm(layer.u)
+    plain = nn.Sequential([inner(3)], in_shape, rng=np.random.default_rng(0), dtype=dtype)
+    plain.params[...] = averaged.params
+    plain.layers[0].W /= np.linalg.norm(W @ u)
+    x = RNG.standard_normal((2, *in_shape)).astype(dtype)
+    np.testing.assert_allclose(averaged(x), plain(x), rtol=1e-5, atol=1e-6)
+    averaged.save(tmp_path / "average.safetensors")
+    loaded.load(tmp_path / "average.safetensors")
+    np.testing.assert_array_equal(loaded(x), averaged(x))
+    averaged.buffers *= 5  # whatever the length
+    np.testing.assert_allclose(averaged(x), plain(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_spectral_norm_whose_u_is_the_average_of_opposite_vectors_gives_numbers_and_finds_its_way_back(dtype):
+    rng = np.random.default_rng(0)
+    net = nn.Sequential([nn.SpectralNorm(nn.Dense(3))], (4,), rng=rng, dtype=dtype)
+    net.buffers[...] = 0
+    x, W = rng.standard_normal((2, 4)).astype(dtype), net.layers[0].W
+    np.testing.assert_allclose(net(x), x @ W / np.linalg.norm(W @ np.full(3, 3**-0.5)), rtol=1e-5)
+    steps(net, x, 200)
+    np.testing.assert_allclose(net(x), x @ W / np.linalg.svd(W, compute_uv=False)[0], rtol=1e-4)
 
 
 def test_spectral_norm_of_a_layer_without_weights_to_divide_is_refused():

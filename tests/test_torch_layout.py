@@ -160,6 +160,21 @@ def test_a_spectral_norm_that_pytorch_would_divide_by_zero_for_is_refused_but_ca
     assert net.params.any()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("length", [0.7, 0.0])
+def test_an_averaged_u_goes_to_pytorch_with_length_1_since_pytorch_divides_by_it_as_it_is(length, dtype):
+    net = build([nn.Flatten(), nn.SpectralNorm(nn.Dense(3))], (2, 2, 1), dtype)
+    net.buffers *= length
+    state = to_torch(net)
+    W, u, v = (state[f"1.parametrizations.weight.{name}"] for name in ("original", "0._u", "0._v"))
+    assert np.linalg.norm(u) == pytest.approx(1, abs=1e-6)
+    x = np.random.default_rng(3).standard_normal((5, 2, 2, 1)).astype(dtype)
+    y = x.reshape(5, 4) @ (W / (u @ W @ v)).T + state["1.bias"]  # the code of torch.nn.utils.parametrizations
+    np.testing.assert_allclose(y, net(x), rtol=1e-5, atol=1e-5)
+    from_torch(net, state)
+    np.testing.assert_allclose(net(x), y, rtol=1e-5, atol=1e-5)
+
+
 def test_vectors_of_a_spectral_norm_that_are_older_than_its_weights_are_refused():
     net = build([nn.SpectralNorm(nn.Dense(3))], (4,))
     state = to_torch(net)

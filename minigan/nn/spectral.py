@@ -31,7 +31,8 @@ class SpectralNorm(Layer):
     """y = layer(x) with W̄ = W / σ in W's place; σ estimates W's largest singular value, the most that W can stretch.
 
     W is taken as a matrix (…, K), whatever axes come before the last. With a unit vector u (K,), kept from step to
-    step: v = W u / ‖W u‖ and σ = vᵀ W u = ‖W u‖. After a step of training u moves on to Wᵀ v / ‖Wᵀ v‖, one power
+    step: v = W u / ‖W u‖ and σ = vᵀ W u = ‖W u‖ (of the buffer u only the direction counts: an average of unit vectors,
+    as in an averaged generator, is shorter than 1). After a step of training u moves on to Wᵀ v / ‖Wᵀ v‖, one power
     iteration, so that σ follows the largest singular value as W learns. At inference u stays as it is.
     Shapes: the layer's. Gradient, u being a constant: dW = (dW̄ - ⟨dW̄, W̄⟩ v uᵀ) / σ, since dσ/dW = v uᵀ; so what W
     gets says nothing about its length along v uᵀ. dx and db are the layer's own.
@@ -57,8 +58,7 @@ class SpectralNorm(Layer):
         return {"u": (self.layer.params(in_shape)["W"][0][-1:], unit_vector)}
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, SpectralCache]:
-        u = self.u.copy()  # the pass's own: the buffer moves on
-        v, sigma = direction(backend.matmul(rows(self.W), u[:, None]))
+        u, v, sigma = stretch(self.W, self.u)
         layer = copy(self.layer)
         layer.W = self.W / sigma
         if layer.bias:
@@ -84,8 +84,20 @@ class SpectralNorm(Layer):
         return f"SpectralNorm({self.layer!r})"
 
 
+def stretch(W: Array, u: Array) -> tuple[Array, Array, Array]:
+    """(u/‖u‖, v, σ) as in SpectralNorm, of the weights W (…, K) and the buffer u (K,).
+
+    A u of 0, the mean of opposite vectors, has no direction: then all its entries are taken to be alike.
+    """
+    xp = backend.array_module(W=W, u=u)
+    unit, length = direction(u)
+    unit = xp.where(length > SHORTEST, unit, u.dtype.type(len(u) ** -0.5))
+    v, sigma = direction(backend.matmul(rows(W), unit[:, None]))
+    return unit, v, sigma
+
+
 def direction(x: Array) -> tuple[Array, Array]:
-    """(x/‖x‖, ‖x‖) of a column, with ‖x‖ at least 1e-12: W = 0 has a gradient too, a large one, and can leave 0."""
+    """(x/‖x‖, ‖x‖) of a vector, with ‖x‖ at least 1e-12: W = 0 has a gradient too, a large one, and can leave 0."""
     xp = backend.array_module(x)
     length = xp.maximum(xp.sqrt((x * x).sum()), x.dtype.type(SHORTEST))
     return x / length, length

@@ -123,7 +123,8 @@ class Network:
     def SpectralNorm(self, layer, x, at, *, update, **_):
         inner, K = layer.layer, getattr(layer.layer, "features", None) or layer.layer.channels
         kernel = both(inner.kernel) if hasattr(inner, "kernel") else ()
-        W, u = self.param(at + "W", (*kernel, x.shape[-1], K)), self.buffer(at + "u", (K,))
+        W = self.param(at + "W", (*kernel, x.shape[-1], K))
+        u = F.normalize(self.buffer(at + "u", (K,)), dim=0)  # the formula's u has any length, as an averaged one has
         matrix = W.reshape(-1, K)
         self.params[at + "W"] = W / torch.linalg.vector_norm(matrix @ u)
         y = getattr(self, type(inner).__name__)(inner, x, at)

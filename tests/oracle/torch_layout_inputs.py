@@ -71,6 +71,8 @@ def network(case):
     net = nn.Sequential(make(), in_shape, rng=np.random.default_rng(0))
     for name, view in net.state().items():
         view[...] = parameter(f"{case}.{name}", view.shape)
+        if name.endswith(".u"):
+            view /= np.linalg.norm(view)  # as a SpectralNorm keeps it
     return net
 
 
