@@ -38,8 +38,8 @@ from minigan.nn import (
     UpsampleConv2d,
 )
 from minigan.nn.im2col import Windows, pair, place_windows
-from minigan.nn.layer import Shape, rows
-from minigan.nn.spectral import direction
+from minigan.nn.layer import Shape
+from minigan.nn.spectral import stretch
 
 OPSET = 17  # of 2022: the layers need nothing newer, and older runtimes read it too
 IR_VERSION = 8  # the file format of that year
@@ -90,7 +90,10 @@ def export_onnx(network: Sequential, path: str | os.PathLike[str]) -> None:
             y = add(graph, layer, y, shape)
         except ArgumentError as error:
             raise ArgumentError(f"layer {i} ({layer!r}) cannot be exported to ONNX: {error}") from None
-    graph.node("Identity", y, output="y")  # whatever the last layer was, even a Dropout alone
+    if graph.nodes:
+        graph.nodes[-1].output[0] = "y"  # the last node's output is the last layer's, and nobody else's input
+    else:  # a Dropout alone
+        graph.node("Identity", y, output="y")
     x_shape, y_shape = (["N", *shape] for shape in (network.in_shape, network.out_shape))
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
@@ -138,7 +141,7 @@ def batch_norm(graph: Graph, layer: BatchNorm, x: str, _: Shape) -> str:
 
 def spectral_norm(graph: Graph, layer: SpectralNorm, x: str, in_shape: Shape) -> str:
     """The layer inside, with W / σ."""
-    _, sigma = direction(backend.matmul(rows(layer.W), layer.u[:, None]))
+    _, _, sigma = stretch(layer.W, layer.u)
     inner = copy(layer.layer)
     inner.W = layer.W / sigma
     if inner.bias:

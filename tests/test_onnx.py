@@ -15,9 +15,18 @@ from minigan.errors import ArgumentError, PackageMissingError
 from minigan.onnx_export import EXPORTS, OPSET, export_onnx
 from minigan.recipes import RECIPES
 
+#: Networks that end in what adds no node, or in a node that is not the layer's own.
+ENDS = [
+    ("Dropout-last", lambda: [nn.Dense(4), nn.Dropout(drop=0.5)], (3,)),
+    ("Dropout-twice", lambda: [nn.Dropout(drop=0.5), nn.Dropout(drop=0.1)], (3,)),
+    ("Flatten-last", lambda: [nn.Conv2d(2, 2), nn.Dropout(drop=0.5), nn.Flatten()], (3, 3, 1)),
+    ("MaxPool2d-last", lambda: [nn.Conv2d(2, 2), nn.MaxPool2d(2), nn.Dropout(drop=0.5)], (4, 4, 1)),
+]
+
 
 @pytest.fixture(scope="module")
 def onnx():
+    pytest.importorskip("onnx.version_converter", reason="needs the package onnx, of minigan's extra 'onnx'")
     return pytest.importorskip("onnx", reason="needs the package onnx, of minigan's extra 'onnx'")
 
 
@@ -110,6 +119,23 @@ def test_the_file_says_what_made_it_and_what_it_takes_and_gives(onnx, tmp_path):
     assert (x.name, y.name, shapes) == ("x", "y", [["N", 4], ["N", 1, 2, 3]])
     assert {weight.name for weight in model.graph.initializer} == {"0.Dense.W", "0.Dense.b", "1.Reshape.shape"}
     assert "Dropout" not in [node.op_type for node in model.graph.node]
+
+
+@pytest.mark.parametrize("opset", [15, OPSET])
+@pytest.mark.parametrize(("name", "make", "in_shape"), [*ALL, *ENDS], ids=[*IDS, *(name for name, _, _ in ENDS)])
+def test_no_identity_keeps_a_network_from_a_runtime_of_an_older_opset(name, make, in_shape, opset, onnx, run, tmp_path):
+    made = make()
+    network = build(made if isinstance(made, list) else [made], in_shape)
+    compare(run, network, sizes=(2,))
+    model = onnx.load(tmp_path / "network.onnx")
+    operators = [node.op_type for node in model.graph.node]
+    if all(isinstance(layer, nn.Dropout) for layer in network.layers):
+        assert operators == ["Identity"]  # a graph must have a node
+    else:
+        assert "Identity" not in operators
+        older = onnx.version_converter.convert_version(model, opset)
+        onnx.checker.check_model(older, full_check=True)
+        assert [node.op_type for node in older.graph.node] == operators
 
 
 def test_every_layer_has_an_export():
