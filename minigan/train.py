@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,10 @@ class Callback:
         """Training is over, or was asked to stop."""
 
     def close(self, trainer: Trainer) -> None:
-        """The last call, after an error too: give back what was taken."""
+        """The last call, after an error too, its own `start`'s included: give back what was taken.
+
+        The callbacks are closed in reverse order, those only whose `start` was called.
+        """
 
 
 class Trainer:
@@ -119,8 +123,10 @@ class Trainer:
 
     def fit(self, callbacks: Sequence[Callback] = (), *, stop: Callable[[], bool] = lambda: False) -> Trainer:
         """Train up to the recipe's epochs, or until `stop()`, which is asked between two steps; returns the trainer."""
+        started: list[Callback] = []
         try:
             for callback in callbacks:
+                started.append(callback)
                 callback.start(self)
             while self.epoch < self.recipe.epochs:
                 if stop():
@@ -130,9 +136,11 @@ class Trainer:
                 self.advance(callbacks)
             for callback in callbacks:
                 callback.finish(self)
-        finally:
-            for callback in callbacks:
-                callback.close(self)
+        except BaseException:
+            with suppress(BaseException):  # the first error is the one to tell
+                close(started, self)
+            raise
+        close(started, self)
         return self
 
     def advance(self, callbacks: Sequence[Callback] = ()) -> None:
@@ -238,6 +246,18 @@ class Trainer:
             f"training has diverged: {what} is NaN or infinite by step {self.step} (epoch {self.epoch}); lower the "
             f"learning rates (lr_g {self.recipe.lr_g:g}, lr_d {self.recipe.lr_d:g})"
         )
+
+
+def close(callbacks: Sequence[Callback], trainer: Trainer) -> None:
+    """Close them, the last one first, each of them whatever the others raise; then raise the first error of theirs."""
+    first: BaseException | None = None
+    for callback in reversed(callbacks):
+        try:
+            callback.close(trainer)
+        except BaseException as error:
+            first = error if first is None else first
+    if first is not None:
+        raise first
 
 
 def draw_latents(recipe: Recipe, count: int, rng: RandomStream, *, dtype: Any = np.float32) -> Array:

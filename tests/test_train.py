@@ -58,6 +58,54 @@ def test_looking_at_previews_changes_nothing_and_shows_the_same_latents(images):
         np.testing.assert_array_equal(z, look.seen[0])
 
 
+class Noted(Callback):
+    """Writes down that it was started and closed; raises an error where it is told to."""
+
+    def __init__(self, name, log, fails="", error=ValueError):
+        self.name, self.log, self.fails, self.error = name, log, fails, error
+
+    def note(self, what):
+        self.log.append(f"{what} {self.name}")
+        if what in self.fails.split():
+            raise self.error(f"{what} {self.name}")
+
+    def start(self, t):
+        self.note("start")
+
+    def step_end(self, t):
+        if "step" in self.fails:
+            self.note("step")
+
+    def close(self, t):
+        self.note("close")
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    ("fails", "told", "log"),
+    [
+        (("", "start", ""), "start b", "start a, start b, close b, close a"),
+        (("", "", "step"), "step c", "start a, start b, start c, step c, close c, close b, close a"),
+        (("close", "close", ""), "close b", "start a, start b, start c, close c, close b, close a"),
+        (("", "close", "step"), "step c", "start a, start b, start c, step c, close c, close b, close a"),
+        (("start close", "", ""), "start a", "start a, close a"),
+        (("", "", ""), None, "start a, start b, start c, close c, close b, close a"),
+    ],
+)
+def test_callbacks_are_closed_if_they_were_started_in_reverse_order_and_the_first_error_is_told(
+    images, fails, told, log, error
+):
+    found = []
+    callbacks = [Noted(name, found, what, error) for name, what in zip("abc", fails, strict=True)]
+    run = trainer(images, epochs=1)
+    if told is None:
+        run.fit(callbacks)
+    else:
+        with pytest.raises(error, match=f"^{told}$"):
+            run.fit(callbacks)
+    assert ", ".join(found) == log
+
+
 def test_training_changes_both_networks_and_learns_to_tell_noise_from_digits(images):
     before = weights(trainer(images))
     t = trainer(images, epochs=5).fit()
