@@ -13,7 +13,9 @@ from minigan.errors import ArgumentError, DataError, DeviceError, DTypeError, Mi
 from minigan.metrics import kernel, neighbours
 from minigan.metrics.frechet import frechet_distance
 from minigan.metrics.kernel import kernel_distance
+from minigan.metrics.modes import ring, score_modes
 from minigan.metrics.neighbours import copies, nearest, pairs, precision_recall
+from minigan.metrics.parzen import parzen_log_likelihood
 from minigan.metrics.score import digit_balance, mnist_score
 
 ANSWERS = inputs.load()
@@ -236,6 +238,56 @@ def test_copies_of_training_images_that_are_there_twice_are_found():
     np.testing.assert_array_equal(training[found.indices], inputs.TRAINING[[9, 2]])
 
 
+def by_hand(images, training):
+    """Every distance, entry by entry in float64, (N, M)."""
+    images, training = (x / 255 if x.dtype == np.uint8 else x.astype(float) for x in (images, training))
+    return np.sqrt([((training - image) ** 2).sum(axis=(1, 2)) for image in images])
+
+
+def alike(spread, dtype=float, centres=(0.9,)):
+    """(images, training images) of which those about one centre differ by `spread`, far less than from black."""
+    rng = np.random.default_rng(0)
+    draw = [c + spread * rng.uniform(-1, 1, (90, 12, 12)) for c in centres]
+    return [np.concatenate([part[sl] for part in draw]).astype(dtype) for sl in (slice(0, 15), slice(15, None))]
+
+
+HARD = {
+    "alike": alike(1e-4),
+    "alike in float32": alike(1e-4, np.float32),
+    "alike, to the last digits": alike(1e-12),
+    "two sorts": alike(1e-5, centres=(0.9, 0.1)),  # the mean of the training images is near to neither
+    "tiny": [1e-30 * x for x in alike(0.5, centres=(0.5,))],
+    "one grey level": [
+        np.full((2, 12, 12), 200, np.uint8),
+        200 + np.tile(np.eye(144, dtype=np.uint8).reshape(144, 12, 12), (3, 1, 1)),
+    ],
+    "blank": [np.zeros((3, 12, 12), np.uint8), np.zeros((70, 12, 12), np.uint8)],
+    "blank and not": [inputs.IMAGES[:9], np.concatenate([np.zeros_like(inputs.TRAINING), inputs.TRAINING])],
+}
+
+
+@pytest.mark.parametrize("block", [neighbours.BLOCK, 31])
+@pytest.mark.parametrize("case", HARD)
+def test_among_training_images_that_are_nearly_alike_the_nearest_is_found_and_of_equals_the_first(
+    case, block, monkeypatch
+):
+    monkeypatch.setattr(neighbours, "BLOCK", block)
+    images, training = HARD[case]
+    every = by_hand(images, training)
+    found, two = nearest(images, training), copies(images, training)
+    np.testing.assert_array_equal(found.indices, every.argmin(axis=1))
+    first, second = np.sort(every, axis=1)[:, :2].T
+    np.testing.assert_allclose(found.distances, first, rtol=1e-12)
+    np.testing.assert_allclose(two.ratios, np.divide(first, second, out=np.zeros_like(first), where=second > 0))
+
+
+def test_ten_thousand_equal_training_images_are_not_all_compared_in_float64(monkeypatch):
+    compared, apart = [], neighbours._apart
+    monkeypatch.setattr(neighbours, "_apart", lambda x, i, y, j: compared.append(len(i)) or apart(x, i, y, j))
+    copies(np.zeros((5, 4, 4)), np.zeros((10_000, 4, 4)))
+    assert compared == [10]
+
+
 def test_a_distance_is_euclidean_with_pixels_from_zero_to_one():
     black, white = np.zeros((1, 28, 28), np.uint8), np.full((1, 28, 28), 255, np.uint8)
     assert nearest(black, white).distances == pytest.approx([28])
@@ -329,6 +381,37 @@ BAD = {
     "NaN among neighbours": (DataError, "real has 1", lambda: precision_recall(changed(A, np.nan), B)),
     "NaN in p": (DataError, "p has 1 values", lambda: mnist_score(changed(P, np.nan), splits=4)),
     "NaN in pixels": (DataError, "images has 1", lambda: nearest(changed(PIXELS / 255, np.nan), PIXELS / 255)),
+    "too large for frechet": (
+        DataError,
+        r"b has values of a size up to 1e\+160, above 1e\+45, .* divide",
+        lambda: frechet_distance(A, changed(B, -1e160)),
+    ),
+    "too large for kernel": (DataError, r"a has values .* 1e\+60", lambda: kernel_distance(changed(A, 1e60), B)),
+    "too large for neighbours": (DataError, r"real has values .*e\+160", lambda: precision_recall(1e160 * A, B)),
+    "too large and NaN": (
+        DataError,
+        "a has 1 values of 3600 that are NaN",
+        lambda: kernel_distance(changed(1e160 * A, np.nan), B),
+    ),
+    "too large for p": (DataError, r"p has values .* 1e\+160", lambda: mnist_score(changed(P, 1e160), splits=4)),
+    "too large for balance": (DataError, r"p has values .* 1e\+160", lambda: digit_balance(changed(P, 1e160))),
+    "too large for pixels": (DataError, "images has values", lambda: nearest(changed(PIXELS, 1e160), PIXELS / 255)),
+    "too large for modes": (DataError, "samples has values", lambda: score_modes(np.full((9, 2), 1e160), ring())),
+    "too large for parzen": (
+        DataError,
+        "samples has values",
+        lambda: parzen_log_likelihood(np.full((9, 4), 1e160), np.ones((9, 4)), sigma=0.2),
+    ),
+    "too small for neighbours": (
+        DataError,
+        r"real and fake have values of a size up to .*e-200 only, .* multiply",
+        lambda: precision_recall(1e-200 * A, 1e-200 * B),
+    ),
+    "too small for pixels": (
+        DataError,
+        "images and training have values",
+        lambda: copies(np.full((3, 4, 4), 1e-200), np.full((3, 4, 4), 2e-200)),
+    ),
     "logits for p": (DataError, "no table of probabilities", lambda: mnist_score(inputs.values("p", (200, 10)))),
     "rows of 2": (DataError, "rows that sum to 2 to 2", lambda: mnist_score(2 * P, splits=4)),
     "range": (DataError, "pixels from -1 to 0.99", lambda: nearest(PIXELS / 127.5 - 1, PIXELS / 255)),
@@ -351,6 +434,20 @@ def test_bad_input_is_one_line_that_names_it(case):
         call()
     assert isinstance(caught.value, MiniganError)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e44])
+def test_features_that_are_large_but_fit_give_finite_numbers(scale):
+    a, b = (np.float32(scale) * x.astype(np.float32) if scale < 1e38 else scale * x for x in (A / 4, B / 4))
+    assert frechet_distance(a, b) == pytest.approx(float(scale) ** 2 * frechet_distance(A / 4, B / 4), rel=1e-5)
+    assert math.isfinite(kernel_distance(a, b))
+    assert precision_recall(a, b) == pytest.approx(precision_recall(A, B), abs=0.01)
+
+
+def test_tiny_samples_beside_ordinary_ones_and_dead_features_are_no_mistake():
+    assert math.isfinite(frechet_distance(A, 1e-200 * B))
+    assert precision_recall(A, np.zeros_like(B)).recall == 0
+    assert kernel_distance(np.zeros_like(A), np.zeros_like(B)) == 0
 
 
 def test_features_of_two_libraries_are_refused(standin):

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigan.backend import Array, to_numpy
 from minigan.errors import ArgumentError, DataError, ShapeError
+from minigan.metrics.checks import check_numbers
 
 SAMPLES = 2_500  # what the papers score
 NEAR = 3  # standard deviations from the nearest mean: a sample of high quality
@@ -112,6 +113,7 @@ def assign(samples: Array, mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
         raise ShapeError(f"modes are counted of points (N, 2) with N at least 1, got shape {x.shape}")
     if bad := int((~np.isfinite(x)).any(axis=1).sum()):
         raise DataError(f"{bad} of {len(x)} samples are NaN or infinite: training has diverged; lower its rates")
+    check_numbers("samples", x)
     distances = np.sqrt(((x[:, None] - mixture.means) ** 2).sum(axis=-1))
     nearest = distances.argmin(axis=1)
     return nearest, distances[np.arange(len(x)), nearest]

@@ -5,13 +5,15 @@ Letters: N samples, F features, k which neighbour. |x - y|² = |x|² + |y|² - 2
 
 from __future__ import annotations
 
+from collections import Counter
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigan.backend import Array, array_module, matmul, to_numpy
 from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
-from minigan.metrics.checks import check_enough, check_numbers, features_of
+from minigan.metrics.checks import check_enough, check_not_tiny, check_numbers, features_of
 
 CHUNK = 256  # rows of a table of distances at a time: with 10,000 columns, 20 MB of float64
 BLOCK = 10_000  # training images at a time, as float32: 31 MB
@@ -108,9 +110,11 @@ def nearest(images: Any, training: Any) -> Nearest:
     """The nearest of the `training` images (M, …) to each of `images` (N, …): its number and its distance.
 
     Protocol: Euclidean distance over all pixels, these from 0 to 1: uint8 is divided by 255, floats must lie in [0, 1].
-    A float32 product finds two candidates in each block of 10,000 training images, whose distances are then taken
-    entry by entry in float64: a copy is at exactly 0, and where several are as near to within 1e-5 any of them may be
-    named. 1,000 samples against 60,000 take 94 GFLOP, about a second or two of a core.
+    A float32 product finds the candidates in each block of 10,000 training images: all that may be the nearest, for all
+    that rounding can have done. Their distances are then taken entry by entry in float64, so that the one named is the
+    nearest, of equal ones the first, and a copy is at exactly 0. 1,000 samples against 60,000 take 94 GFLOP, about a
+    second or two of a core; thousands of training images that are nearly, but not quite, equal take longer, each being
+    a candidate.
 
     Raises ShapeError where the images differ in shape, DTypeError and DataError for pixels that are no numbers or out
     of range, and ArgumentError if there are none.
@@ -157,34 +161,92 @@ def pairs(images: Any, training: Any, found: Nearest | Copies, count: int = 10) 
     return np.stack(both, axis=1).reshape(-1, *images.shape[1:])
 
 
+class _Best(NamedTuple):
+    """Training images for the images of a chunk, several for each: who is near to whom, on the host."""
+
+    image: np.ndarray  # (P,) the image's number in its chunk
+    training: np.ndarray  # (P,) the training image's number
+    distance: np.ndarray  # (P,) between the two, squared
+
+
 def _closest(images: Array, training: Array, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The numbers and distances of the `count` nearest training images of each image, (N, count), nearest first."""
-    xp = array_module(images)
-    candidates = []
+    chunks = [slice(i, i + CHUNK) for i in range(0, len(images), CHUNK)]
+    best = [_Best(np.empty(0, int), np.empty(0, int), np.empty(0)) for _ in chunks]
     for start in range(0, len(training), BLOCK):
-        block = _unit(training[start : start + BLOCK], "float32")
-        norms, keep = _norms(block), min(2, len(block))
-        found = xp.empty((len(images), keep), "int64")
-        for i in range(0, len(images), CHUNK):
-            score = matmul(-2 * _unit(images[i : i + CHUNK], "float32"), block.T)
-            score += norms  # |x|² is the same for all of a row
-            found[i : i + CHUNK] = xp.argpartition(score, keep - 1, axis=1)[:, :keep]
-        candidates.append(start + found)
-    index = xp.concatenate(candidates, axis=1)
-    distance = xp.empty(index.shape)
+        numbers = start + _firsts(training[start : start + BLOCK], count)
+        block = training[numbers]
+        centre = block.reshape(len(block), -1).mean(axis=0) / _white(block)  # smaller numbers round less
+        near = _around(block, centre)
+        for c, chunk in enumerate(chunks):
+            x = images[chunk]
+            i, j = _candidates(_around(x, centre), near, min(count, len(block)))
+            found = _Best(to_numpy(i), numbers[to_numpy(j)], to_numpy(_apart(x, i, block, j)))
+            best[c] = _nearest_of(_Best(*map(np.concatenate, zip(best[c], found, strict=True))), count)
+    index = np.concatenate([found.training for found in best]).reshape(-1, count)
+    return index, np.sqrt(np.concatenate([found.distance for found in best])).reshape(-1, count)
+
+
+def _firsts(images: Array, count: int) -> np.ndarray:
+    """Where the first `count` of each sort of equal images are; of ten thousand blank ones no more need comparing."""
+    seen, kept = Counter(), []
+    for i, image in enumerate(to_numpy(images)):
+        key = sha256(image.tobytes()).digest()
+        seen[key] += 1
+        if seen[key] <= count:
+            kept.append(i)
+    return np.array(kept)
+
+
+def _candidates(x: Array, y: Array, count: int) -> tuple[Array, Array]:
+    """Pairs (row of x, row of y) in which are the `count` nearest rows of y of each row of x, whatever float32 rounds.
+
+    An inner product of D numbers is wrong by less than D·u·|x||y| with u = 2⁻²⁴, in whatever order it is added up; so
+    |y|² - 2·x·y is, and |x - y|² by rounding x and y to float32, by less than `margin` together. Source: Higham,
+    "Accuracy and stability of numerical algorithms", 2002, section 3.1.
+    """
+    xp, norms, float32 = array_module(x), _norms(y), np.finfo(np.float32)
+    score = matmul(-2 * x, y.T)
+    score += norms  # |x|² is the same for all of a row
+    margin = float(float32.eps) * (x.shape[1] + 8) * (xp.sqrt(_norms(x)) + xp.sqrt(norms.max())) ** 2
+    limit = xp.partition(score, count - 1, axis=1)[:, count - 1] + 2 * margin + float(float32.tiny)
+    i, j = xp.nonzero(score <= limit[:, None])
+    return i, j
+
+
+def _apart(x: Array, i: Array, y: Array, j: Array) -> Array:
+    """The squared distance of x[i] and y[j] for each pair, entry by entry in float64."""
+    distance = array_module(x).empty(len(i))
+    for start in range(0, len(i), CHUNK):
+        part = slice(start, start + CHUNK)
+        distance[part] = _norms(_unit(x[i[part]]) - _unit(y[j[part]]))
+    return distance
+
+
+def _nearest_of(pairs: _Best, count: int) -> _Best:
+    """The `count` nearest of each image, nearest first and of equals the one with the lower number."""
+    order = np.lexsort((pairs.training, pairs.distance, pairs.image))
+    image = pairs.image[order]
+    place = np.arange(len(image)) - np.searchsorted(image, image)  # 0 for the nearest of its image, 1, …
+    return _Best(*(values[order[place < count]] for values in pairs))
+
+
+def _unit(images: Array) -> Array:
+    """The pixels as rows (N, D) from 0 to 1, float64."""
+    return images.reshape(len(images), -1).astype("float64") / _white(images)
+
+
+def _white(images: Array) -> int:
+    """The value of a white pixel."""
+    return 255 if images.dtype == np.uint8 else 1
+
+
+def _around(images: Array, centre: Array) -> Array:
+    """The pixels as rows less the centre, float32: a chunk at a time, since float64 takes twice the memory."""
+    rows = array_module(images).empty((len(images), len(centre)), "float32")
     for i in range(0, len(images), CHUNK):
-        x = _unit(images[i : i + CHUNK], "float64")
-        for j in range(index.shape[1]):
-            distance[i : i + CHUNK, j] = _norms(x - _unit(training[index[i : i + CHUNK, j]], "float64"))
-    distance, index = to_numpy(xp.sqrt(distance)), to_numpy(index)
-    order = np.argsort(distance, axis=1, kind="stable")[:, :count]
-    return np.take_along_axis(index, order, axis=1), np.take_along_axis(distance, order, axis=1)
-
-
-def _unit(images: Array, dtype: str) -> Array:
-    """The pixels as rows (N, D) from 0 to 1."""
-    rows = images.reshape(len(images), -1).astype(dtype)
-    return rows / 255 if images.dtype == np.uint8 else rows
+        rows[i : i + CHUNK] = _unit(images[i : i + CHUNK]) - centre
+    return rows
 
 
 def _images(least: int, why: str, images: Any, training: Any) -> tuple[Array, Array]:
@@ -205,4 +267,5 @@ def _images(least: int, why: str, images: Any, training: Any) -> tuple[Array, Ar
         low, high = float(array.min()), float(array.max())
         if low < 0 or high > 1:
             raise DataError(f"{name} has pixels from {low:.3g} to {high:.3g}; floats must lie in [0, 1]: map the range")
+    check_not_tiny(images=images, training=training)
     return images, training
