@@ -90,15 +90,30 @@ SHARE_FROM = 2**19  # numbers; with fewer an operation is over before a sleeping
 
 def cores() -> int:
     """How many threads share large work: as many as OpenBLAS uses, but one if BLAS's threads would spin meanwhile."""
+    return blas_threads() if "OPENBLAS_THREAD_TIMEOUT" in os.environ else 1  # minigan sets it, before NumPy comes
+
+
+def blas_threads() -> int:
+    """How many threads OpenBLAS uses; 1 if NumPy has another library."""
     blas = (np.show_config(mode="dicts") or {}).get("Build Dependencies", {}).get("blas", {}).get("name", "")
-    if "openblas" not in blas or "OPENBLAS_THREAD_TIMEOUT" not in os.environ:
-        return 1  # another library, or NumPy was imported before minigan, which sets the variable
+    if "openblas" not in blas:
+        return 1
     limit = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(int(limit), available) if limit.isdecimal() and int(limit) else available
 
 
 CORES = cores()
+
+
+def why_one_core() -> str:
+    """Why large work has one core and not all, where the user can change that; an empty string where all is well."""
+    if CORES > 1 or (threads := blas_threads()) == 1:
+        return ""
+    return (
+        f"1 of {threads} cores does the elementwise work, since NumPy was imported before minigan: import minigan "
+        "first, in a notebook after a restart of the kernel"
+    )
 
 
 @cache

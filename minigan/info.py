@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan import __version__
-from minigan.backend import CORES, describe_gpu, why_no_gpu
+from minigan.backend import CORES, describe_gpu, why_no_gpu, why_one_core
 from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
 from minigan.files import cache_dir
@@ -30,7 +30,7 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "system", f"{platform.platform()}, {os.cpu_count()} cores"
     yield "NumPy", np.__version__
     yield from (("BLAS", line) for line in blas())
-    yield "threads", f"{CORES} for large elementwise work (backend.share)"
+    yield "threads", why_one_core() or f"{CORES} for large elementwise work (backend.share)"
     yield "libraries", ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     yield "CuPy", cupy()
     yield "GPU", gpu()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigan.alarms import Alarms
-from minigan.backend import resolve_device
+from minigan.backend import resolve_device, why_one_core
 from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, DivergenceError, RunMissingError, nearest
@@ -221,8 +221,9 @@ def where(trainer: Trainer) -> str:
 
 
 def choose_device(device: str, say: Callable[[str], None]) -> str:
-    """The device to run on, "cpu" or "gpu"; says why if "auto" means the CPU."""
+    """The device to run on, "cpu" or "gpu"; says why if "auto" means the CPU, or if that has one core for two."""
     device, reason = resolve_device(device)
-    if reason:
-        say(reason)
+    for line in (reason, why_one_core() if device == "cpu" else ""):
+        if line:
+            say(line)
     return device

@@ -1,5 +1,6 @@
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -205,6 +206,29 @@ def test_openblas_threads_are_told_to_sleep_if_that_is_still_possible_and_nobody
     code = f"import os\n{before}\nimport minigan{'.backend' if before else ''}\nprint({shown})"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("cores", "environment", "library", "said"),
+    [
+        (1, {"OPENBLAS_NUM_THREADS": "2"}, "scipy-openblas", "1 of 2 cores .* import minigan first"),
+        (2, {"OPENBLAS_NUM_THREADS": "2", "OPENBLAS_THREAD_TIMEOUT": "18"}, "scipy-openblas", ""),
+        (1, {"OPENBLAS_NUM_THREADS": "1"}, "scipy-openblas", ""),  # as it was told
+        (1, {"OMP_NUM_THREADS": "1"}, "scipy-openblas", ""),
+        (1, {"OPENBLAS_NUM_THREADS": "2"}, "accelerate", ""),  # nothing that the user can change
+    ],
+)
+def test_a_core_that_is_lost_to_the_order_of_imports_is_told_and_no_other(
+    cores, environment, library, said, monkeypatch
+):
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_THREAD_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(backend, "CORES", cores)
+    monkeypatch.setattr(np, "show_config", lambda mode: {"Build Dependencies": {"blas": {"name": library}}})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert re.fullmatch(f"{said}.*" if said else "", backend.why_one_core())
 
 
 def test_keeping_memory_changes_no_result_and_may_be_asked_twice():

@@ -296,6 +296,13 @@ def test_info_says_what_decides_how_minigan_runs(monkeypatch, capsys):
     assert "there is no folder /no/such/folder (from MINIGAN_DATA)" in capsys.readouterr().out
 
 
+def test_info_says_why_only_one_core_is_used(monkeypatch):
+    from minigan import info
+
+    monkeypatch.setattr(info, "why_one_core", lambda: "1 of 2 cores, since")
+    assert dict(info.facts())["threads"] == "1 of 2 cores, since"
+
+
 @pytest.mark.parametrize(
     ("installed", "cuda", "said"),
     [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
-from runfolder import SMOKE, contents, start
+from runfolder import SMOKE, contents, resume, start
 
 from minigan import callbacks, runs
 from minigan.backend import RandomStream
@@ -286,6 +286,22 @@ def test_a_narrow_or_low_terminal_shows_fewer_digits():
     assert max(line.count("▀") for line in narrow.splitlines()) == 2 * 14 + 1
     low = watched(force_terminal=True, height=15)
     assert low.count("▀") * 2 < watched(force_terminal=True).count("▀") * 1.2
+
+
+def test_a_core_that_is_lost_to_the_order_of_imports_is_told_once_when_a_run_starts_or_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "why_one_core", lambda: "1 of 2 cores")
+    started, resumed = [], []
+    start(tmp_path / "run", epochs=1, say=started.append)
+    resume(tmp_path / "run", epochs=2, say=resumed.append)
+    assert started.count("1 of 2 cores") == resumed.count("1 of 2 cores") == 1
+
+
+def test_a_run_on_a_gpu_is_not_told_of_cores(standin, monkeypatch):
+    monkeypatch.setattr(runs, "why_one_core", lambda: "1 of 2 cores")
+    lines = []
+    assert runs.choose_device("gpu", lines.append) == "gpu"
+    assert runs.choose_device("auto", lines.append) == "gpu"
+    assert not lines
 
 
 class Fail(Callback):
