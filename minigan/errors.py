@@ -20,6 +20,14 @@ class DTypeError(MiniganError, TypeError):
     """An array of the wrong element type."""
 
 
+class CallError(MiniganError, TypeError):
+    """A call with an argument that is not taken; the message says which is."""
+
+
+class UnboundLayerError(MiniganError, AttributeError):
+    """The weights of a layer that is in no network: it has none."""
+
+
 class DeviceError(MiniganError, TypeError):
     """Arrays of two libraries (NumPy and CuPy) in one call."""
 
@@ -81,9 +89,14 @@ def nearest(what: str, name: str, names: Iterable[str], *, also: str = "") -> st
     names = list(names)
     if name in names:
         return name
+    raise ArgumentError(f"unknown {what} {name!r}; {hint(name, names, also=also)}")
+
+
+def hint(name: str, names: Iterable[str], *, also: str = "") -> str:
+    """The nearest of `names`, or where none is near all of them and `also`."""
+    names = list(names)
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}{also}"
-    raise ArgumentError(f"unknown {what} {name!r}; {hint}")
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}{also}"
 
 
 def check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:

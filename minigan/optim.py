@@ -6,10 +6,11 @@ import math
 
 from minigan.backend import Array, array_module, share
 from minigan.errors import ArgumentError, DeviceError
+from minigan.nn.names import CheckedCall
 from minigan.nn.network import Sequential
 
 
-class Optimizer:
+class Optimizer(CheckedCall):
     """Holds the network and its learning rate; a subclass keeps its own flat vectors beside the parameters."""
 
     def __init__(self, network: Sequential, *, lr: float):

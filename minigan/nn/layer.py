@@ -10,11 +10,13 @@ N batch, H W height and width, C input features (the last axis, always), K outpu
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from minigan import backend
 from minigan.backend import Array, RandomStream
+from minigan.errors import UnboundLayerError
 from minigan.nn.init import Initialiser
+from minigan.nn.names import CheckedCall
 
 Shape = tuple[int, ...]
 Specs = dict[str, tuple[Shape, Initialiser]]
@@ -23,7 +25,7 @@ Grads = dict[str, Array]
 SUMMED = 256  # rows in one sum of `batch_sum`
 
 
-class Layer:
+class Layer(CheckedCall):
     """One differentiable piece of a network.
 
     A pass changes nothing on the layer: what backward needs is returned as the cache. So several passes can be in
@@ -39,6 +41,9 @@ class Layer:
     out_range: ClassVar[tuple[float, float] | None] = None
     #: Input values at which the layer has no derivative (see `kink_offsets`); a gradient check keeps away from them.
     kinks: ClassVar[tuple[float, ...]] = ()
+
+    def __init__(self) -> None:
+        """A layer without settings, unless it says otherwise."""
 
     # What a layer must or may define ---------------------------------------------------------------------------------
 
@@ -97,6 +102,19 @@ class Layer:
         write(scratch)
         for name, grad in self.grads.items():
             grad += scratch[name]
+
+    if not TYPE_CHECKING:  # which would then let every misspelt name pass
+
+        def __getattr__(self, name: str) -> Any:
+            """Python asks here for what a layer does not have: its weights, if no network has given it any."""
+            kind = type(self)
+            has_weights = kind.params is not Layer.params or kind.buffers is not Layer.buffers
+            if has_weights and not self.grads and not name.startswith("_"):  # copy looks for names with a _
+                raise UnboundLayerError(
+                    f"this {kind.__name__} is in no network and has no {name!r}: weights come with the network, as in "
+                    f"net = Sequential([{kind.__name__}(…)], in_shape=…, rng=…)"
+                )
+            return object.__getattribute__(self, name)  # raises Python's own error
 
     def __repr__(self) -> str:
         options = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if isinstance(v, (int, float, tuple, str)))

@@ -16,6 +16,7 @@ from minigan import backend
 from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError
 from minigan.nn.layer import Layer, Shape, Specs
+from minigan.nn.names import CheckedCall
 from minigan.nn.summary import as_html, as_text, table
 from minigan.tensors import read_tensors, write_tensors
 
@@ -29,7 +30,7 @@ class NetworkCache(NamedTuple):
     layers: list[Any]  # one cache per layer
 
 
-class Sequential:
+class Sequential(CheckedCall):
     """The composition y = f_L(… f_2(f_1(x))).
 
     `layers` are told their output sizes; their input sizes follow from `in_shape` (without the batch axis) by one walk
