@@ -229,7 +229,8 @@ for elementwise in (
 offer("matmul", "out", "dtype")
 offer("linspace", "dtype")
 offer("clip", "out")
-for plain in ("arange", "where", "zeros_like"):
+offer("partition", "axis")
+for plain in ("arange", "nonzero", "where", "zeros_like"):
     offer(plain)
 cupy.cuda = SimpleNamespace(
     runtime=SimpleNamespace(

@@ -130,6 +130,10 @@ def test_batchnorm_in_float32_keeps_the_mean_and_variance_of_a_large_batch_that_
     np.testing.assert_allclose(net.layers[0].running_var, exact.var(axis=0, ddof=1), rtol=5e-5)  # of one sum: 30
     np.testing.assert_allclose(y.reshape(exact.shape).mean(axis=0, dtype=float), 0, atol=5e-3)
 
+    _, cache = net.forward(x - np.float32(1e4), train=True)  # where only the sums of squares are large
+    net.update_buffers(cache)
+    np.testing.assert_allclose(net.layers[0].running_var, exact.var(axis=0, ddof=1), rtol=1e-6)  # of one sum: 2e-5
+
 
 @pytest.mark.parametrize("n", [1, 2, 255, 256, 257, 511, 512, 513, 256**2, 256**2 + 1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -257,6 +257,7 @@ HARD = {
     "alike, to the last digits": alike(1e-12),
     "two sorts": alike(1e-5, centres=(0.9, 0.1)),  # the mean of the training images is near to neither
     "tiny": [1e-30 * x for x in alike(0.5, centres=(0.5,))],
+    "squares with few digits left in float32": [1e-22 * x for x in alike(0.5, centres=(0.5,))],
     "one grey level": [
         np.full((2, 12, 12), 200, np.uint8),
         200 + np.tile(np.eye(144, dtype=np.uint8).reshape(144, 12, 12), (3, 1, 1)),
@@ -281,11 +282,20 @@ def test_among_training_images_that_are_nearly_alike_the_nearest_is_found_and_of
     np.testing.assert_allclose(two.ratios, np.divide(first, second, out=np.zeros_like(first), where=second > 0))
 
 
-def test_ten_thousand_equal_training_images_are_not_all_compared_in_float64(monkeypatch):
+@pytest.mark.parametrize(
+    ("images", "training", "most"),
+    [
+        (np.zeros((5, 4, 4)), np.zeros((10_000, 4, 4)), 10),  # two for each
+        (*alike(1e-4), 45),
+        (inputs.IMAGES, inputs.TRAINING, 2 * 40 + 1),
+    ],
+    ids=["equal", "alike", "ordinary"],
+)
+def test_few_training_images_are_compared_in_float64_however_many_are_alike(images, training, most, monkeypatch):
     compared, apart = [], neighbours._apart
     monkeypatch.setattr(neighbours, "_apart", lambda x, i, y, j: compared.append(len(i)) or apart(x, i, y, j))
-    copies(np.zeros((5, 4, 4)), np.zeros((10_000, 4, 4)))
-    assert compared == [10]
+    copies(images, training)
+    assert 2 * len(images) <= sum(compared) <= most
 
 
 def test_a_distance_is_euclidean_with_pixels_from_zero_to_one():
@@ -448,6 +458,14 @@ def test_tiny_samples_beside_ordinary_ones_and_dead_features_are_no_mistake():
     assert math.isfinite(frechet_distance(A, 1e-200 * B))
     assert precision_recall(A, np.zeros_like(B)).recall == 0
     assert kernel_distance(np.zeros_like(A), np.zeros_like(B)) == 0
+
+
+@pytest.mark.parametrize("case", ["two sorts", "blank and not"])
+def test_the_nearest_images_on_a_gpu_are_those_of_the_cpu(case, standin):
+    images, training = HARD[case]
+    found = copies(standin.asarray(images), standin.asarray(training))
+    for there, here in zip(found, copies(images, training), strict=True):
+        np.testing.assert_array_equal(there, here)
 
 
 def test_features_of_two_libraries_are_refused(standin):

@@ -208,7 +208,8 @@ def _candidates(x: Array, y: Array, count: int) -> tuple[Array, Array]:
     xp, norms, float32 = array_module(x), _norms(y), np.finfo(np.float32)
     score = matmul(-2 * x, y.T)
     score += norms  # |x|² is the same for all of a row
-    margin = float(float32.eps) * (x.shape[1] + 8) * (xp.sqrt(_norms(x)) + xp.sqrt(norms.max())) ** 2
+    reach = xp.sqrt(_norms(x)) + xp.sqrt(norms.max())
+    margin = float(float32.eps) * (x.shape[1] + 8) * reach * reach
     limit = xp.partition(score, count - 1, axis=1)[:, count - 1] + 2 * margin + float(float32.tiny)
     i, j = xp.nonzero(score <= limit[:, None])
     return i, j
