@@ -99,7 +99,8 @@ def blas_threads() -> int:
     if "openblas" not in blas:
         return 1
     limit = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux
+    available = len(allowed(0)) if allowed else os.cpu_count() or 1
     return min(int(limit), available) if limit.isdecimal() and int(limit) else available
 
 
@@ -158,7 +159,7 @@ def keep_memory() -> None:
     It would give large blocks back to the system at once, and for a new one the system hands out page after page, each
     filled with zeros first, which can take longer than the arithmetic on it.
     """
-    if hasattr(libc := ctypes.CDLL(None) if os.name == "posix" else None, "mallopt"):
+    if os.name == "posix" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of <malloc.h>
         libc.mallopt(trim_threshold, 2**31 - 1)
         libc.mallopt(mmap_threshold, 2**30)

@@ -192,7 +192,7 @@ def usage(field: str) -> Any:
         import resource
     except ImportError:
         return None
-    return getattr(resource.getrusage(resource.RUSAGE_SELF), field)
+    return getattr(resource.getrusage(resource.RUSAGE_SELF), field)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def table(result: dict[str, Any]) -> Any:

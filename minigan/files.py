@@ -1,11 +1,13 @@
-"""Writing files whole or not at all, and where minigan keeps what it can make again."""
+"""Writing files whole or not at all, where minigan keeps what it can make again, and paths in commands to be typed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -29,7 +31,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 def append_line(path: Path, line: str) -> None:
     """Add a line to a text file; an OSError names the file, also when the disk is found full on the way."""
     try:
-        with path.open("a") as file:
+        with path.open("a", encoding="utf-8", newline="\n") as file:  # the same bytes on every system
             file.write(line + "\n")
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
@@ -37,17 +39,36 @@ def append_line(path: Path, line: str) -> None:
 
 def flush(path: Path) -> None:
     """Wait until what was written to a file, or the names in a folder, are on the disk; nothing if there is none."""
-    if path.exists():
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    if not path.exists():
+        return
+    folder = path.is_dir()
+    try:  # Windows waits only for what is open for writing
+        descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    except PermissionError:
+        if folder:
+            return  # Windows opens none: there the file system's journal has to do
+        raise
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def cache_dir() -> Path:
-    """$XDG_CACHE_HOME/minigan, or ~/.cache/minigan; for a user without a home, a temporary folder."""
+    """$XDG_CACHE_HOME/minigan, or ~/.cache/minigan, on every system; for a user without a home, a temporary folder."""
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     if root.startswith("~"):  # there is no HOME, and the system knows none for this user
-        return Path(tempfile.gettempdir()) / f"minigan-{os.getuid()}"
+        user = getattr(os, "getuid", lambda: "user")()  # Windows has no numbers, but a temporary folder for each user
+        return Path(tempfile.gettempdir()) / f"minigan-{user}"
     return Path(root) / "minigan"
+
+
+def quoted(path: PurePath, system: str = os.name) -> str:
+    """A path as one word of a command, in the quotes of the system's shell where it needs some.
+
+    On Windows they are double, which cmd and PowerShell both know, and the slashes are those that every shell there
+    leaves alone.
+    """
+    if system != "nt":
+        return shlex.quote(str(path))
+    return text if re.fullmatch(r"[\w.:/-]+", text := path.as_posix()) else f'"{text}"'

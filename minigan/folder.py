@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import html
 import json
 import os
 import platform
-import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,11 @@ from minigan.callbacks import read_rows
 from minigan.data.datasets import Dataset
 from minigan.errors import ArgumentError, MiniganError, RunBusyError, RunExistsError, RunMissingError
 from minigan.facts import FACTS, check_entries, recipe_of
-from minigan.files import write_atomically
+from minigan.files import quoted, write_atomically
 from minigan.nn import Sequential
 from minigan.recipes import Recipe
 from minigan.saving import checkpoints, place, read_saved
-from minigan.train import Row, Trainer, draw_latents, generate
+from minigan.train import Callback, Row, Trainer, draw_latents, generate
 
 CHUNK = 10_000  # samples drawn at a time
 #: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from.
@@ -138,7 +136,7 @@ def draw(checkpoint: Path, count: int, *, seed: int = 0) -> np.ndarray:
 def check_free(out: Path) -> None:
     """Raise RunExistsError if `out` holds a run, or what is left of one."""
     if (out / "config.json").exists() and checkpoints(out):
-        command = f"minigan train --resume {shlex.quote(str(out))}"
+        command = f"minigan train --resume {quoted(out)}"
         raise RunExistsError(f"{out} already holds a run; go on with it: {command}, or give another --out")
     if any((out / part).exists() for part in ("config.json", "metrics.jsonl", "samples", "checkpoints")):
         raise RunExistsError(f"{out} already holds what is left of a run; give another --out, or move that away")
@@ -158,25 +156,59 @@ def claim_run(out: Path | None, name: str) -> Path:
     return out
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """While entered, no other process can train in the folder; raises RunBusyError if one does.
+class Lock(Callback):
+    """One training at a time in a folder: a lock of the system's on RUN/.lock, an empty file that stays.
 
-    The lock is the system's, on the folder itself: it leaves no file, and goes with the process, however that ends.
+    It goes with the process, however that ends. A file that is deleted lets a second process in, which makes and locks
+    a new one: so before each row of metrics it is looked for, and locked anew where it is gone or another. Raises
+    RunBusyError if somebody else has it, at first or then.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+
+    def __init__(self, folder: Path):
+        self.path, self.owner = folder / ".lock", os.getpid()
+        self.take()
+
+    def take(self) -> None:
+        from filelock import lock_descriptor
+
+        self.file = self.path.open("ab")
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunBusyError(f"another process is training in {folder}; wait for it, or stop it") from None
+            free = lock_descriptor(self.file.fileno(), blocking=False)
         except OSError:  # a file system without locks
-            pass
+            return
+        if not free:
+            self.file.close()
+            raise RunBusyError(
+                f"another process, or this one, is training in {self.path.parent}; wait for it, or stop it"
+            )
+
+    def give_back(self) -> None:
+        from filelock import unlock_descriptor
+
+        if not self.file.closed and os.getpid() == self.owner:  # a fork has the same lock, and must not end it
+            with suppress(OSError):  # where there are none
+                unlock_descriptor(self.file.fileno())
+        self.file.close()
+
+    def logged(self, trainer: Trainer, row: Row) -> None:
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self.file.fileno()), self.path.stat()):
+                return
+        self.give_back()
+        self.take()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[Lock]:
+    """While entered, nobody else can train in the folder; raises RunBusyError if somebody does."""
+    lock = Lock(folder)
+    try:
         for litter in folder.rglob(".*.tmp"):  # of a process that was killed while it wrote
-            litter.unlink()
-        yield
+            with suppress(PermissionError):  # on Windows, of one that is writing: it may be evaluated meanwhile
+                litter.unlink()
+        yield lock
     finally:
-        os.close(descriptor)
+        lock.give_back()
 
 
 def facts_of(trainer: Trainer, data: Dataset) -> dict[str, Any]:

@@ -97,4 +97,4 @@ def set_aside(folder: Path, newest: Path) -> None:
     """Rename the checkpoints behind the one that is gone on from: they are damaged, or their rows are lost."""
     paths = checkpoints(folder)
     for path in paths[paths.index(newest) + 1 :]:
-        path.rename(path.with_suffix(".aside"))
+        path.replace(path.with_suffix(".aside"))

@@ -19,7 +19,7 @@ from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
 from minigan.files import cache_dir
 
-LIBRARIES = ("matplotlib", "pillow", "rich", "tyro", "pooch", "safetensors")
+LIBRARIES = ("matplotlib", "pillow", "rich", "tyro", "pooch", "safetensors", "filelock")
 CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # the names under which CuPy is installed
 
 
@@ -79,7 +79,7 @@ def driver_cuda() -> int:
     if not shutil.which("nvidia-smi"):
         return 0
     try:
-        out = subprocess.run(["nvidia-smi"], capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S607
+        out = subprocess.run(["nvidia-smi"], capture_output=True, encoding="utf-8", timeout=10, check=False).stdout  # noqa: S607
         return int(out.split("CUDA Version:")[1].split(".")[0])
     except (OSError, subprocess.SubprocessError, IndexError, ValueError):
         return 0

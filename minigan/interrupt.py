@@ -7,7 +7,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Ctrl-C; what ends a program in good time; and Windows' own for that, Ctrl-Break, since it sends no SIGTERM.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
 
 
 class Interrupted(KeyboardInterrupt):
@@ -19,7 +20,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stop:
-    """While entered, SIGINT and SIGTERM are noted instead of obeyed: call it to know whether one has come.
+    """While entered, SIGNALS are noted instead of obeyed: call it to know whether one has come.
 
     A second one raises Interrupted wherever the program stands. What is being written then is whole or not there at all
     (`write_atomically`), so nothing is lost but the time since the last checkpoint. Signals reach the main thread

@@ -30,7 +30,7 @@ class Quality(Callback):
         self.run, self.every, self.say = run, every, say
 
     def start(self, trainer: Trainer) -> None:
-        name = json.loads((self.run / "config.json").read_text())["dataset"]["name"]
+        name = json.loads((self.run / "config.json").read_bytes())["dataset"]["name"]
         self.classifier = load_classifier(name if name in SHA256 else "mnist")
         images = trainer.batches.images
         chosen = np.linspace(0, len(images) - 1, min(IMAGES, len(images))).astype(np.int64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +15,8 @@ from minigan.backend import resolve_device, why_one_core
 from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, DivergenceError, RunMissingError, nearest
-from minigan.folder import Run, check_free, claim_run, facts_of, locked, write_config
+from minigan.files import quoted
+from minigan.folder import Lock, Run, check_free, claim_run, facts_of, locked, write_config
 from minigan.going_on import check_accept, compare, load_again, newest_whole, set_aside
 from minigan.interrupt import Interrupted, Stop
 from minigan.memory import fitting_into_memory
@@ -74,7 +74,7 @@ def start(
     folder = claim_run(out if out is None else Path(out), recipe.name)
     places = [data_dir, os.environ.get("MINIGAN_DATA")]
     data_dir = next((str(Path(place).resolve()) for place in places if place), None)
-    with locked(folder):
+    with locked(folder) as lock:
         facts = facts_of(trainer, data)
         config = {**facts, "device": device, "data_dir": data_dir, **settings, "changes": [], "finished": None}
         write_config(folder, config)
@@ -82,7 +82,7 @@ def start(
         saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
         saver.start(trainer)
         saver.save(trainer)  # so that it can be resumed from the first moment
-        return train(folder, trainer, schedule, saver, say, alarms=alarms)
+        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms)
 
 
 def resume(
@@ -112,7 +112,7 @@ def resume(
     folder = Path(folder)
     if not folder.is_dir():
         raise RunMissingError(f"{folder} is not a run: there is no config.json in it")
-    with locked(folder):
+    with locked(folder) as lock:
         run = Run(folder)
         texts = {"sample_every": sample_every, "save_every": save_every}
         given = {key: None if value is None else str(value) for key, value in texts.items()}
@@ -124,7 +124,7 @@ def resume(
         differences = compare(run, saved, recipe, accepted)
         epoch = saved.header["epoch"]
         if recipe.epochs < epoch or (recipe.epochs == epoch and run.is_finished()):
-            more = f"minigan train --resume {shlex.quote(str(folder))} --epochs {2 * epoch}"
+            more = f"minigan train --resume {quoted(folder)} --epochs {2 * epoch}"
             raise ArgumentError(f"{folder} has been trained for {epoch} epochs; for more: {more}")
         settings["device"] = choose_device(device or settings["device"], say)
         data, settings["data_dir"] = load_again(run, data_dir, offline, say)
@@ -140,11 +140,12 @@ def resume(
         if accepted:  # what has been accepted once need not be again, should this be stopped before its next checkpoint
             saver.start(trainer)
             saver.save(trainer)
-        return train(folder, trainer, schedule, saver, say, alarms=alarms)
+        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms)
 
 
 def train(
     folder: Path,
+    lock: Lock,
     trainer: Trainer,
     schedule: Schedule,
     saver: Checkpoints,
@@ -153,11 +154,12 @@ def train(
     alarms: bool = True,
 ) -> Run:
     """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
-    name = shlex.quote(str(folder))
+    name = quoted(folder)
     watch = Watch(schedule.preview)
     watchdog = Alarms(folder, say=watch.say)
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
     watchers = [
+        lock,
         MetricsLog(folder),
         Pictures(folder / "samples", schedule.sample),
         watch,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,7 +106,8 @@ class Checkpoints(Callback):
         save_checkpoint(path, trainer.networks, trainer.optimizers, trainer.kept_grads(), **header)
         found = {place(p): p for p in checkpoints(self.run)}
         for stale in found.keys() - self.keep.choose([p for p in found if p], best_epoch(self.run)):
-            found[stale].unlink()
+            with suppress(PermissionError):  # Windows, while somebody draws from it: the next save tries again
+                found[stale].unlink()
         return path
 
 

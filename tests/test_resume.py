@@ -350,7 +350,7 @@ def test_two_processes_never_train_in_one_folder(copy):
     code += "with locked(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, str(copy.folder)], stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"mine\n"
-        with pytest.raises(RunBusyError, match=r"another process is training in .*copy; wait for it"):
+        with pytest.raises(RunBusyError, match=r"another process, or this one, is training in .*copy; wait for it"):
             resume(copy.folder, epochs=4)
         other.kill()  # the lock goes with the process, however that ends
     assert resume(copy.folder, epochs=4).epoch == 4

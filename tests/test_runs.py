@@ -31,6 +31,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 def test_a_run_leaves_the_folder_that_is_documented(whole):
     files = sorted(str(p.relative_to(whole.folder)) for p in whole.folder.rglob("*") if p.is_file())
     assert files == [
+        ".lock",
         "checkpoints/epoch-0002.safetensors",
         "checkpoints/epoch-0003.safetensors",
         "config.json",

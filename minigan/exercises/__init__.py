@@ -7,7 +7,6 @@ train with a finished one.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from minigan import gan, nn, train
 from minigan.errors import RunExistsError, nearest
 from minigan.exercises import classifier
+from minigan.files import quoted
 from minigan.recipes import flux_dcgan, keras_upconv, mlp, recipe, renom_maxout
 
 #: {exercise: the name that its file defines}
@@ -103,10 +103,11 @@ def write_stub(name: str, folder: Path) -> Path:
     if stub.exists():
         raise RunExistsError(f"{stub} exists; it holds somebody's work")
     folder.mkdir(parents=True, exist_ok=True)
-    stub.write_text((Path(__file__).parent / stub.name).read_text(encoding="utf-8"), encoding="utf-8")
+    stub.write_bytes((Path(__file__).parent / stub.name).read_bytes())
     test = folder / f"test_{stub.name}"
-    text = TEST.format(file=stub.name, test=test, module=stub.stem, name=name)
-    test.write_text(text, encoding="utf-8")
+    text = TEST.format(file=stub.name, test=quoted(test), module=stub.stem, name=name)
+    test.write_text(text, encoding="utf-8", newline="
+")
     return stub
 
 
@@ -169,4 +170,4 @@ def train_with(name: str, *, epochs: int, dataset: str, say: Callable[[str], Non
 
 def where(folder: Path) -> str:
     """The flag that names the folder, unless it is the default."""
-    return "" if folder == Path("exercises") else f" --out {shlex.quote(str(folder))}"
+    return "" if folder == Path("exercises") else f" --out {quoted(folder)}"

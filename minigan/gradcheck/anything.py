@@ -99,7 +99,7 @@ def required(function: Callable[..., Any]) -> list[str]:
 def load(what: str) -> Any:
     """What "module:NAME" or "file.py:NAME" names. Raises ArgumentError, in one line, if it cannot be had."""
     source, _, name = what.rpartition(":")
-    if not source or not name:
+    if not source or not name or name.endswith(".py"):  # the last of C:\\own.py, without a name
         raise ArgumentError(f"{what!r} names nothing to check; write a recipe, module:NAME or file.py:NAME")
     try:
         module = load_file(Path(source)) if source.endswith(".py") else import_from_here(source)
@@ -115,7 +115,7 @@ def place(error: BaseException) -> str:
     """The innermost line of an error's traceback that is the user's, as " (file.py, line 3)", or "" if none is."""
     library = tuple(str(Path(module.__file__ or "").parent) for module in (minigan, np, importlib))
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*library, "<"))]
-    frames = [f for f in frames if Path(f.filename).name != "minigan"]  # the command itself
+    frames = [f for f in frames if Path(f.filename).name not in ("minigan", "__main__.py")]  # the command itself
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
