@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import resource
 import signal
 import sys
 import time
@@ -19,6 +18,7 @@ from minigan.saving import Checkpoints
 from minigan.train import Trainer
 
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGINT twice": signal.SIGINT, "SIGTERM": signal.SIGTERM}  # of the others SIGKILL
+SIGKILL = getattr(signal, "SIGKILL", 9)  # which Windows has not; there the tables can be drawn, but no run hit
 PLACES = ("", "start", "within a step", "saving", "drawing", "end")
 EVENT = np.dtype([("place", "u1"), ("step", "u4"), ("time", "f8")])
 ROOM = 4096  # events; a run has some two hundred
@@ -112,7 +112,7 @@ def command(args, hit=None):
     if hit and os.read(ready, 1):  # nothing, if the child ended before
         if hit.kind != "full disk":
             time.sleep(hit.delay)
-            os.kill(child, SIGNALS.get(hit.kind, signal.SIGKILL))
+            os.kill(child, SIGNALS.get(hit.kind, SIGKILL))
         where = timeline.so_far()[-1]
         if hit.kind == "SIGINT twice":
             time.sleep(hit.second)
@@ -147,4 +147,6 @@ def work(args, timeline):
 
 def fill_disk(most):
     """From now on no file can grow beyond so many bytes: the system cuts a write short, then refuses."""
+    import resource  # only here, so that the tables can be drawn on Windows, too
+
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

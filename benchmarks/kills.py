@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from hitting import PLACES, Hit, command
+from hitting import PLACES, SIGKILL, Hit, command
 from results import Results
 
 from minigan import cli
@@ -47,13 +47,13 @@ AGAIN = 1 / 3  # of the cases are hit a second time
 
 #: {what happens: the exit codes that the command must end with}. SIGTERM before training ends it as any other program.
 KINDS = {
-    "SIGKILL": {-signal.SIGKILL},
+    "SIGKILL": {-SIGKILL},
     "SIGINT": {130},
     "SIGINT twice": {130},
     "SIGTERM": {143, -signal.SIGTERM},
     "full disk": {2},
-    "newest checkpoint lost": {-signal.SIGKILL},
-    "newest checkpoint cut": {-signal.SIGKILL},
+    "newest checkpoint lost": {-SIGKILL},
+    "newest checkpoint cut": {-SIGKILL},
 }
 
 # Moments -------------------------------------------------------------------------------------------------------------

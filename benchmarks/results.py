@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 from minigan.files import write_atomically
 
@@ -16,15 +17,15 @@ class Results:
         self.path = Path(__file__).parent / "results" / f"{name}.json"
 
     def read(self):
-        return json.loads(self.path.read_text()) if self.path.exists() else {}
+        return json.loads(self.path.read_bytes()) if self.path.exists() else {}
 
     def add(self, key, value):
         """Set one result, beside what is there now: another process may be adding others at the same moment.
 
         A script that is stopped here leaves the old file or the new one, never half of it.
         """
-        with Path(__file__).open() as lock:  # any file will do
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with Path(__file__).open("rb") as lock:  # any file will do
+            lock_descriptor(lock.fileno())
             entries = {**self.read(), key: value}.items()
             lines = (f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries)
             write_atomically(self.path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import tempfile
+import time
 from pathlib import Path, PurePath
 
 
@@ -18,7 +19,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        put(beside, path)
         flush(path.parent)  # the new name, too: before an older file is removed in its favour
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -26,6 +27,18 @@ def write_atomically(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):  # say which file could not be written, not the name that it had meanwhile
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def put(source: Path, target: Path) -> None:
+    """os.replace; on Windows, where a virus scanner or a viewer may have the target open, tried for a second."""
+    for pause in (0.1, 0.2, 0.3, 0.4):
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(pause)
+    return os.replace(source, target)
 
 
 def append_line(path: Path, line: str) -> None:

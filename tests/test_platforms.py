@@ -142,8 +142,8 @@ def test_the_main_job_is_done_without_what_only_linux_has_and_leaves_the_same_bi
     assert "exercises/dense.py" in out
     assert "solved/dense.py: right." in out
     assert contents(Run(there / "runs/my run")) == contents(Run(there / "runs/here"))
-    timing = (there / "runs/my run/timing.jsonl").read_bytes()
-    assert b"\r" not in timing + (there / "exercises/dense.py").read_bytes()
+    for text in ("runs/my run/timing.jsonl", "exercises/dense.py", "exercises/test_dense.py"):
+        assert b"\r" not in (there / text).read_bytes()
 
 
 @linux
@@ -167,6 +167,27 @@ with Stop() as stop:
 assert stop() and stop.number == signal.SIGBREAK
 """
     assert json.loads(pretended("win32", "--code", json.dumps([code]))) == [""]
+
+
+@linux
+def test_a_file_that_another_program_has_open_is_replaced_as_soon_as_it_is_closed_or_named(tmp_path):
+    code = """
+from pathlib import Path
+from minigan import files
+file, path, waited = open("picture", "wb"), Path("picture"), []
+files.time.sleep = lambda seconds: file.close()
+files.write_atomically(path, b"new")
+assert path.read_bytes() == b"new"
+files.time.sleep = waited.append
+try:
+    with path.open("rb"):
+        files.write_atomically(path, b"newer")
+finally:
+    assert sum(waited) == 1
+"""
+    ended = json.loads(pretended("win32", "--code", json.dumps([code]), cwd=tmp_path))
+    assert ended == ["PermissionError: [Errno 13] it is being used by a process: 'picture'"]
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("picture", b"new")]
 
 
 # Parts ---------------------------------------------------------------------------------------------------------------
