@@ -106,8 +106,7 @@ def write_stub(name: str, folder: Path) -> Path:
     stub.write_bytes((Path(__file__).parent / stub.name).read_bytes())
     test = folder / f"test_{stub.name}"
     text = TEST.format(file=stub.name, test=quoted(test), module=stub.stem, name=name)
-    test.write_text(text, encoding="utf-8", newline="
-")
+    test.write_text(text, encoding="utf-8", newline="\n")
     return stub
 
 
