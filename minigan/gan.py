@@ -84,7 +84,8 @@ class GANLoss:
         ):
             raise ArgumentError(
                 f"the hinge loss compares logits without labels, got output {self.output!r}, generator "
-                f"{self.generator!r} and labels {self.labels}; it needs 'logit', 'non_saturating' and (1.0, 0.0)"
+                f"{self.generator!r} and labels {self.labels}; it needs 'logit', 'non_saturating' and (1.0, 0.0) "
+                "(--d-output, --g-loss, --labels)"
             )
         if not isinstance(self.packing, int) or self.packing < 1:
             raise ArgumentError(f"GANLoss packing must be a whole number of samples, at least 1, got {self.packing}")

@@ -68,14 +68,16 @@ class Adam(Optimizer):
     """m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  θ ← θ - lr·m̂ / (√v̂ + eps), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 
     m and v start at 0, so early averages are too small; dividing by 1-βᵗ (t counts the steps from 1) mends that.
-    Raises ArgumentError unless lr > 0, 0 <= β < 1 and eps > 0.
+    Raises ArgumentError unless lr > 0, 0 <= β < 1 and eps > 0, all of them finite.
     Source: Kingma & Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1.
     """
 
     def __init__(self, network: Sequential, *, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8):
         super().__init__(network, lr=lr)
-        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps > 0):
-            raise ArgumentError(f"Adam needs 0 <= beta1, beta2 < 1 and eps > 0, got {beta1}, {beta2} and {eps}")
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and 0 < eps < math.inf):
+            raise ArgumentError(
+                f"Adam needs 0 <= beta1, beta2 < 1 and a finite eps > 0, got {beta1}, {beta2} and {eps}"
+            )
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
         self.m = self._xp.zeros_like(network.params)
         self.v = self._xp.zeros_like(network.params)

@@ -71,6 +71,7 @@ def start(
     choice = {"test_images": recipe.test_images, "split_seed": seed if recipe.random_split else None}
     data = load_dataset(dataset, count=recipe.images, **choice, data_dir=data_dir, offline=offline, say=say)
     trainer = Trainer(recipe, data.images, seed=seed, device=device)
+    check_turn(trainer)
     folder = claim_run(out if out is None else Path(out), recipe.name)
     places = [data_dir, os.environ.get("MINIGAN_DATA")]
     data_dir = next((str(Path(place).resolve()) for place in places if place), None)
@@ -78,7 +79,10 @@ def start(
         facts = facts_of(trainer, data)
         config = {**facts, "device": device, "data_dir": data_dir, **settings, "changes": [], "finished": None}
         write_config(folder, config)
-        say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']} into {folder}")
+        fewer = f" (all there are, of {recipe.images:,} asked for)" if len(data.images) < recipe.images else ""
+        say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']}{fewer} into {folder}")
+        for line in without_effect(trainer):
+            say(line)
         saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
         saver.start(trainer)
         saver.save(trainer)  # so that it can be resumed from the first moment
@@ -211,6 +215,28 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     for field in changes:
         nearest("field", field, asdict(recipe))
     return replace(recipe, **changes)
+
+
+def check_turn(trainer: Trainer) -> None:
+    """Raise ArgumentError if the run is over before G's first update. (A `Trainer` by itself may train D alone.)"""
+    recipe, steps = trainer.recipe, trainer.recipe.epochs * trainer.epoch_steps
+    if recipe.d_warmup + recipe.d_steps > steps:
+        raise ArgumentError(
+            f"G would never learn: its first update comes after d_warmup {recipe.d_warmup} + d_steps {recipe.d_steps} "
+            f"updates of D, and the run has {steps}; lower them (--d-warmup, --d-steps), or train for more --epochs"
+        )
+
+
+def without_effect(trainer: Trainer) -> list[str]:
+    """What of the recipe changes nothing in a run on so many images, a sentence each."""
+    recipe, images, steps = trainer.recipe, len(trainer.batches.images), trainer.recipe.epochs * trainer.epoch_steps
+    found = []
+    if images % recipe.batch_size == 0:
+        names = ["drop_last"] * recipe.drop_last + ["d_fakes"] * (recipe.d_fakes == "full")
+        found += [f"{images:,} images fill their batches of {recipe.batch_size}: {n} changes nothing." for n in names]
+    if recipe.log_every > steps:
+        found += [f"The run has {steps:,} steps: log_every {recipe.log_every:,} changes nothing."]
+    return found
 
 
 def where(trainer: Trainer) -> str:

@@ -7,10 +7,9 @@ is made of flags of `minigan train`, with the run's own numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from minigan.nn import Dropout
 from minigan.recipes import Recipe
 
 STREAK = 5  # readings that an alarm must see in a row: what passes by itself is no failure
@@ -138,8 +137,7 @@ def weaken_d(recipe: Recipe) -> str:
     tips = [f"--lr-d {recipe.lr_d / 4:.2g} (now {recipe.lr_d:g})"]
     tips += ["--g-loss non_saturating (minimax's gradient vanishes here)"] * (recipe.g_loss == "minimax")
     drop = max(0.3, min(recipe.dropout + 0.2, 0.7))
-    has_dropout = any(isinstance(layer, Dropout) for layer in replace(recipe, dropout=drop).layers()[1])
-    if has_dropout and drop > recipe.dropout:
+    if drop > recipe.dropout:
         tips += [f"--dropout {drop:.2g} (now {recipe.dropout:g})"]
     tips += ["--labels 0.9 0.0"] * (recipe.loss_kind == "bce" and recipe.labels == (1.0, 0.0))
     tips += ["--d-steps 1"] * (recipe.d_steps > 1) + ["--beta1 0.5"] * (recipe.beta1 > 0.5)

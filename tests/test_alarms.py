@@ -231,9 +231,10 @@ def taken_by_train(recipe, remedy):
     return parsed
 
 
-def test_dropout_is_recommended_only_to_a_d_that_would_have_it():
-    for name, recipe in RECIPES.items():
-        assert ("--dropout" in symptoms.weaken_d(recipe)) == (name != "best")
+def test_dropout_is_recommended_to_a_d_that_has_little_and_labels_only_where_there_are_any():
+    for recipe in RECIPES.values():
+        assert f"--dropout {max(0.3, min(recipe.dropout + 0.2, 0.7)):g} " in symptoms.weaken_d(recipe)
+        assert "--dropout" not in symptoms.weaken_d(replace(recipe, dropout=0.8))
     hinge = replace(RECIPES["best"], loss_kind="hinge")
     assert "--labels" not in symptoms.weaken_d(hinge), "the hinge loss has no labels"
 

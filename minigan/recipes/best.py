@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minigan.nn import BatchNorm, Dense, Layer, LeakyReLU, ReLU, SpectralNorm, Tanh
+from minigan.nn import BatchNorm, Dense, Dropout, Layer, LeakyReLU, ReLU, SpectralNorm, Tanh
 from minigan.recipes.recipe import Recipe
 
 
@@ -25,6 +25,7 @@ class Best(Recipe):
         d_layers: list[Layer] = []
         for width in self.d_hidden:
             d_layers += [SpectralNorm(Dense(width)), LeakyReLU(slope=0.2)]
+            d_layers += [Dropout(drop=self.dropout)] if self.dropout else []
         return [*g_layers, Dense(self.pixels), Tanh()], [*d_layers, *self.answer(SpectralNorm(Dense(1)))]
 
 

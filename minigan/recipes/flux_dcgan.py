@@ -39,6 +39,7 @@ class FluxDCGAN(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_positive("init_std")
         if len(self.g_hidden) != 3:
             raise ArgumentError(
                 f"{self.name} has three hidden layers in G, so g_hidden is three sizes: {self.g_hidden}"

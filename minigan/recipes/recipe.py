@@ -54,7 +54,7 @@ class Recipe:
     test_images: bool = False  # take the 10,000 test images too, after the training images
     random_split: bool = False  # take not the first images but a random choice, drawn by the run's seed
     epoch_steps: int = 0  # updates of D that are called an epoch; 0: as many as one pass over the images takes
-    log_every: int = 0  # steps between two rows of metrics; 0: one row an epoch
+    log_every: int = 0  # steps between two rows of metrics, beside one at the end of an epoch; 0: those only
 
     def __post_init__(self) -> None:
         least = {
@@ -74,6 +74,10 @@ class Recipe:
                 raise ArgumentError(f"{field} must be a whole number, at least {low}, got {value}")
         if not 0 <= self.average < 1:
             raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
+        if not 0 <= self.dropout < 1:
+            raise ArgumentError(
+                f"dropout must be a probability in [0, 1), such as 0.3, or 0 for none, got {self.dropout}"
+            )
         check_choice("latents", self.latents, ("normal", "uniform"))
         check_choice("update", self.update, ("alternating", "simultaneous"))
         check_choice("d_fakes", self.d_fakes, ("match", "full"))
@@ -81,6 +85,11 @@ class Recipe:
             raise ArgumentError("update 'simultaneous' moves G and D together: leave d_steps, d_warmup, shared_fakes")
         if self.update == "simultaneous" and self.d_batching == "concat":
             raise ArgumentError("update 'simultaneous' needs d_batching 'separate' (--d-batching separate)")
+        if self.d_fakes == "full" and self.drop_last:
+            raise ArgumentError(
+                "d_fakes 'full' is about the partial batch, which drop_last leaves out (--drop-last): take --d-fakes "
+                "match, or keep that batch"
+            )
         if self.batch_size % self.packing:
             raise ArgumentError(
                 f"batch_size {self.batch_size} is not a multiple of packing {self.packing}; D judges {self.packing} "
@@ -127,7 +136,14 @@ class Recipe:
             g_hidden=tuple(few for _ in self.g_hidden),
             d_hidden=tuple(few for _ in self.d_hidden),
             epoch_steps=0,
+            log_every=0,  # the published ones are longer than the whole of it
         )
+
+    def check_positive(self, *names: str) -> None:
+        """Raise ArgumentError unless these fields are finite and above 0."""
+        for name in names:
+            if not 0 < getattr(self, name) < math.inf:
+                raise ArgumentError(f"{name} must be a finite number above 0, got {getattr(self, name)}")
 
     def as_images(self, x: np.ndarray) -> np.ndarray:
         """G's outputs, or D's inputs, (N, *image_shape) as images (N, 28, 28), without the padding."""

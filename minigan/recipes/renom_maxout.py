@@ -33,6 +33,7 @@ class RenomMaxout(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_positive("init_g", "init_d")
         check_choice("init_gamma", self.init_gamma, ("ones", "glorot"))
 
     def layers(self) -> tuple[list[Layer], list[Layer]]:
