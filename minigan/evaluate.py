@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigan import __version__, plot
 from minigan.backend import keep_memory
-from minigan.data.datasets import load_recorded
+from minigan.data.datasets import built_in, folder_of, load_recorded
 from minigan.errors import ArgumentError
 from minigan.files import write_atomically
 from minigan.metrics.classifier import FEATURES, SHA256
@@ -88,13 +88,13 @@ def reference_of(
     run: Run, *, data_dir: str | os.PathLike[str] | None, offline: bool, say: Callable[[str], None]
 ) -> Reference:
     """The reference for the data set that the run learned from, looked for where the run found it."""
-    if "path" in run.dataset:  # nobody else vouches for what is in a folder
-        load_recorded(run.dataset, data_dir=data_dir)
-        return Reference.load(str(data_dir or Path(run.dataset["path"]).parent))
+    if (name := built_in(run.dataset)) is None:  # nobody else vouches for what is in a folder
+        load_recorded(run.dataset, data_dir=data_dir, say=lambda _: None)  # what there is to say is said below
+        return Reference.load(folder_of(run.dataset, data_dir), say=say)
     recorded = run.config["data_dir"]
     if data_dir is None and recorded and Path(recorded).is_dir():
         data_dir = recorded
-    return Reference.load(run.dataset["name"], data_dir=data_dir, offline=offline, say=say)
+    return Reference.load(name, data_dir=data_dir, offline=offline, say=say)
 
 
 def notes(result: dict[str, Any], run: Run, reference: Reference) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from minigan.data.datasets import Dataset, load_recorded
+from minigan.data.datasets import Dataset, built_in, load_recorded
 from minigan.errors import ArgumentError, CheckpointError, nearest
 from minigan.folder import Run
 from minigan.recipes import RECIPES, Recipe
@@ -86,7 +86,9 @@ def load_again(
     run: Run, data_dir: str | Path | None, offline: bool, say: Callable[[str], None]
 ) -> tuple[Dataset, str | None]:
     """The run's own images, from where they were or from `data_dir`, and that folder."""
-    recorded = None if "path" in run.dataset else run.settings["data_dir"]  # a folder's images know where they were
+    recorded = (
+        None if built_in(run.dataset) is None else run.settings["data_dir"]
+    )  # a folder's images know where they were
     if data_dir is None and recorded and Path(recorded).is_dir():
         data_dir = recorded
     data = load_recorded(run.dataset, data_dir=data_dir, offline=offline, say=say)

@@ -102,6 +102,7 @@ def data() -> Iterator[tuple[str, str]]:
     for name, published in SETS.items():
         found = [find_files(name, file, folder)[:1] for file in (*published.train, *published.test)]
         paths = [path for one in found for path in one]
-        where = f"{len(paths)} of {len(found)} files in {paths[0].parent}" if paths else ""
+        places = " and ".join(dict.fromkeys(str(path.parent) for path in paths))
+        where = f"{len(paths)} of {len(found)} files in {places}" if paths else ""
         yield name, where or "not here; downloaded when it is first used"
     yield "glyphs", f"always: drawn by minigan, kept in {cache_dir()}"

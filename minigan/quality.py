@@ -10,6 +10,7 @@ import numpy as np
 
 from minigan.backend import RandomStream, to_numpy
 from minigan.callbacks import to_pixels
+from minigan.data.datasets import built_in
 from minigan.files import append_line
 from minigan.metrics.classifier import SHA256, describe, load_classifier
 from minigan.metrics.frechet import frechet_distance
@@ -30,7 +31,7 @@ class Quality(Callback):
         self.run, self.every, self.say = run, every, say
 
     def start(self, trainer: Trainer) -> None:
-        name = json.loads((self.run / "config.json").read_bytes())["dataset"]["name"]
+        name = built_in(json.loads((self.run / "config.json").read_bytes())["dataset"])
         self.classifier = load_classifier(name if name in SHA256 else "mnist")
         images = trainer.batches.images
         chosen = np.linspace(0, len(images) - 1, min(IMAGES, len(images))).astype(np.int64)

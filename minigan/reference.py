@@ -16,9 +16,10 @@ from typing import Any, Self
 import numpy as np
 
 from minigan.backend import RandomStream
-from minigan.data.datasets import load_dataset, remedy
+from minigan.data.datasets import remedy
 from minigan.data.glyphs import load_glyphs
-from minigan.data.mnist import SETS, load_mnist
+from minigan.data.idx_folder import read_folder
+from minigan.data.mnist import SETS, load_images
 from minigan.errors import ArgumentError, DataError, DataMissingError, DownloadError, nearest
 from minigan.metrics.classifier import FEATURES, describe, load_classifier
 from minigan.metrics.frechet import frechet_distance
@@ -73,17 +74,17 @@ class Reference:
         Raises DataMissingError or DownloadError if the set cannot be had, DataError if it is damaged, has no test
         images or too few of either, and ArgumentError for an unknown name.
         """
+        title = name
         if name == "glyphs":
             training, test = load_glyphs(count)[0], load_glyphs(count // 6, seed=1)[0]
         elif name in SETS:
             place = {"name": name, "data_dir": data_dir, "offline": offline, "say": say}
             try:
-                training, test = (load_mnist(split, **place)[0] for split in ("train", "test"))
+                training, test = (load_images(split, **place) for split in ("train", "test"))
             except (DownloadError, DataMissingError) as error:
                 raise type(error)(f"{error}; {remedy(name)}") from None
         elif Path(name).is_dir():
-            training = load_dataset(name, count=MOST * MOST).images
-            test = load_dataset(name, count=MOST * MOST, test_images=True).images[len(training) :]
+            title, _, training, test = read_folder(Path(name), test_images=True, say=say)
             if not len(test):
                 raise DataError(
                     f"{name} has no test images to measure against; put them beside the training images, in an IDX "
@@ -92,7 +93,7 @@ class Reference:
         else:
             raise AssertionError(nearest("dataset", name, [*SETS, "glyphs"], also=", or a folder of IDX files"))
         digits = name in DIGITS
-        return cls(Path(name).name, training[:count], test[: count // 6], name if digits else "mnist", digits)
+        return cls(title, training[:count], test[: count // 6], name if digits else "mnist", digits)
 
     @cached_property
     def validation(self) -> np.ndarray:

@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from minigan import info
 from minigan.data import download, mnist
 from minigan.data.datasets import load_dataset, load_recorded
 from minigan.errors import ArgumentError, DataError, DataMissingError, DownloadError
@@ -179,6 +180,127 @@ def test_mnist_is_found_in_the_users_folder_without_asking_a_network(tmp_path, m
     assert mirror.asked == []
 
 
+@pytest.fixture
+def two_sets(mirrors):
+    """Both published sets are our two images, and nothing can be downloaded."""
+    mirrors(page_503)
+    mnist.SETS["fashion-mnist"] = mnist.SETS["mnist"]
+
+
+PLACES = [  # (set, the folder that is named, where in it the files lie)
+    ("mnist", "data", "mnist"),
+    ("mnist", "data", "MNIST/raw"),
+    ("mnist", "data", "MNIST"),
+    ("mnist", "data", "Mnist/raw"),
+    ("mnist", "data/MNIST", "raw"),
+    ("mnist", "data/MNIST", ""),
+    ("mnist", "data/MNIST/raw", ""),
+    ("mnist", "data/mnist", ""),
+    ("mnist", "data/mnist/raw", ""),
+    ("mnist", "anywhere", ""),
+    ("fashion-mnist", "data", "fashion-mnist"),
+    ("fashion-mnist", "data", "FashionMNIST/raw"),
+    ("fashion-mnist", "data", "Fashion-MNIST"),
+    ("fashion-mnist", "data", "fashion_mnist"),
+    ("fashion-mnist", "data/FashionMNIST", "raw"),
+    ("fashion-mnist", "data/FashionMNIST/raw", ""),
+    ("fashion-mnist", "data/fashion-mnist", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "named", "inside"), PLACES, ids=str)
+@pytest.mark.parametrize("spelt", ["dash", "dot", "dash.gz", "dot.gz"])
+def test_a_set_is_found_where_people_have_it_and_info_says_so(
+    tmp_path, two_sets, monkeypatch, name, named, inside, spelt
+):
+    folder = tmp_path / named / inside
+    put(folder, plain=not spelt.endswith(".gz"))
+    if spelt.startswith("dot"):
+        for path in list(folder.iterdir()):
+            path.rename(folder / path.name.replace("-idx", ".idx"))
+    found = load_dataset(name, data_dir=tmp_path / named, test_images=True, count=4, split_seed=0)
+    assert sorted(image.tobytes() for image in found.images) == sorted(2 * [image.tobytes() for image in IMAGES])
+    assert mnist.load_mnist(name=name, data_dir=tmp_path / named)[1].tolist() == [3, 4]
+    monkeypatch.setenv("MINIGAN_DATA", str(tmp_path / named))
+    told = dict(info.data())
+    assert told[name] == f"4 of 4 files in {folder}"  # of our sets the test files are the training files
+    assert name != "mnist" or told["fashion-mnist"] == "not here; downloaded when it is first used"
+    monkeypatch.chdir(tmp_path / named)
+    assert load_dataset(name, data_dir=".").record["images"] == 2
+
+
+def test_the_files_of_one_set_are_not_taken_for_those_of_the_other(tmp_path, two_sets):
+    put(tmp_path / "mnist")
+    for data_dir in (tmp_path, tmp_path / "mnist"):
+        with pytest.raises(DataMissingError, match=r"train-images-idx3-ubyte is not in .*fashion-mnist"):
+            load_dataset("fashion-mnist", data_dir=data_dir, offline=True)
+
+
+def test_a_folder_in_place_of_a_file_is_passed_over(tmp_path, two_sets):
+    """An archive that people have holds a folder of each file's name beside the files with a dot."""
+    put(tmp_path / mnist.TRAIN_IMAGES, plain=True)
+    (tmp_path / "train-images.idx3-ubyte").write_bytes(idx(IMAGES))
+    assert load_dataset("mnist", data_dir=tmp_path, offline=True).record["images"] == 2
+
+
+def test_what_is_in_two_places_is_told_with_both(tmp_path, two_sets, monkeypatch):
+    put(tmp_path / "mnist")
+    (tmp_path / "mnist" / f"{mnist.TRAIN_LABELS}.gz").rename(tmp_path / f"{mnist.TRAIN_LABELS}.gz")
+    monkeypatch.setenv("MINIGAN_DATA", str(tmp_path))
+    assert dict(info.data())["mnist"] == f"4 of 4 files in {tmp_path / 'mnist'} and {tmp_path}"
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "auto"])
+def test_images_without_their_labels_are_enough_to_learn_from(tmp_path, two_sets, name):
+    folder = tmp_path / ("FashionMNIST" if name == "fashion-mnist" else "MNIST") / "raw"
+    put(folder)
+    (folder / f"{mnist.TRAIN_LABELS}.gz").unlink()
+    said = []
+    np.testing.assert_array_equal(load_dataset(name, data_dir=tmp_path, say=said.append).images, IMAGES)
+    assert said == []  # nothing was asked of a network
+    name = "mnist" if name == "auto" else name
+    np.testing.assert_array_equal(mnist.load_images(name=name, data_dir=tmp_path), IMAGES)
+    with pytest.raises(DataMissingError, match=r"train-labels-idx1-ubyte is not in .* load_images reads them"):
+        mnist.load_mnist(name=name, data_dir=tmp_path, offline=True)
+    with pytest.raises(DownloadError, match=r"train-labels-idx1-ubyte.gz could not .* load_images reads them"):
+        mnist.load_mnist(name=name, data_dir=tmp_path, say=said.append)
+
+
+@pytest.mark.parametrize("empty", ["", "mnist", "MNIST/raw", "mnist/raw"])
+@pytest.mark.parametrize("by", ["flag", "environment", "cache"])
+def test_an_empty_folder_is_no_data(tmp_path, cache, mirrors, monkeypatch, empty, by):
+    """Such as an older minigan left behind a download that failed."""
+    (mirror,) = mirrors(good)
+    root = cache if by == "cache" else tmp_path / "mine"
+    (root / empty).mkdir(parents=True)
+    if by == "environment":
+        monkeypatch.setenv("MINIGAN_DATA", str(root))
+    place = {"data_dir": root if by == "flag" else None}
+    said = []
+    with pytest.raises(DataMissingError, match=r"train-images-idx3-ubyte is not in .*mnist .*or give --data-dir DIR"):
+        load_dataset("mnist", **place, offline=True)
+    assert load_dataset("auto", **place, offline=True, count=3, say=said.append).record["name"] == "glyphs"
+    if by != "flag":
+        assert dict(info.data())["mnist"] == "not here; downloaded when it is first used"
+    with pytest.raises(DataError, match=r"must hold one IDX file .*; found: none"):
+        load_dataset(str(root / empty))
+    np.testing.assert_array_equal(load_dataset("mnist", **place, say=said.append).images, IMAGES)
+    assert len(mirror.asked) == 1
+    assert (root / "mnist" / f"{mnist.TRAIN_IMAGES}.gz").is_file()
+
+
+def test_a_failed_download_leaves_the_folders_that_were_there(tmp_path, mirrors):
+    mirrors(page_503)
+    for folder in ("mine", "full/mnist"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "full" / "mnist" / "notes.txt").write_text("mine")
+    for folder in ("mine", "full"):
+        with pytest.raises(DownloadError):
+            load_dataset("mnist", data_dir=tmp_path / folder, say=lambda line: None)
+    assert list((tmp_path / "mine").iterdir()) == []
+    assert (tmp_path / "full" / "mnist" / "notes.txt").exists()
+
+
 def test_a_damaged_file_in_the_users_folder_is_an_error_and_stays(tmp_path, mirrors):
     mirrors(good)
     put(tmp_path / "mine")
@@ -269,7 +391,7 @@ def test_when_all_mirrors_are_bad_the_reason_and_the_remedies_are_told_and_no_fi
     assert message.count(reason) == 2
     for part in (mnist.TRAIN_IMAGES, "--data-dir DIR", "MINIGAN_DATA=DIR", "--dataset glyphs"):
         assert part in message
-    assert listing(cache) == []
+    assert not cache.exists()  # nor an empty folder that would pass for data
 
 
 def test_a_dead_network_is_given_up_within_the_stated_time(mirrors):
@@ -304,7 +426,7 @@ def test_ctrl_c_during_a_download_leaves_no_part_of_the_file(cache, mirrors, mon
     monkeypatch.setattr(threading.Event, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_dataset("mnist", say=lambda line: None)
-    assert listing(cache) == []
+    assert not cache.exists()  # nor an empty folder that would pass for data
 
 
 def test_a_name_lookup_that_hangs_is_given_up_too(mirrors, monkeypatch):
@@ -340,7 +462,7 @@ def test_a_mirrors_file_of_the_right_hash_but_wrong_content_is_not_kept(cache, m
     mnist.SETS["mnist"] = published._replace(train=wrong)
     with pytest.raises(DownloadError, match="wrong content"):
         mnist.load_mnist(say=lambda line: None)
-    assert listing(cache) == []
+    assert not cache.exists()  # nor an empty folder that would pass for data
 
 
 def test_offline_asks_no_network_and_says_how_to_get_mnist(mirrors):
@@ -379,7 +501,7 @@ def test_a_disk_that_fills_up_leaves_no_part_of_a_file(cache, mirrors, monkeypat
     monkeypatch.setattr("pooch.HTTPDownloader", Full)
     with pytest.raises(OSError, match=r"No space left on device: .*train-images"):
         load_dataset("mnist", say=lambda line: None)
-    assert listing(cache) == []
+    assert not cache.exists()  # nor an empty folder that would pass for data
 
 
 # By name -------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from minigan import cli, evaluate, runs
 from minigan.checkpoint import load_checkpoint, save_checkpoint
+from minigan.data import mnist
 from minigan.data.glyphs import load_glyphs
 from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
 from minigan.evaluate import ROWS
@@ -217,6 +218,24 @@ def test_a_folder_of_images_is_measured_by_mnists_classifier_and_without_digits(
     ]
     assert sum(line.count("–") == 3 for line in printed(result).splitlines()) == 3
     assert "nan" not in printed(result).lower()
+
+
+@pytest.mark.parametrize("place", ["mnist", "MNIST/raw"])
+def test_a_run_on_mnist_without_its_labels_is_trained_and_measured(own, tmp_path, monkeypatch, place):
+    """The images are not MNIST's, so their hashes are not asked."""
+    folder, _ = own
+    data = tmp_path / "data" / place
+    data.mkdir(parents=True)
+    for source, name in (("train-idx3-ubyte.gz", mnist.TRAIN_IMAGES), ("test-idx3-ubyte.gz", mnist.TEST_IMAGES)):
+        (folder / source).rename(data / f"{name}.gz")
+    published = mnist.SETS["mnist"]
+    train, test = ([file._replace(sha256=None) for file in split] for split in (published.train, published.test))
+    monkeypatch.setitem(mnist.SETS, "mnist", published._replace(train=train, test=test))
+    place = {"data_dir": tmp_path / "data", "offline": True, "say": quiet}
+    run = runs.start(SMOKE, dataset="mnist", device="cpu", out=tmp_path / "without", **place)
+    result = evaluate.evaluate(run, COUNT, say=quiet)
+    assert (result["dataset"], result["test_images"], result["training images"]["count"]) == ("mnist", 150, COUNT)
+    assert result["samples"]["mnist_score"]["mean"] >= 1
 
 
 def test_a_folder_without_test_images_or_with_other_images_is_refused(own):

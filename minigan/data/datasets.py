@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +12,8 @@ import numpy as np
 
 from minigan.backend import RandomStream
 from minigan.data.glyphs import VERSION, load_glyphs
-from minigan.data.idx import read_idx
-from minigan.data.mnist import SETS, data_folder, load_mnist
+from minigan.data.idx_folder import read_folder
+from minigan.data.mnist import SETS, data_folder, load_images
 from minigan.errors import DataError, DataMissingError, DownloadError, nearest
 
 NAMES = ("auto", *SETS, "glyphs")
@@ -26,6 +24,11 @@ class Dataset(NamedTuple):
 
     images: np.ndarray  # uint8 (N, 28, 28)
     record: dict[str, Any]
+
+
+def built_in(record: dict[str, Any]) -> str | None:
+    """The set of minigan's own that a record describes; None for a folder, whatever it is called."""
+    return None if record.get("path") else record["name"]
 
 
 def load_dataset(
@@ -41,8 +44,10 @@ def load_dataset(
     """The first `count` training images of "mnist", "fashion-mnist", "glyphs" or a folder of IDX files.
 
     With `test_images` the set's test images come after its training images. With `split_seed` the images are brought
-    into a random order, drawn from it, before the first `count` are taken. (Glyphs are drawn independently of each
-    other, so for them neither changes anything. A folder without test images has its training images only.)
+    into a random order, drawn from it, before the first `count` are taken. Where one of the two changes nothing, `say`
+    is told so, and `test_images` is not recorded: glyphs are drawn independently of each other, a folder may hold no
+    test images, and `count` may end before them. A name means the set also where there is a folder of that name, which
+    is "./NAME".
     "auto" is MNIST if it is on this machine or can be downloaded, else glyphs, and `say` is told so.
     Raises ArgumentError for an unknown name, DataMissingError or DownloadError if the set cannot be had (never for
     "auto", unless a folder was named that does not exist), DataError for a damaged one.
@@ -50,21 +55,33 @@ def load_dataset(
     if name == "auto":
         data_folder(data_dir)  # a folder that was named and does not exist is a mistake, not a reason for glyphs
         try:
-            images, record = _read("mnist", count, test_images, data_dir, offline, say)
+            images, tests, record = _read("mnist", count, test_images, data_dir, offline, say)
         except OSError as error:  # not there, not to be downloaded, or nowhere to keep it
             reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
             say(f"No MNIST: {reason}. Training on glyphs instead, digits that minigan draws itself.")
             say(f"For MNIST, {remedy('mnist')}.")
-            images, record = _read("glyphs", count, test_images, data_dir, offline, say)
+            images, tests, record = _read("glyphs", count, test_images, data_dir, offline, say)
     else:
         try:
-            images, record = _read(name, count, test_images, data_dir, offline, say)
+            images, tests, record = _read(name, count, test_images, data_dir, offline, say)
         except (DownloadError, DataMissingError) as error:
             also = "or train on digits that minigan draws itself: --dataset glyphs"
             raise type(error)(f"{error}; {remedy(name)}, {also}") from None
-    if test_images:
+    if built_in(record) == "glyphs":
+        if test_images or split_seed is not None:
+            say("Glyphs are drawn independently of each other: test_images and random_split change nothing here.")
+        test_images, split_seed = False, None
+    elif test_images and not len(tests):
+        say(f"There are no test images in {Path(record['path']).parent}: test_images changes nothing here.")
+    elif test_images and split_seed is None and count <= len(images):
+        say(
+            f"test_images changes nothing here: the first {count:,} images are taken, and the test images come after "
+            f"{len(images):,} training images."
+        )
+    elif test_images:
         record["test_images"] = True
-    if split_seed is not None and record["name"] != "glyphs":
+        images = np.concatenate([images, tests])
+    if split_seed is not None:
         record["split_seed"] = split_seed
         images = images[RandomStream(split_seed, "split").host.permutation(len(images))]
     images = images[:count]
@@ -78,16 +95,19 @@ def _read(
     data_dir: str | os.PathLike[str] | None,
     offline: bool,
     say: Callable[[str], None],
-) -> tuple[np.ndarray, dict[str, Any]]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """(training images, test images if they are asked for, the beginning of the record)."""
+    none = np.zeros((0, 28, 28), np.uint8)
     if name == "glyphs":
-        return load_glyphs(count)[0], {"name": "glyphs", "version": VERSION, "seed": 0}
+        return load_glyphs(count)[0], none, {"name": "glyphs", "version": VERSION, "seed": 0}
     if name in SETS:
-        splits = ("train", "test") if test_images else ("train",)
-        parts = [load_mnist(split, name=name, data_dir=data_dir, offline=offline, say=say)[0] for split in splits]
-        return np.concatenate(parts), {"name": name}
+        place = {"name": name, "data_dir": data_dir, "offline": offline, "say": say}
+        return load_images("train", **place), load_images("test", **place) if test_images else none, {"name": name}
     if Path(name).is_dir():
-        images, path = _from_folder(Path(name), test_images)
-        return images, {"name": path.parent.resolve().name, "path": str(path.resolve())}
+        found = read_folder(Path(name), test_images=test_images, say=say)
+        # The folder's own path, not that of the file: this may be a link to a store of files without names.
+        path = found.path.parent.resolve() / found.path.name
+        return found.train, found.test, {"name": found.name, "path": str(path)}
     nearest("dataset", name, NAMES, also=", or a folder of IDX files")
     raise AssertionError(name)
 
@@ -101,8 +121,8 @@ def load_recorded(
 ) -> Dataset:
     """The very images that `record` describes; raises DataError if they are no longer the same."""
     name = record["name"]
-    if "path" in record:
-        name, data_dir = str(data_dir or Path(record["path"]).parent), None
+    if built_in(record) is None:
+        name, data_dir = folder_of(record, data_dir), None
         if not Path(name).is_dir():
             raise DataMissingError(
                 f"the run's images were in {name}, which is gone; give the new place: --data-dir DIR"
@@ -114,49 +134,15 @@ def load_recorded(
             f"the run was trained on {record['images']:,} images of {record['name']} with SHA-256 "
             f"{record['sha256'][:12]}…, and what is there now has {found.record['sha256'][:12]}…; put the former back"
         )
-    return found
+    moved = {"path": found.record["path"]} if built_in(record) is None else {}
+    return Dataset(found.images, {**record, **moved})  # under the name that its checkpoints know
+
+
+def folder_of(record: dict[str, Any], data_dir: str | os.PathLike[str] | None) -> str:
+    """The folder of a run's own images: where they were, or `data_dir`; absolute, so that it is never a set's name."""
+    return str(Path(data_dir or Path(record["path"]).parent).absolute())
 
 
 def remedy(name: str) -> str:
     """What to do to have a published set."""
     return f"connect to a network, or give --data-dir DIR (or MINIGAN_DATA=DIR) where DIR/{name} holds its files"
-
-
-def _from_folder(folder: Path, test_images: bool) -> tuple[np.ndarray, Path]:
-    """The images in a folder of IDX files: its one file with three axes, or of several the one named "train".
-
-    With `test_images`, those of a file named "test" or "t10k" come after them.
-    """
-    names = re.compile(r"idx|ubyte", re.IGNORECASE)
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and names.search(path.name)]
-    images = [path for path in files if _axes(path) == 3]
-    tests = [path for path in images if re.search("test|t10k", path.name, re.IGNORECASE)] if test_images else []
-    if len(images) > 1:
-        images = [path for path in images if "train" in path.name.lower()] or images
-    if len(images) != 1:
-        found = ", ".join(path.name for path in images) or "none"
-        raise DataError(
-            f"{folder} must hold one IDX file of images (N, 28, 28), with idx or ubyte in its name, and train if there "
-            f"are several; found: {found}"
-        )
-    paths = [images[0], *(path for path in tests if path != images[0])]
-    arrays = [read_idx(path) for path in paths]
-    for path, array in zip(paths, arrays, strict=True):
-        if array.dtype != np.uint8 or array.shape[1:] != (28, 28):
-            raise DataError(f"{path} holds {array.dtype} {array.shape}; minigan's recipes draw uint8 (N, 28, 28)")
-    return np.concatenate(arrays), images[0]
-
-
-def _axes(path: Path) -> int:
-    """The number of axes that an IDX file's header states; 0 if it is no IDX file."""
-    import gzip
-
-    with path.open("rb") as raw:
-        head = raw.read(4)
-    if head[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(path) as content:
-                head = content.read(4)
-        except (OSError, EOFError, zlib.error):
-            return 0
-    return head[3] if len(head) == 4 and head[:2] == b"\0\0" else 0

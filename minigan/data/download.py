@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -35,26 +36,40 @@ def fetch(
     Each URL is announced with `say` before it is asked. `check(path)` is called on the finished file; if it raises
     DataError, the file is removed and the next mirror tried. No other mirror gets a chance to be as bad in silence: the
     reasons of all are in the DownloadError that is raised if none of them has it. OSError for a disk that is full or
-    cannot be written.
+    cannot be written. Whatever fails, no folder is left that was made for the file.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(13, "Permission denied", str(folder))
-    reasons = []
-    for mirror in mirrors:
-        url = f"{mirror}{name}"
-        say(f"Downloading {url} ({size / 1e6:.1f} MB) into {folder}")
-        try:
-            path = _watched(url, folder / name, sha256, size, first_byte=PATIENCE / len(mirrors))
+    with _made(folder):
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "Permission denied", str(folder))
+        reasons = []
+        for mirror in mirrors:
+            url = f"{mirror}{name}"
+            say(f"Downloading {url} ({size / 1e6:.1f} MB) into {folder}")
             try:
-                check(path)
-            except DataError:
-                path.unlink()
-                raise
-            return path
-        except (DownloadError, DataError) as error:
-            reasons.append(f"{urlsplit(url).netloc}: {error}")
-    raise DownloadError(f"{name} could not be downloaded ({', '.join(reasons)})")
+                path = _watched(url, folder / name, sha256, size, first_byte=PATIENCE / len(mirrors))
+                try:
+                    check(path)
+                except DataError:
+                    path.unlink()
+                    raise
+                return path
+            except (DownloadError, DataError) as error:
+                reasons.append(f"{urlsplit(url).netloc}: {error}")
+        raise DownloadError(f"{name} could not be downloaded ({', '.join(reasons)})")
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """While entered, the folder exists. On an error, what was made for it goes again, unless something lies in it."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for path in missing:
+                path.rmdir()
+        raise
 
 
 def _watched(url: str, path: Path, sha256: str, size: int, *, first_byte: float) -> Path:

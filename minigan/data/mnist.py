@@ -7,6 +7,7 @@ Sources: LeCun, Cortes & Burges, "The MNIST database of handwritten digits", 199
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ import numpy as np
 
 from minigan.data.download import fetch
 from minigan.data.idx import read_idx
-from minigan.errors import DataError, DataMissingError, check_choice
+from minigan.errors import DataError, DataMissingError, DownloadError, check_choice
 from minigan.files import cache_dir
 
 
@@ -121,16 +122,28 @@ def load_mnist(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(images uint8 (N, 28, 28), labels uint8 (N,)) of the "train" or "test" split of "mnist" or "fashion-mnist".
 
-    Looked for under `data_dir`, else $MINIGAN_DATA, else minigan's cache, as `mnist/FILE` (plain or with `.gz`); if not
-    there, downloaded into it, unless `offline`.
+    Looked for under `data_dir`, else $MINIGAN_DATA, else minigan's cache, where `find_files` says; if not there,
+    downloaded into `mnist/` there, unless `offline`.
     Raises DataMissingError naming the files, the folder and the alternatives; DownloadError if no mirror delivers;
     DataError for a damaged file in your own folder (one in the cache is replaced).
     """
-    check_choice("split", split, ("train", "test"))
-    check_choice("name", name, tuple(SETS))
-    folder, own = data_folder(data_dir)
-    images, labels = (_load(SETS[name], file, name, folder, own, offline, say) for file in getattr(SETS[name], split))
-    return images, labels
+    images = load_images(split, name=name, data_dir=data_dir, offline=offline, say=say)
+    try:
+        return images, _load(name, split, 1, data_dir, offline, say)
+    except (DataMissingError, DownloadError) as error:
+        raise type(error)(f"{error}; the images are there without their labels: load_images reads them") from None
+
+
+def load_images(
+    split: str = "train",
+    *,
+    name: str = "mnist",
+    data_dir: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+    say: Callable[[str], None] = print,
+) -> np.ndarray:
+    """The images of `load_mnist` alone, which need no file of labels: what a GAN learns from."""
+    return _load(name, split, 0, data_dir, offline, say)
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, bool]:
@@ -148,21 +161,42 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, b
 
 
 def find_files(name: str, file: File, folder: Path) -> list[Path]:
-    """Those that exist of `folder/NAME/FILE` and, for MNIST, `folder/FILE`, plain or with `.gz`."""
-    places = [folder / name, folder] if name == "mnist" else [folder / name]
-    candidates = [place / (file.name + end) for place in places for end in ("", ".gz")]
-    return [path for path in candidates if path.is_file()]
+    """Those that exist of a published file's copies under `folder`, plain or with `.gz`, where people have them.
+
+    In `mnist/`, or in `MNIST/raw/` as torchvision keeps it, however the folder's name is written (FashionMNIST,
+    fashion-mnist); or in `folder` itself, if that is such a folder. MNIST's files may lie in any folder, since their
+    content is known by its hash; the other sets' have the same names. Some archives have a dot before `idx`.
+    """
+
+    def named(path: Path) -> bool:
+        return re.sub("[-_ ]", "", path.name.lower()) == name.replace("-", "")
+
+    here = folder.absolute()
+    inside = [path for path in folder.iterdir() if named(path) and path.is_dir()] if folder.is_dir() else []
+    inside.sort(key=lambda path: (path.name != name, path.name))
+    homes = [*inside, *([folder] if named(here) else [])]
+    places = [place for home in homes for place in (home, home / "raw")]
+    if name == "mnist" or (here.name == "raw" and named(here.parent)):
+        places.append(folder)
+    names = [spelt + end for spelt in (file.name, file.name.replace("-idx", ".idx")) for end in ("", ".gz")]
+    return [path for path in dict.fromkeys(place / name for place in places for name in names) if path.is_file()]
 
 
 def _load(
-    published: Published,
-    file: File,
     name: str,
-    folder: Path,
-    own: bool,
+    split: str,
+    which: int,
+    data_dir: str | os.PathLike[str] | None,
     offline: bool,
     say: Callable[[str], None],
 ) -> np.ndarray:
+    """File number `which` (0: images, 1: labels) of a split."""
+    check_choice("split", split, ("train", "test"))
+    check_choice("name", name, tuple(SETS))
+    folder, own = data_folder(data_dir)
+    published: Published = SETS[name]
+    file: File = getattr(published, split)[which]
+
     def read(path: Path) -> np.ndarray:
         return read_idx(path, sha256=file.sha256)
 
@@ -177,6 +211,9 @@ def _load(
     if offline and damaged:
         raise damaged
     if offline:
-        raise DataMissingError(f"{file.name}.gz is not in {folder / name}, and nothing is downloaded with --offline")
+        raise DataMissingError(
+            f"{file.name} is not in {folder / name} (nor in a torchvision folder there, nor with .gz), and nothing is "
+            "downloaded with --offline"
+        )
     gz = f"{file.name}.gz"
     return read(fetch(published.mirrors, gz, folder / name, size=file.size, sha256=file.gz_sha256, check=read, say=say))
