@@ -600,3 +600,5 @@ def test_glyphs_have_no_split_to_draw():
     same = load_dataset("glyphs", count=5, test_images=True, split_seed=3)
     np.testing.assert_array_equal(same.images, load_dataset("glyphs", count=5).images)
     np.testing.assert_array_equal(load_recorded(same.record).images, same.images)
+    older = {**same.record, "test_images": True}  # as runs once recorded it, and their checkpoints too
+    assert load_recorded(older).record == older

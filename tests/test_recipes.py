@@ -166,7 +166,8 @@ def test_images_lose_their_padding_before_they_are_shown():
 
 
 @pytest.mark.parametrize(
-    ("name", "widths", "match"), [("flux-dcgan", (8, 4), "three hidden layers"), ("keras-upconv", (), "1 to 6, got")]
+    ("name", "widths", "match"),
+    [("flux-dcgan", (8, 4), "three hidden layers"), ("keras-upconv", (8,) * 7, "1 to 6, got")],
 )
 def test_a_convolutional_generator_of_another_depth_is_refused(name, widths, match):
     with pytest.raises(ArgumentError, match=match):

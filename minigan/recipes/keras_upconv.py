@@ -38,10 +38,14 @@ class KerasUpconv(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= len(self.g_hidden) <= 6:
+        if len(self.g_hidden) > 6:
             raise ArgumentError(
                 f"{self.name} doubles its image in each layer of G but the first, so it can have 1 to 6, "
                 f"got g_hidden {self.g_hidden}"
+            )
+        if not self.merged and len(self.g_hidden) == 1:
+            raise ArgumentError(
+                f"merged is about the layers that enlarge, and g_hidden {self.g_hidden} has none of them"
             )
 
     def layers(self) -> tuple[list[Layer], list[Layer]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -70,8 +70,18 @@ class Recipe:
         }
         for field, low in least.items():
             value = getattr(self, field)
-            if not isinstance(value, int) or value < low:
+            if type(value) is not int or value < low:
                 raise ArgumentError(f"{field} must be a whole number, at least {low}, got {value}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "bool" and not isinstance(value, bool):
+                raise ArgumentError(f"{field.name} must be True or False, got {value!r}")
+            if field.type == "float" and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise ArgumentError(f"{field.name} must be a Python number, got {value!r}")
+        for field in ("g_hidden", "d_hidden"):
+            value = getattr(self, field)
+            if not isinstance(value, tuple | list) or not value or any(type(v) is not int or v < 1 for v in value):
+                raise ArgumentError(f"{field} must be one size or more, whole numbers from 1, got {value}")
         if not 0 <= self.average < 1:
             raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
         if not 0 <= self.dropout < 1:
