@@ -90,19 +90,20 @@ class Trainer:
         )
         self.epoch_steps = recipe.epoch_steps or len(self.batches)
         self.average = recipe.networks(RandomStream(seed, "init").host)[0].to(device) if recipe.average else self.G
+        leave_out = "--drop-last" + " --d-fakes match" * (recipe.d_fakes == "full")
         if 1 in (recipe.batch_size, len(self.batches.images) % recipe.batch_size * (not recipe.drop_last)):
             for name, network in (("G", self.G), ("D", self.D)):
                 if network.buffers.size:
                     raise ArgumentError(
                         f"{name} has BatchNorm, which needs two images or more, and the last batch of an epoch would "
                         f"hold one ({len(self.batches.images)} images in batches of {recipe.batch_size}); leave it out "
-                        "with drop_last (--drop-last), or take another batch size"
+                        f"with drop_last ({leave_out}), or take another batch size"
                     )
         rest = len(self.batches.images) % recipe.batch_size
         if rest % recipe.packing and not recipe.drop_last:
             raise ArgumentError(
                 f"the last batch of an epoch would hold {rest} images, which cannot be packed in groups of "
-                f"{recipe.packing}; leave it out with drop_last (--drop-last), or take another batch size"
+                f"{recipe.packing}; leave it out with drop_last ({leave_out}), or take another batch size"
             )
         self.step = self.epoch = 0
         self.history: list[Row] = []

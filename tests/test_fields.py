@@ -190,6 +190,14 @@ def test_a_run_in_which_g_never_learns_is_refused(changes, outcome):
     assert outcome(replace(recipe, **changes, epochs=2))[-1][-1]["g_loss"] is not None
 
 
+@pytest.mark.parametrize("changes", [{"images": 17}, {"images": 19, "packing": 2}], ids=["BatchNorm", "packing"])
+def test_the_way_out_of_a_last_batch_that_cannot_be_is_taken_by_a_recipe_of_full_batches_of_fakes(changes, outcome):
+    recipe = replace(tiny("flux-dcgan"), **changes)
+    with pytest.raises(ArgumentError, match=r"\(--drop-last --d-fakes match\)"):
+        outcome(recipe)
+    outcome(replace(recipe, drop_last=True, d_fakes="match"))
+
+
 def test_an_infinite_eps_at_which_no_weight_moves_is_refused(outcome):
     with pytest.raises(ArgumentError, match=r"a finite eps > 0, got 0\.9, 0\.999 and inf"):
         outcome(replace(tiny("pytorch-mlp"), eps=float("inf")))

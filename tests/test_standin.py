@@ -236,7 +236,7 @@ CHANGES = {
     "uniform-latents": {"latents": "uniform", "labels": (0.1, 0.9)},
     "schedule": {
         "update": "alternating", "shared_fakes": True, "d_steps": 2, "d_warmup": 1, "drop_last": True, "log_every": 2,
-        "dropout": 0.3,
+        "dropout": 0.3, "d_fakes": "match",
     },
 }  # fmt: skip
 
