@@ -317,6 +317,41 @@ def write(name, folder, *changes):
     return getattr(load_file(stub), STUBS[name])
 
 
+def todos(name):
+    """What is to be replaced in a stub."""
+    return [todo for todo in SOLUTIONS[name] if "NotImplementedError" in todo]
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, i) for name in STUBS for i in range(len(todos(name)))])
+def test_what_is_still_to_be_written_is_named_where_nothing_says_what(name, number, tmp_path):
+    piece = write(name, tmp_path, (SOLUTIONS[name][todos(name)[number]], "raise NotImplementedError"))
+    lines = stub_path(name, tmp_path).read_text().splitlines()
+    line = next(i for i, text in enumerate(lines) if text.strip() == "raise NotImplementedError")
+    method = next(re.search(r"def (\w+)", text)[1] for text in lines[line::-1] if "def " in text)
+    assert verify(name, piece) == f"still to be written: {method} ({stub_path(name, tmp_path).name}, line {line + 1})"
+
+
+NOTHING = {
+    "forward": r"forward must return y, cache, and it returned nothing \(None\)",
+    "input_grad": r"no gradient \(None\) for x|input_grad must return dx, and it returned nothing \(None\)",
+    "param_grads": "it is never written",
+    "binary_cross_entropy": r"it must return \(value, gradient\), and it returned nothing \(None\)",
+    "softmax_cross_entropy": r"it must return \(value, gradient\), and it returned nothing \(None\)",
+    "_update": "the weights have not moved",
+    "generator_step": r"it must return GeneratorResult\(value, x_fake\), and it returned nothing \(None\)",
+}
+
+
+@pytest.mark.parametrize("nothing", ["pass", "return None"])
+@pytest.mark.parametrize(("name", "number"), [(name, i) for name in STUBS for i in range(len(todos(name)))])
+def test_a_method_that_does_nothing_is_told_what_it_must_return(name, number, nothing, tmp_path):
+    piece = write(name, tmp_path, (SOLUTIONS[name][todos(name)[number]], nothing))
+    lines = stub_path(name, tmp_path).read_text().splitlines()
+    line = next(i for i, text in enumerate(lines) if text.strip() == nothing)
+    method = next(re.search(r"def (\w+)", text)[1] for text in lines[line::-1] if "def " in text)
+    assert re.search(NOTHING[method], verify(name, piece))
+
+
 @pytest.mark.parametrize("name", STUBS)
 def test_a_stub_is_told_what_is_to_be_written_and_a_solution_passes(name, tmp_path):
     stub = write_stub(name, tmp_path)

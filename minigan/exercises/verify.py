@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ def verify(name: str, piece: Any) -> str:
         try:
             if finding := check(piece):
                 return finding
-        except NotImplementedError as todo:
-            return f"still to be written: {todo}"
+        except NotImplementedError as todo:  # the stub's says what, a bare one is where
+            what = str(todo) or traceback.extract_tb(todo.__traceback__)[-1].name
+            return f"still to be written: {what}{place(todo)}"
         except MiniganError as error:  # of a rule that the code breaks
             return str(error)
         except Exception as error:  # whatever the student's code does

@@ -68,9 +68,14 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
 def two(returned: Any, rule: str) -> tuple[Any, Any]:
     """The two things that a function was to return; raises ArgumentError if it did not."""
     if not isinstance(returned, tuple) or len(returned) != 2:
-        what = f"{len(returned)} things" if isinstance(returned, tuple) else type(returned).__name__
+        what = f"{len(returned)} things" if isinstance(returned, tuple) else kind(returned)
         raise ArgumentError(f"{rule}, and it returned {what}")
     return returned
+
+
+def kind(returned: Any) -> str:
+    """What somebody's function returned, in words."""
+    return "nothing (None)" if returned is None else type(returned).__name__
 
 
 def name_of(function: Callable[..., Any]) -> str:

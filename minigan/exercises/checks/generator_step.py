@@ -9,8 +9,10 @@ import numpy as np
 
 from minigan import gan, optim
 from minigan.backend import RandomStream
+from minigan.errors import ArgumentError
 from minigan.gan import GANLoss, GeneratorResult
 from minigan.gradcheck import check_generator_step
+from minigan.gradcheck.targets import kind
 from minigan.recipes.mlp import QUICK_MLP
 
 
@@ -20,11 +22,18 @@ def right_generator_step(piece: Any) -> str:
     rng = np.random.default_rng(0)
     G, D = recipe.networks(rng, dtype=np.float64)
     z = rng.standard_normal((6, 3))
-    report = check_generator_step(G, D, GANLoss(), z, step=piece, elementwise=100, title="generator_step")
+
+    def mine(*args: Any, **options: Any) -> GeneratorResult:
+        result = piece(*args, **options)
+        if not isinstance(result, GeneratorResult):
+            raise ArgumentError(f"it must return GeneratorResult(value, x_fake), and it returned {kind(result)}")
+        return result
+
+    report = check_generator_step(G, D, GANLoss(), z, step=mine, elementwise=100, title="generator_step")
     if not report:
         return str(report)
     left = []
-    for step in (piece, gan.generator_step):
+    for step in (mine, gan.generator_step):
         for shared in (False, True):
             G, D = recipe.networks(np.random.default_rng(1), dtype=np.float64)
             D.grads[...] = 7.0
@@ -38,8 +47,6 @@ def right_generator_step(piece: Any) -> str:
                 if shared:
                     return f"if fakes=(x_fake, cache_G) is given, z is None: learn from the fakes ({error})"
                 raise
-            if not isinstance(result, GeneratorResult):
-                return f"it must return GeneratorResult(value, x_fake), and it returned {type(result).__name__}"
             if not np.array_equal(before, D.params):
                 return "D has moved; only G learns in this step"
             if not np.array_equal(D.grads, np.full_like(D.grads, 7.0)):

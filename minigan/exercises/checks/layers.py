@@ -95,10 +95,10 @@ def right_statistics(piece: Any) -> str:
 
 def silences(piece: Any) -> str:
     """A check of what dropout does, whichever way it turns draws into a mask."""
-    layer, x = piece(drop=0.3), np.ones((200, 500), np.float32)
-    if not np.array_equal(layer.forward(x, train=False)[0], x):
+    layer, x, rule = piece(drop=0.3), np.ones((200, 500), np.float32), "forward must return y, cache"
+    if not np.array_equal(two(layer.forward(x, train=False), rule)[0], x):
         return "forward at inference: y should be x"
-    y = layer.forward(x, train=True, rng=RandomStream(0, "dropout"))[0]
+    y, _ = two(layer.forward(x, train=True, rng=RandomStream(0, "dropout")), rule)
     share = float((y == 0).mean())
     if abs(share - 0.3) > 0.01:
         return f"forward in training: {share:.0%} of the features are silent where drop is 30 %"
@@ -110,7 +110,9 @@ def silences(piece: Any) -> str:
         )
     y, cache = layer.forward(x, train=True, rng=RandomStream(0, "dropout"))
     layer.forward(x, train=True, rng=RandomStream(1, "dropout"))  # D sees real images, then fakes, then goes back twice
-    if not np.array_equal(layer.input_grad(np.ones_like(y), cache) == 0, y == 0):
+    if (dx := layer.input_grad(np.ones_like(y), cache)) is None:
+        return "input_grad must return dx, and it returned nothing (None)"
+    if not np.array_equal(dx == 0, y == 0):
         return (
             "input_grad must silence what its own forward silenced, and there may be another in between: use the cache"
         )
