@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from minigan import __version__, plot
 from minigan.backend import keep_memory
@@ -17,8 +20,9 @@ from minigan.files import write_atomically
 from minigan.metrics.classifier import FEATURES, SHA256
 from minigan.metrics.neighbours import copies, pairs
 from minigan.metrics.parzen import VALIDATION
-from minigan.reference import LEAST, LEFT_OUT, LOOKED_UP, MOST, Reference, measure
+from minigan.reference import LEAST, LEFT_OUT, LOOKED_UP, METRICS, MOST, Reference, measure
 from minigan.runs import Run
+from minigan.screen import Say, Stages, silence
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +39,7 @@ def evaluate(
     data_dir: str | os.PathLike[str] | None = None,
     offline: bool = False,
     reference: Reference | None = None,
-    say: Callable[[str], None] = print,
+    say: Say | None = print,
 ) -> dict[str, Any]:
     """Measure `count` samples of a run's newest generator, decided by `seed`; what `minigan evaluate` does.
 
@@ -44,7 +48,8 @@ def evaluate(
     (these three as `measure` returns them), "copies_by_chance", "notes" (what to know of these numbers)}; and
     RUN/samples/nearest.png, the samples that are nearest to a training image, each with that image to its right.
 
-    `data_dir` and `offline` are those of `load_dataset`, `reference` is one that has been loaded already.
+    `data_dir` and `offline` are those of `load_dataset`, `reference` is one that has been loaded already. `say` hears
+    what is being done (None: nobody does); in a terminal `print` stands for a bar.
     Raises ArgumentError for a count that is not from 129 to 50,000, RunMissingError and CheckpointError if the run has
     no generator, DataError if it draws NaN, and what `Reference.load` raises.
     """
@@ -58,9 +63,32 @@ def evaluate(
     if not os.access(run.folder, os.W_OK):
         raise PermissionError(13, "Permission denied", str(run.folder / "evaluation.json"))
     keep_memory()
-    images = run.sample(count, seed=seed)
-    reference = reference or reference_of(run, data_dir=data_dir, offline=offline, say=say)
-    found = copies(images[:LOOKED_UP], reference.training)
+    with Stages(say or silence) as stage:
+        images = run.sample(count, seed=seed, tell=lambda done: stage(f"Drawing {count:,} samples", done, count))
+        stage(f"Reading {run.dataset['name']}")
+        reference = reference or reference_of(run, data_dir=data_dir, offline=offline, say=stage.say)
+        return compared(run, checkpoint, images, seed, reference, stage)
+
+
+def compared(
+    run: Run, checkpoint: Path, images: np.ndarray, seed: int, reference: Reference, stage: Stages
+) -> dict[str, Any]:
+    """The result of `evaluate`, which is also left in the run; names on the way what is measured."""
+    count, done = len(images), itertools.count()
+
+    def telling(row: str) -> Callable[[str], None]:
+        of = len(ROWS) * len(METRICS)
+
+        def tell(metric: str) -> None:
+            number = next(done)
+            stage(f"{row}: {metric} ({number + 1} of {of})", number, of)
+
+        return tell
+
+    stage("Looking for copies")
+    found, by_chance = copies(images[:LOOKED_UP], reference.training), reference.copies_by_chance
+    stage(f"Reading the features of {len(reference.test):,} test images")
+    reference.features  # noqa: B018 (computed once, now rather than as a part of the first measurement)
     result = {
         "recipe": run.recipe.name,
         "checkpoint": checkpoint.name,
@@ -71,10 +99,10 @@ def evaluate(
         "test_images": len(reference.test),
         "classifier": {"name": reference.classifier, "sha256": SHA256[reference.classifier]},
         "minigan": __version__,
-        "samples": measure(images, reference, found=found),
-        "training images": reference.training_scores(count),
-        "noise": reference.noise_scores(count),
-        "copies_by_chance": reference.copies_by_chance,
+        "samples": measure(images, reference, found=found, tell=telling("samples")),
+        "training images": reference.training_scores(count, tell=telling("training images")),
+        "noise": reference.noise_scores(count, tell=telling("noise")),
+        "copies_by_chance": by_chance,
     }
     result["notes"] = notes(result, run, reference)
     write_atomically(run.folder / "evaluation.json", (json.dumps(result, indent=2, allow_nan=False) + "\n").encode())
@@ -84,9 +112,7 @@ def evaluate(
     return result
 
 
-def reference_of(
-    run: Run, *, data_dir: str | os.PathLike[str] | None, offline: bool, say: Callable[[str], None]
-) -> Reference:
+def reference_of(run: Run, *, data_dir: str | os.PathLike[str] | None, offline: bool, say: Say) -> Reference:
     """The reference for the data set that the run learned from, looked for where the run found it."""
     if (name := built_in(run.dataset)) is None:  # nobody else vouches for what is in a folder
         load_recorded(run.dataset, data_dir=data_dir, say=lambda _: None)  # what there is to say is said below

@@ -7,7 +7,7 @@ import html
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,10 +24,11 @@ from minigan.facts import FACTS, check_entries, recipe_of
 from minigan.files import quoted, write_atomically
 from minigan.nn import Sequential
 from minigan.recipes import Recipe
+from minigan.recipes.recipe import SIZE
 from minigan.saving import checkpoints, place, read_saved
 from minigan.train import Callback, Row, Trainer, draw_latents, generate
 
-CHUNK = 10_000  # samples drawn at a time
+CHUNK = 1_000  # samples drawn at a time: two batches
 #: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from.
 SETTINGS: dict[str, Any] = {
     **{"device": str, "data_dir": str | None, "sample_every": str, "save_every": str},
@@ -94,9 +95,12 @@ class Run:
         """
         return read_saved(self.checkpoint).generator()
 
-    def sample(self, count: int = 100, *, seed: int = 0) -> np.ndarray:
-        """uint8 (count, 28, 28): new images, decided by `seed`. Raises ArgumentError for a count below 1."""
-        return draw(self.checkpoint, count, seed=seed)
+    def sample(self, count: int = 100, *, seed: int = 0, tell: Callable[[int], None] | None = None) -> np.ndarray:
+        """uint8 (count, 28, 28): new images, decided by `seed`; `tell` is told on the way how many there are.
+
+        Raises ArgumentError for a count below 1.
+        """
+        return draw(self.checkpoint, count, seed=seed, tell=tell)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -122,15 +126,22 @@ def checkpoint_of(path: str | Path) -> Path:
     return Path(path) if Path(path).suffix == ".safetensors" else Run(path).checkpoint
 
 
-def draw(checkpoint: Path, count: int, *, seed: int = 0) -> np.ndarray:
-    """uint8 (count, 28, 28): new images by the generator in a checkpoint, which needs nothing beside it."""
+def draw(checkpoint: Path, count: int, *, seed: int = 0, tell: Callable[[int], None] | None = None) -> np.ndarray:
+    """uint8 (count, 28, 28): new images by the generator in a checkpoint, which needs nothing beside it.
+
+    `tell` is told how many there are, before the first and after each thousand.
+    """
     if count < 1:
         raise ArgumentError(f"cannot draw {count} images; ask for at least 1")
     saved, rng = read_saved(checkpoint), RandomStream(seed, "sample")
     recipe, G = saved.recipe, saved.generator()
-    sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
-    chunks = (generate(G, draw_latents(recipe, size, rng)) for size in sizes)
-    return np.concatenate([plot.to_uint8(recipe.as_images(x), recipe.value_range) for x in chunks])
+    images = np.empty((count, SIZE, SIZE), np.uint8)
+    for start in range(0, count, CHUNK):
+        if tell:
+            tell(start)
+        x = generate(G, draw_latents(recipe, min(CHUNK, count - start), rng))
+        images[start : start + CHUNK] = plot.to_uint8(recipe.as_images(x), recipe.value_range)
+    return images
 
 
 def check_free(out: Path) -> None:

@@ -33,6 +33,7 @@ LEAST = FEATURES + 1  # samples: of fewer the covariance is singular, whatever t
 MOST = 50_000  # … more would leave the real images fewer, since the published validation images come next
 LEFT_OUT = 50_000  # where those begin
 LOOKED_UP = 1_000  # samples whose nearest training image is looked for
+Tell = Callable[[str], None]  # told what is measured now
 DIGITS = ("mnist", "glyphs")  # sets of digits, each with a classifier of its own
 
 
@@ -76,7 +77,7 @@ class Reference:
         """
         title = name
         if name == "glyphs":
-            training, test = load_glyphs(count)[0], load_glyphs(count // 6, seed=1)[0]
+            training, test = load_glyphs(count, say=say)[0], load_glyphs(count // 6, seed=1, say=say)[0]
         elif name in SETS:
             place = {"name": name, "data_dir": data_dir, "offline": offline, "say": say}
             try:
@@ -111,44 +112,89 @@ class Reference:
         """The share of test images, which nobody copied, that pass for copies."""
         return copies(self.test[:LOOKED_UP], self.training).share
 
-    def training_scores(self, count: int = 10_000) -> dict[str, Any]:
+    def training_scores(self, count: int = 10_000, *, tell: Tell | None = None) -> dict[str, Any]:
         """`measure` of the first `count` training images (fewer if the validation images would be among them)."""
         free = LEFT_OUT if len(self.training) >= LEFT_OUT + VALIDATION else len(self.training) - len(self.validation)
-        return self._once("training images", self.training[: min(count, free)])
+        return self._once("training images", self.training[: min(count, free)], tell)
 
-    def noise_scores(self, count: int = 10_000) -> dict[str, Any]:
+    def noise_scores(self, count: int = 10_000, *, tell: Tell | None = None) -> dict[str, Any]:
         """`measure` of `count` images whose pixels are uniform, 0 to 255."""
         host = RandomStream(0, "sample", 1).host  # samples are drawn at step 0
-        return self._once("noise", host.integers(0, 256, (count, *self.test.shape[1:]), np.uint8))
+        return self._once("noise", host.integers(0, 256, (count, *self.test.shape[1:]), np.uint8), tell)
 
-    def _once(self, kind: str, images: np.ndarray) -> dict[str, Any]:
+    def _once(self, kind: str, images: np.ndarray, tell: Tell | None) -> dict[str, Any]:
         key = kind, len(images)
-        return self._scores.get(key) or self._scores.setdefault(key, measure(images, self))
+        return self._scores.get(key) or self._scores.setdefault(key, measure(images, self, tell=tell))
 
 
-def measure(images: np.ndarray, reference: Reference, *, found: Copies | None = None) -> dict[str, Any]:
+class Subject:
+    """What is measured: images, and against what; `p`, the digits' probabilities, and `features` are computed once."""
+
+    def __init__(self, images: np.ndarray, reference: Reference, found: Copies | None):
+        self.images, self.reference, self.found = images, reference, found
+
+    @cached_property
+    def described(self) -> tuple[np.ndarray, np.ndarray]:
+        return describe(self.images, load_classifier(self.reference.classifier))
+
+    @property
+    def features(self) -> np.ndarray:
+        return self.described[0]
+
+    def likelihood(self) -> dict[str, Any]:
+        pixels = (images / 255 for images in (self.images, self.reference.validation, self.reference.test))
+        return {"parzen": parzen(*pixels)._asdict()}
+
+    def frechet(self) -> dict[str, Any]:
+        return {"frechet": frechet_distance(self.features, self.reference.features)}
+
+    def digits(self) -> dict[str, Any]:
+        if not self.reference.digits:
+            return {"mnist_score": None, "balance": None}
+        p = self.described[1]
+        balance = digit_balance(p)
+        shares = {"kl": balance.kl, "shares": balance.shares.tolist()}
+        return {"mnist_score": mnist_score(p)._asdict(), "balance": shares}
+
+    def precision_recall(self) -> dict[str, Any]:
+        return precision_recall(self.reference.features, self.features)._asdict()
+
+    def kernel(self) -> dict[str, Any]:
+        return {"kernel": kernel_distance(self.features, self.reference.features)}
+
+    def copies(self) -> dict[str, Any]:
+        found = self.found or copies(self.images[:LOOKED_UP], self.reference.training)
+        return {"copies": {"share": found.share, "of": len(found.indices)}}
+
+
+#: {what is measured: what measures it}, in the order in which that is done
+METRICS: dict[str, Callable[[Subject], dict[str, Any]]] = {
+    "features, Fréchet distance": Subject.frechet,
+    "Parzen log-likelihood": Subject.likelihood,
+    "digits": Subject.digits,
+    "precision and recall": Subject.precision_recall,
+    "kernel distance": Subject.kernel,
+    "copies": Subject.copies,
+}
+
+
+def measure(
+    images: np.ndarray, reference: Reference, *, found: Copies | None = None, tell: Tell | None = None
+) -> dict[str, Any]:
     """Every metric of `images`, uint8 (N, 28, 28), against the reference: plain JSON, each number with its protocol
     where it is computed (minigan/metrics).
 
-    Returns {"count" (N), "parzen" ({"mean", "error", "sigma"}, nats), "frechet", "mnist_score" ({"mean", "std"}),
+    Returns {"count" (N), "frechet", "parzen" ({"mean", "error", "sigma"}, nats), "mnist_score" ({"mean", "std"}),
     "balance" ({"kl" (nats), "shares" (of the ten digits)}), "precision", "recall", "kernel", "copies" ({"share",
     "of" (how many were looked up)})}; the score and the balance are None where the images are no digits. `found` is
-    what `copies` says of the first 1,000 images, if that is known.
+    what `copies` says of the first 1,000 images, if that is known; `tell` is told the name of each metric before it.
     Raises ShapeError or DTypeError for other images, ArgumentError for fewer than 129.
     """
     if (N := len(images)) < LEAST:
         raise ArgumentError(f"{N} samples are too few: the covariance of {FEATURES} features takes at least {LEAST}")
-    features, p = describe(images, load_classifier(reference.classifier))
-    digits, balance = reference.digits, digit_balance(p)
-    found = copies(images[:LOOKED_UP], reference.training) if found is None else found
-    likelihood = parzen(images / 255, reference.validation / 255, reference.test / 255)
-    return {
-        "count": N,
-        "parzen": likelihood._asdict(),
-        "frechet": frechet_distance(features, reference.features),
-        "mnist_score": mnist_score(p)._asdict() if digits else None,
-        "balance": {"kl": balance.kl, "shares": balance.shares.tolist()} if digits else None,
-        **precision_recall(reference.features, features)._asdict(),
-        "kernel": kernel_distance(features, reference.features),
-        "copies": {"share": found.share, "of": len(found.indices)},
-    }
+    subject, result = Subject(images, reference, found), {"count": N}
+    for name, entries in METRICS.items():
+        if tell:
+            tell(name)
+        result |= entries(subject)
+    return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from minigan.progress import Watch
 from minigan.quality import Quality
 from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.saving import Checkpoints, Keep
+from minigan.screen import Say, silence
 from minigan.symptoms import slow_down
-from minigan.train import Trainer
+from minigan.train import Callback, Trainer
 
 
 def start(
@@ -44,7 +45,8 @@ def start(
     keep_every: int = 0,
     score_every: int = 0,
     alarms: bool = True,
-    say: Callable[[str], None] = print,
+    callbacks: Sequence[Callback] = (),
+    say: Say | None = print,
     **changes: Any,
 ) -> Run:
     """Train a recipe and return its run; what `minigan train` does. `changes` are fields of the recipe (epochs=3).
@@ -52,19 +54,23 @@ def start(
     `out` is the run's folder, by default the next free runs/RECIPE-NNN. `sample_every`, `preview_every` and
     `save_every` count epochs (2), steps ("500steps") or are "never". Of the checkpoints the last `keep` stay, one every
     `keep_every` epochs (0: none), and the best by Fréchet distance, if that is measured every `score_every` epochs.
-    `dataset`, `data_dir`, `offline`: see `load_dataset`. `alarms`: say when training fails.
+    `dataset`, `data_dir`, `offline`: see `load_dataset`. `alarms`: say when training fails. `callbacks` watch training
+    too, after minigan's own and before a checkpoint is saved. `say` gets every line (None: nobody does), and nothing
+    else is shown, unless it is `print`: then a terminal or a notebook also shows the digits, alive.
     Raises RunExistsError if `out` holds a run, RunBusyError if another process trains there, ArgumentError for an
     impossible number, DataError and its like if the images cannot be had, DeviceUnavailableError, DivergenceError.
     On Ctrl-C the step is finished, everything saved, and Interrupted (a KeyboardInterrupt) raised.
     """
     if isinstance(recipe, str):
         recipe = RECIPES[nearest("recipe", recipe, RECIPES)]
-    recipe = changed(recipe, changes)
+    recipe, say = changed(recipe, changes), say or silence
+    check_callbacks(callbacks)
     if not isinstance(seed, int) or seed < 0:
         raise ArgumentError(f"seed must be a whole number that is not negative, got {seed}")
     settings = {"sample_every": str(sample_every), "save_every": str(save_every)}
     settings |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
     schedule = Schedule(settings, preview_every)
+    schedule.check_reached(settings, recipe.epochs)
     if out is not None:
         check_free(Path(out))
     device = choose_device(device, say)
@@ -86,7 +92,7 @@ def start(
         saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
         saver.start(trainer)
         saver.save(trainer)  # so that it can be resumed from the first moment
-        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms)
+        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms, callbacks=callbacks)
 
 
 def resume(
@@ -103,17 +109,20 @@ def resume(
     score_every: int | None = None,
     accept: Iterable[str] = (),
     alarms: bool = True,
-    say: Callable[[str], None] = print,
+    callbacks: Sequence[Callback] = (),
+    say: Say | None = print,
     **changes: Any,
 ) -> Run:
     """Go on with a run from its newest whole checkpoint, to the bit as if it had never stopped (on the same device).
 
     `epochs` is the new total. Any other field of the recipe that is changed, here or in config.json, has to be named in
     `accept`; and so "metrics", if metrics.jsonl is lost. What is not given stays as the run was started; `alarms` are
-    on unless switched off. Raises as `start`; RunMissingError or CheckpointError if the run cannot be read or has
-    changed, DataError if its images are no longer the same, ArgumentError if it is already trained to the end.
+    on unless switched off; `callbacks` and `say` are those of `start`.
+    Raises as `start`; RunMissingError or CheckpointError if the run cannot be read or has changed, DataError if its
+    images are no longer the same, ArgumentError if it is already trained to the end.
     """
-    folder = Path(folder)
+    folder, say = Path(folder), say or silence
+    check_callbacks(callbacks)
     if not folder.is_dir():
         raise RunMissingError(f"{folder} is not a run: there is no config.json in it")
     with locked(folder) as lock:
@@ -124,6 +133,7 @@ def resume(
         settings = {**run.settings, **{key: value for key, value in given.items() if value is not None}}
         schedule = Schedule(settings, preview_every)
         recipe, accepted = changed(run.recipe, changes), check_accept(accept)
+        schedule.check_reached(given, recipe.epochs)
         saved, history = newest_whole(run, accepted, say)
         differences = compare(run, saved, recipe, accepted)
         epoch = saved.header["epoch"]
@@ -144,7 +154,7 @@ def resume(
         if accepted:  # what has been accepted once need not be again, should this be stopped before its next checkpoint
             saver.start(trainer)
             saver.save(trainer)
-        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms)
+        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms, callbacks=callbacks)
 
 
 def train(
@@ -153,13 +163,14 @@ def train(
     trainer: Trainer,
     schedule: Schedule,
     saver: Checkpoints,
-    say: Callable[[str], None],
+    say: Say,
     *,
     alarms: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
     name = quoted(folder)
-    watch = Watch(schedule.preview)
+    watch = Watch(schedule.preview, say)
     watchdog = Alarms(folder, say=watch.say)
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
     watchers = [
@@ -169,6 +180,7 @@ def train(
         watch,
         *([watchdog] if alarms else []),
         *([Quality(folder, schedule.score, say=watch.say)] if schedule.score else []),
+        *callbacks,
         saver,
     ]
     try:
@@ -209,6 +221,24 @@ class Schedule:
         if not isinstance(self.score, int) or self.score < 0:
             raise ArgumentError(f"--score-every must be a whole number of epochs, or 0 for never, got {self.score}")
 
+    @staticmethod
+    def check_reached(settings: dict[str, Any], epochs: int) -> None:
+        """Raise ArgumentError for what would never happen in so many epochs."""
+        for name, happens in (("score_every", "measured"), ("keep_every", "kept for good")):
+            if (settings[name] or 0) > epochs:
+                flag = f"--{name.replace('_', '-')} {settings[name]}"
+                raise ArgumentError(f"{flag} is beyond the last epoch, {epochs}: nothing would ever be {happens}")
+
+
+def check_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Raise ArgumentError unless these are callbacks, in a list."""
+    if not isinstance(callbacks, Sequence):
+        raise ArgumentError(f"callbacks must be a list of callbacks, such as [Mine()], got {callbacks!r}")
+    for i, callback in enumerate(callbacks):
+        if not isinstance(callback, Callback):
+            made = f"; make one: {callback.__name__}()" if isinstance(callback, type) else ""
+            raise ArgumentError(f"callbacks[{i}] must be a minigan.train.Callback, got {callback!r}{made}")
+
 
 def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     """The recipe with other values in some fields; raises ArgumentError for a field that there is not."""
@@ -248,7 +278,7 @@ def where(trainer: Trainer) -> str:
     return f"after epoch {trainer.epoch}{more}"
 
 
-def choose_device(device: str, say: Callable[[str], None]) -> str:
+def choose_device(device: str, say: Say) -> str:
     """The device to run on, "cpu" or "gpu"; says why if "auto" means the CPU, or if that has one core for two."""
     device, reason = resolve_device(device)
     for line in (reason, why_one_core() if device == "cpu" else ""):

@@ -141,7 +141,7 @@ def test_real_images_score_as_real_images_and_noise_as_noise(reference):
 def test_real_images_and_noise_are_measured_once_and_as_samples_are(reference, monkeypatch):
     fresh = Reference("glyphs", reference.training, reference.test, "glyphs", True)
     counted = []
-    monkeypatch.setattr("minigan.reference.measure", lambda *args: counted.append(args) or measure(*args))
+    monkeypatch.setattr("minigan.reference.measure", lambda *args, **options: counted.append(args) or measure(*args))
     first, second = fresh.training_scores(COUNT), fresh.training_scores(COUNT)
     assert len(counted) == 1
     assert first == second == measure(fresh.training[:COUNT], fresh)
@@ -186,7 +186,7 @@ def test_the_validation_images_are_the_published_ones_where_there_are_as_many(tr
 
 @pytest.mark.parametrize(("training", "most"), [(60_000, 50_000), (50_999, 49_999), (900, 450)])
 def test_no_validation_image_is_among_the_real_ones(training, most, monkeypatch):
-    monkeypatch.setattr("minigan.reference.measure", lambda images, reference: {"last": images[-1]})
+    monkeypatch.setattr("minigan.reference.measure", lambda images, reference, **options: {"last": images[-1]})
     reference = Reference("x", np.arange(training), np.arange(LEAST), "mnist", False)
     assert reference.training_scores(50_000)["last"] == most - 1
 

@@ -23,6 +23,7 @@ from minigan.errors import (
 from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.progress import HEADER, Watch, clock, loss
 from minigan.saving import checkpoints
+from minigan.screen import Screen
 from minigan.train import Callback, Trainer, average, generate
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -244,7 +245,7 @@ def watched(preview="3steps", **console):
     options = {"width": 80, "height": 24, "color_system": "truecolor", "_environ": {"TERM": "xterm"}, **console}
     screen = Console(file=io.StringIO(), highlight=False, **options)
     trainer = Trainer(runs.replace(SMOKE, epochs=2), make_glyphs(200)[0])
-    trainer.fit([Watch(Every.parse("preview_every", preview), screen)])
+    trainer.fit([Watch(Every.parse("preview_every", preview), Screen(screen))])
     return screen.file.getvalue()
 
 
@@ -312,11 +313,11 @@ class Fail(Callback):
 
 def test_the_terminal_is_given_back_after_an_error(monkeypatch):
     screen = Console(file=io.StringIO(), force_terminal=True, width=80, _environ={"TERM": "xterm"})
-    watch = Watch(Every(1, steps=True), screen)
+    watch = Watch(Every(1, steps=True), Screen(screen))
     trainer = Trainer(SMOKE, make_glyphs(200)[0])
     with pytest.raises(KeyboardInterrupt):
         trainer.fit([watch, Fail()])
-    assert watch.live is None
+    assert watch.sheet is None
     assert screen.file.getvalue().endswith("\x1b[?25h")  # the cursor is shown again
 
 

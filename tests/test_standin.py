@@ -24,6 +24,7 @@ from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.optim import SGD, Adam
 from minigan.progress import Watch
 from minigan.recipes import RECIPES
+from minigan.screen import Screen
 from minigan.train import Trainer, generate
 
 
@@ -322,7 +323,7 @@ def test_the_preview_in_the_terminal_shows_what_the_gpu_has_learned(standin, ima
     from rich.console import Console
 
     screen = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80, height=24)
-    Trainer(RECIPES["quick-mlp"].smoke(), images, device="gpu").fit([Watch(Every(3, steps=True), screen)])
+    Trainer(RECIPES["quick-mlp"].smoke(), images, device="gpu").fit([Watch(Every(3, steps=True), Screen(screen))])
     assert "▀" in screen.file.getvalue()
 
 

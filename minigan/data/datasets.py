@@ -99,7 +99,7 @@ def _read(
     """(training images, test images if they are asked for, the beginning of the record)."""
     none = np.zeros((0, 28, 28), np.uint8)
     if name == "glyphs":
-        return load_glyphs(count)[0], none, {"name": "glyphs", "version": VERSION, "seed": 0}
+        return load_glyphs(count, say=say)[0], none, {"name": "glyphs", "version": VERSION, "seed": 0}
     if name in SETS:
         place = {"name": name, "data_dir": data_dir, "offline": offline, "say": say}
         return load_images("train", **place), load_images("test", **place) if test_images else none, {"name": name}

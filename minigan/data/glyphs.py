@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,17 +34,23 @@ VERSION = 1  # raise it when the same seed gives other images, so that old cache
 
 
 def load_glyphs(
-    count: int = 60_000, *, seed: int = 0, folder: str | os.PathLike[str] | None = None
+    count: int = 60_000,
+    *,
+    seed: int = 0,
+    folder: str | os.PathLike[str] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(images uint8 (count, 28, 28), labels uint8 (count,)): `make_glyphs`, kept on disk for the next time.
 
     They are kept in `folder`, by default minigan's cache; where that cannot be written, nothing is kept. A kept file
-    that is damaged is made again.
+    that is damaged is made again. `say` is told if many have to be drawn, which takes a while.
     """
     path = (Path(folder) if folder else cache_dir()) / f"glyphs-v{VERSION}-{count}-{seed}.npz"
     kept = _read_kept(path)
     if kept and kept[0].shape == (count, SIZE, SIZE) and kept[1].shape == (count,):
         return kept
+    if say and count > CHUNK:
+        say(f"Drawing {count:,} glyphs, which are kept for the next time.")
     images, labels = make_glyphs(count, seed=seed)
     buffer = io.BytesIO()
     np.savez(buffer, images=images, labels=labels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from minigan.errors import ArgumentError, MiniganError
 from minigan.gradcheck.anything import check_gradients, place
 from minigan.gradcheck.report import Report
 from minigan.recipes import Recipe
+from minigan.screen import Screen, Stages
 
 
 def check_and_print(
@@ -21,17 +21,21 @@ def check_and_print(
     Of a recipe both steps are checked twice: small, and at its published size along directions alone.
     Raises ArgumentError, in one line, if the code that is checked raises anything.
     """
-    from rich.console import Console
-
-    console, reports, start = Console(highlight=False), [], time.perf_counter()
-    for name, target in targets.items():
-        for report in checks(name, target, in_shape=in_shape, seed=seed, batch=batch):
-            console.print(report) if console.is_terminal else print(report)  # in a pipe nothing is wrapped
-            print()
-            reports.append(report)
-            if picture and not report:
-                draw(report, picture)
-                picture = None  # the first that failed is the one to look at
+    screen, reports, start = Screen(), [], time.perf_counter()
+    work = [(name, *part) for name, target in targets.items() for part in parts(target)]
+    with Stages(screen) as stage:
+        for done, (name, target, options) in enumerate(work):
+            note = f" ({options['note']})" if options else ""
+            stage(f"Checking {name}{note}", done, len(work))
+            given = {} if isinstance(target, Recipe) else {"in_shape": in_shape}
+            for report in check(name, target, seed=seed, batch=batch, **given, **options):
+                # In a pipe nothing is wrapped.
+                screen.console.print(report) if screen.console.is_terminal else print(report)
+                print()
+                reports.append(report)
+                if picture and not report:
+                    draw(report, picture)
+                    picture = None  # the first that failed is the one to look at
     entries, kinks = sum(r.entries for r in reports), sum(r.kinks for r in reports)
     undecided = sum(round(r.undecided * r.entries) for r in reports)
     failed = sum(not r for r in reports)
@@ -52,16 +56,18 @@ def draw(report: Report, path: Path) -> None:
         print(f"The error of each entry: {path}\n")
 
 
-def checks(name: str, target: Any, **options: Any) -> Iterator[Report]:
-    """The reports on one target, the mistakes of whose code become an ArgumentError."""
-    sizes: list[tuple[Any, dict[str, Any]]] = [(target, {})]
+def parts(target: Any) -> list[tuple[Any, dict[str, Any]]]:
+    """What is checked one after the other, each with its options: of a recipe two sizes."""
     if isinstance(target, Recipe):
-        options.pop("in_shape")
-        sizes = [(target.smoke(), {"note": "small"}), (target, {"note": "published size", "elementwise": 0})]
-    for size, more in sizes:
-        try:
-            yield from check_gradients(size, **options, **more)
-        except MiniganError:
-            raise
-        except Exception as error:
-            raise ArgumentError(f"{name} raised {type(error).__name__}: {error}{place(error)}") from None
+        return [(target.smoke(), {"note": "small"}), (target, {"note": "published size", "elementwise": 0})]
+    return [(target, {})]
+
+
+def check(name: str, target: Any, **options: Any) -> list[Report]:
+    """The reports on one target, the mistakes of whose code become an ArgumentError."""
+    try:
+        return check_gradients(target, **options)
+    except MiniganError:
+        raise
+    except Exception as error:
+        raise ArgumentError(f"{name} raised {type(error).__name__}: {error}{place(error)}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -14,7 +13,6 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import runfolder
-from rich.console import Console
 
 from fuzz.files import idx
 from fuzz.judge import Enough
@@ -23,6 +21,7 @@ from minigan.files import write_atomically
 from minigan.folder import Run
 from minigan.interrupt import Interrupted
 from minigan.progress import Watch
+from minigan.screen import silence
 from minigan.train import Trainer
 
 STEPS = 15  # that a case may train
@@ -60,7 +59,7 @@ def small():
         patch.object(plot, "save_curves", as_text),
         patch.object(os, "fsync", lambda descriptor: None),
         patch.object(Trainer, "advance", limited),
-        patch.object(runs, "Watch", lambda every: Watch(every, Console(file=io.StringIO()))),
+        patch.object(runs, "Watch", lambda every, say: Watch(every, silence)),
     ):
         yield steps
 
