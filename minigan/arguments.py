@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 import sys
-from dataclasses import fields, make_dataclass
+from dataclasses import make_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minigan.errors import ArgumentError, nearest
+from minigan.errors import ArgumentError, MiniganError
+from minigan.flags import Subject, check_words, flags_of
 from minigan.recipes import DEFAULT
 
 if TYPE_CHECKING:
@@ -31,11 +34,15 @@ def print_table(table: Table) -> None:
 
 def no_more(args: list[str], about: str) -> None:
     """For a command without flags: print what it is on --help, and refuse anything else."""
-    if args and args[0] in ("-h", "--help"):
+    if asks_help(args):
         print(about)
         sys.exit(0)
     if args:
         raise ArgumentError(f"{about.split(':')[0]} takes no arguments, got {' '.join(args)}")
+
+
+def asks_help(args: list[str]) -> bool:
+    return bool({"-h", "--help"} & set(args))
 
 
 def take_flag(flag: str, args: list[str]) -> tuple[str, list[str]]:
@@ -44,13 +51,16 @@ def take_flag(flag: str, args: list[str]) -> tuple[str, list[str]]:
     value, rest = args[i].partition("=")[2], args[i + 1 :]
     if "=" not in args[i] and rest and not rest[0].startswith("-"):
         value, rest = rest[0], rest[1:]
-    if not value and not {"-h", "--help"} & set(args):
-        raise ArgumentError(f"{flag} needs the folder of a run, such as runs/{DEFAULT}-001")
+    if not value and not asks_help(args):
+        such = args[0] if Path(args[0]).is_dir() else f"runs/{DEFAULT}-001"
+        raise ArgumentError(f"{flag} needs the folder of a run behind it, such as {flag} {such}")
     return value, [*args[:i], *rest]
 
 
 def first_word(args: list[str]) -> tuple[str, list[str]]:
-    """(what the command is about, the flags), with "" if the flags come first."""
+    """(what the command is about, the flags), with "" if the flags come first; ArgumentError for an empty word."""
+    if args[:1] == [""]:
+        raise ArgumentError("the first word is empty; is it a variable of the shell that has no value?")
     return (args[0], args[1:]) if args and not args[0].startswith("-") else ("", args)
 
 
@@ -64,38 +74,39 @@ def shape(text: str | None) -> tuple[int, ...] | None:
         raise ArgumentError(f"--in-shape must be whole numbers with commas, such as 4,7, got {text!r}") from None
 
 
-def parse(parts: dict[str, Any], args: list[str], *, prog: str, description: str) -> Any:
+def parse_run(options: Any, args: list[str], *, command: str, description: str) -> tuple[str, Any]:
+    """(the run that a command is about, its options); raises ArgumentError if no run is named."""
+    run, flags = first_word(args)
+    parsed = parse({"options": options}, flags, Subject(command, run, "RUN", "run"), description=description)
+    if not run:
+        raise ArgumentError(f"which run? {command} RUN, where RUN is a folder that minigan train made")
+    return run, parsed.options
+
+
+def parse(parts: dict[str, Any], args: list[str], subject: Subject, *, description: str) -> Any:
     """Turn every field of the given dataclass instances into a flag, with its value as default, and parse `args`.
 
-    tyro explains a mistake in a box; here it becomes an ArgumentError of one line.
+    Raises ArgumentError for words that are no options, and what the dataclasses raise of values that do not fit.
     """
     import tyro
 
     Arguments = make_dataclass("Arguments", [(name, type(part)) for name, part in parts.items()])
-    messages = io.StringIO()
+    flags = flags_of(parts.values())
+    words = ["--help"] if asks_help(args) else check_words(args, flags, subject)
     try:
-        with contextlib.redirect_stderr(messages):
+        with contextlib.redirect_stderr(io.StringIO()):
             return tyro.cli(
                 Arguments,
                 default=Arguments(**parts),
-                args=args,
-                prog=prog,
+                args=words,
+                prog=subject.prog,
                 description=description,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        flags = [f"--{f.name.replace('_', '-')}" for part in parts.values() for f in fields(part)]
-        for arg in args:
-            if arg.startswith("--") and not arg.startswith("--no-"):
-                nearest("flag", arg.split("=")[0].replace("_", "-"), flags)
-        reason = unboxed(messages.getvalue()).removeprefix("Error parsing recipe: ")
-        raise ArgumentError(f"{reason} (see {prog} --help)") from None
-
-
-def unboxed(box: str) -> str:
-    """The first paragraph of a box drawn with line characters, on one line."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    rule = next((i for i, line in enumerate(lines) if line.startswith("─")), len(lines))
-    return " ".join(lines[:rule]) or box.strip()
+        error = stop.__context__  # tyro turns it into a box, and exits
+        while error and not isinstance(error, MiniganError):
+            error = error.__context__
+        raise error or ArgumentError(f"{subject.prog} does not take {shlex.join(args)}") from None

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from minigan import __version__
-from minigan.arguments import first_word, no_more, parse, print_table, shape, take_flag
+from minigan.arguments import asks_help, first_word, no_more, parse, parse_run, print_table, shape, take_flag
 from minigan.errors import ArgumentError, MiniganError, nearest
+from minigan.flags import Subject
 from minigan.options import (
     BenchOptions,
     EvaluateOptions,
@@ -25,24 +26,10 @@ from minigan.options import (
     SampleOptions,
 )
 from minigan.recipes import DEFAULT, RECIPES
+from minigan.usage import ELSEWHERE, USAGE, ask_plainly
 
-MAX_COUNT = 1_000_000  # images of one `minigan sample`
-
-USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
-
-  minigan train [RECIPE] [flags]       train a network to draw; without a recipe: {DEFAULT}
-  minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
-  minigan sample RUN [flags]           draw images with a trained generator
-  minigan evaluate RUN [flags]         how good its images are: the papers' numbers, beside those of real images
-  minigan export RUN [flags]           its generator for other programs: ONNX, or PyTorch's layouts
-  minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
-  minigan exercise NAME [flags]        write a piece of minigan yourself: dense, conv2d, batchnorm, bce, adam, …
-  minigan bench [RECIPE] [flags]       how long a training step takes on this machine, and what on
-  minigan recipes                      the recipes, with their sizes and sources
-  minigan info                         versions, BLAS, GPU, data: what minigan finds on this machine
-
-All flags of a command, with their defaults: minigan COMMAND --help
-"""
+if TYPE_CHECKING:
+    from minigan.screen import Say
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,10 +51,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "info": info,
     }
     try:
-        if not args or args[0] in ("-h", "--help"):
+        args = ask_plainly(args)
+        if not args or args == ["--help"]:
             print(USAGE, end="")
         elif args[0] == "--version":
             print(f"minigan {__version__}")
+        elif args[0] in ELSEWHERE:
+            raise ArgumentError(f"unknown command {args[0]!r}; {ELSEWHERE[args[0]]}")
         else:
             commands[nearest("command", args[0], commands)](args[1:])
         if sys.stdout is not None:  # it is None where the shell has closed it
@@ -91,26 +81,14 @@ def train(args: list[str]) -> None:
     from minigan import runs
 
     if any(arg.split("=")[0] == "--resume" for arg in args):
-        folder, flags = take_flag("--resume", args)
-        if flags and flags[0] in RECIPES:
-            raise ArgumentError(f"a run keeps its recipe: leave {flags[0]} out of minigan train --resume {folder}")
-        before = RECIPES[DEFAULT] if {"-h", "--help"} & set(args) else runs.Run(folder).recipe
-        parsed = parse(
-            {"recipe": before, "run": ResumeOptions()},
-            flags,
-            prog="minigan train --resume RUN",
-            description="Go on with a run from its newest checkpoint, as if it had never stopped. The numbers of the "
-            "recipe are the run's own: --epochs may grow, another has to be named in --accept too.",
-        )
-        wanted = {k: v for k, v in asdict(parsed.recipe).items() if v != getattr(before, k)}
-        runs.resume(folder, **asdict(parsed.run), **wanted)
+        resume(args)
         return
-    name, flags = (args[0], args[1:]) if args and not args[0].startswith("-") else (DEFAULT, args)
-    recipe = RECIPES[nearest("recipe", name, RECIPES)]
+    name, flags = first_word(args)
+    recipe = RECIPES[nearest("recipe", name or DEFAULT, RECIPES)]
     parsed = parse(
         {"recipe": recipe.smoke() if "--smoke" in flags else recipe, "run": RunOptions()},
         flags,
-        prog=f"minigan train {name}",
+        Subject("minigan train", name, DEFAULT, "recipe", RECIPES),
         description=f"{recipe.source}.\nEvery number of the recipe is a flag. Recipes: {', '.join(RECIPES)}.",
     )
     options = asdict(parsed.run)
@@ -118,38 +96,39 @@ def train(args: list[str]) -> None:
     runs.start(parsed.recipe, **options)
 
 
+def resume(args: list[str]) -> None:
+    """minigan train --resume RUN [flags]"""
+    from minigan import runs
+
+    folder, flags = take_flag("--resume", args)
+    if words := [word for word in flags if word in RECIPES]:
+        raise ArgumentError(f"a run keeps its recipe: leave {words[0]} out of minigan train --resume {folder}")
+    for flag, what in (("--seed", "seed"), ("--dataset", "images"), ("--out", "folder")):
+        if any(given.split("=")[0] == flag for given in flags):
+            raise ArgumentError(f"a run keeps its {what}: leave {flag} out of minigan train --resume {folder}")
+    before = RECIPES[DEFAULT] if asks_help(args) else runs.Run(folder).recipe
+    parsed = parse(
+        {"recipe": before, "run": ResumeOptions()},
+        flags,
+        Subject("minigan train --resume", folder, "RUN", "run"),
+        description="Go on with a run from its newest checkpoint, as if it had never stopped. The numbers of the "
+        "recipe are the run's own: --epochs may grow, another has to be named in --accept too.",
+    )
+    wanted = {k: v for k, v in asdict(parsed.recipe).items() if v != getattr(before, k)}
+    runs.resume(folder, **asdict(parsed.run), **wanted)
+
+
 def sample(args: list[str]) -> None:
     """minigan sample RUN [flags]"""
-    import numpy as np
+    from minigan.sample import sample as write
 
-    from minigan import plot
-    from minigan.files import write_atomically
-    from minigan.folder import checkpoint_of, draw
-
-    if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
-        raise ArgumentError("which run? minigan sample RUN, where RUN is a folder that minigan train made")
-    help_only = args[0] in ("-h", "--help")
-    parsed = parse(
-        {"sample": SampleOptions()},
-        args if help_only else args[1:],
-        prog="minigan sample RUN",
+    run, options = parse_run(
+        SampleOptions(),
+        args,
+        command="minigan sample",
         description="Draw images with the newest generator of a run, or with that of RUN/checkpoints/FILE.safetensors.",
     )
-    options: SampleOptions = parsed.sample
-    if not 1 <= options.count <= MAX_COUNT:
-        raise ArgumentError(f"--count must lie between 1 and {MAX_COUNT:,}, got {options.count}")
-    if options.seed < 0:
-        raise ArgumentError(f"--seed must not be negative, got {options.seed}")
-    if options.out.suffix not in (".png", ".npy"):
-        raise ArgumentError(f"--out must end in .png (a sheet) or .npy (an array), got {options.out}")
-    pixels = draw(checkpoint_of(args[0]), options.count, seed=options.seed)
-    if options.out.suffix == ".npy":
-        buffer = io.BytesIO()
-        np.save(buffer, pixels, allow_pickle=False)
-        write_atomically(options.out, buffer.getvalue())
-    else:
-        plot.save_png(plot.image_grid(pixels), options.out)
-    print(f"Wrote {options.count:,} images to {options.out}")
+    write(run, **asdict(options))
 
 
 def evaluate(args: list[str]) -> None:
@@ -158,19 +137,16 @@ def evaluate(args: list[str]) -> None:
 
     from minigan import evaluate as evaluation
 
-    run, flags = first_word(args)
-    if not run and not {"-h", "--help"} & set(args):
-        raise ArgumentError("which run? minigan evaluate RUN, where RUN is a folder that minigan train made")
-    options: EvaluateOptions = parse(
-        {"evaluate": EvaluateOptions()},
-        flags,
-        prog="minigan evaluate RUN",
+    options: EvaluateOptions
+    run, options = parse_run(
+        EvaluateOptions(),
+        args,
+        command="minigan evaluate",
         description="Measure the samples of a run's newest generator as the papers do, with real images and noise for "
         "comparison. Leaves RUN/evaluation.json, and in RUN/samples/nearest.png the samples nearest to training data.",
-    ).evaluate
+    )
     choice = {key: value for key, value in asdict(options).items() if key != "json"}
-    say = print if not options.json else lambda line: print(line, file=sys.stderr)
-    result = evaluation.evaluate(run, **choice, say=say)
+    result = evaluation.evaluate(run, **choice, say=talk(options.json))
     if options.json:
         print(json.dumps(result))
         return
@@ -182,16 +158,14 @@ def export(args: list[str]) -> None:
     """minigan export RUN [flags]"""
     from minigan.export import export as write
 
-    run, flags = first_word(args)
-    if not run and not {"-h", "--help"} & set(args):
-        raise ArgumentError("which run? minigan export RUN, where RUN is a folder that minigan train made")
-    options: ExportOptions = parse(
-        {"export": ExportOptions()},
-        flags,
-        prog="minigan export RUN",
+    options: ExportOptions
+    run, options = parse_run(
+        ExportOptions(),
+        args,
+        command="minigan export",
         description="Write the newest generator of a run, or that of RUN/checkpoints/FILE.safetensors, for programs "
         "that know nothing of minigan: as ONNX, or as the weights of a PyTorch network whose code is then printed.",
-    ).export
+    )
     if code := write(run, options.out):
         print(code)
     print(f"Wrote the generator to {options.out}", file=sys.stderr if code else sys.stdout)
@@ -206,7 +180,7 @@ def gradcheck(args: list[str]) -> None:
     options: GradcheckOptions = parse(
         {"check": GradcheckOptions()},
         flags,
-        prog="minigan gradcheck [WHAT]",
+        Subject("minigan gradcheck", what, "[WHAT]", "thing to check"),
         description="Check hand-written gradients against numeric ones. WHAT is a recipe, or the module:NAME or "
         "file.py:NAME of a layer, a network, a loss x -> (value, gradient), a pair (forward, backward, *arrays), or a "
         "function without arguments that makes one of these; without WHAT: all recipes. Exit code 1: one is wrong.",
@@ -231,15 +205,15 @@ def exercise(args: list[str]) -> None:
     from minigan.exercises import STUBS, work_on
 
     name, flags = first_word(args)
-    if not name and not {"-h", "--help"} & set(args):
-        raise ArgumentError(f"which exercise? minigan exercise {' | '.join(STUBS)}")
     options: ExerciseOptions = parse(
         {"exercise": ExerciseOptions()},
         flags,
-        prog=f"minigan exercise {name or 'NAME'}",
+        Subject("minigan exercise", name, "NAME", "exercise", STUBS),
         description="The first time, write a stub to complete; after that, check it and say what is wrong; once it is "
         f"right, train with it. Exercises: {', '.join(STUBS)}.",
     ).exercise
+    if not name:
+        raise ArgumentError(f"which exercise? minigan exercise {' | '.join(STUBS)}")
     if options.dataset not in NAMES and not Path(options.dataset).is_dir():
         nearest("dataset", options.dataset, NAMES, also=", or a folder of IDX files")
     if options.epochs < 0:
@@ -254,22 +228,25 @@ def bench(args: list[str]) -> None:
 
     from minigan import bench as benchmark
     from minigan.backend import resolve_device
+    from minigan.screen import Stages
 
     what, flags = first_word(args)
     name = nearest("recipe", what or DEFAULT, RECIPES)
     options: BenchOptions = parse(
         {"bench": BenchOptions()},
         flags,
-        prog=f"minigan bench {name}",
+        Subject("minigan bench", what, DEFAULT, "recipe", RECIPES),
         description="Time the training steps of a recipe, on random images.",
     ).bench
     device, reason = resolve_device(options.device)
-    result = benchmark.bench(RECIPES[name], steps=options.steps, device=device)
+    if reason and not options.json:
+        print(reason)
+    with Stages(talk(options.json)) as stage:
+        stage(f"Timing {options.steps} steps of {name}")
+        result = benchmark.bench(RECIPES[name], steps=options.steps, device=device)
     if options.json:
         print(json.dumps(result))
         return
-    if reason:
-        print(reason)
     print_table(benchmark.table(result))
 
 
@@ -300,6 +277,15 @@ def info(args: list[str]) -> None:
     for name, fact in facts():
         table.add_row(name, fact)
     print_table(table)
+
+
+def talk(to_stderr: bool) -> Say:
+    """Where a command says what it is doing: standard error, if standard output is to hold nothing else."""
+    from rich.console import Console
+
+    from minigan.screen import Screen
+
+    return Screen(Console(stderr=True, highlight=False)) if to_stderr else print
 
 
 def fail(message: str) -> NoReturn:

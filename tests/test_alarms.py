@@ -16,11 +16,13 @@ from minigan.arguments import parse
 from minigan.callbacks import MetricsLog, read_rows
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, DivergenceError
+from minigan.flags import Subject
 from minigan.nn import Dense
 from minigan.progress import Watch
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import PyTorchMLP
 from minigan.saving import checkpoints
+from minigan.screen import Screen
 from minigan.symptoms import ALARMS, NOT_A_NUMBER, STREAK
 from minigan.train import Trainer
 
@@ -63,7 +65,7 @@ def names(watch):
 
 def test_rates_beyond_reason_are_told_as_a_number_that_is_none(tmp_path, capsys):
     with pytest.raises(DivergenceError, match=r"d_loss.* is NaN or infinite"):
-        train(tmp_path / "run", lr_g=1e30, lr_d=1e30)
+        train(tmp_path / "run", lr_g=1e30, lr_d=1e30, say=print)
     (row,) = runs.Run(tmp_path / "run").alarms()
     assert row["alarm"] == NOT_A_NUMBER
     assert row["try"] == "--lr-g 0.0002 --lr-d 0.0002"
@@ -222,7 +224,7 @@ def taken_by_train(recipe, remedy):
     flags = re.findall(r"--[a-z0-9-]+(?: (?:[\d.]+(?:e[+-]?\d+)?|non_saturating)\b)*", text)
     assert flags
     words = [word for flag in flags for word in flag.split() if flag not in ("--seed", "--dataset")]  # without value
-    parsed = parse({"recipe": recipe, "run": cli.RunOptions()}, words, prog="minigan train", description="").recipe
+    parsed = parse({"recipe": recipe, "run": cli.RunOptions()}, words, Subject("minigan train"), description="").recipe
     for flag in flags:
         field = flag.split()[0][2:].replace("-", "_")
         assert field in asdict(recipe) or field in asdict(cli.RunOptions())
@@ -278,7 +280,7 @@ def test_a_g_whose_turn_has_not_come_may_stand_still(images):
 
 def test_a_message_goes_above_the_live_display_and_is_not_read_as_markup():
     output = io.StringIO()
-    watch = Watch(SimpleNamespace(count=0), Console(file=output, width=40))
+    watch = Watch(SimpleNamespace(count=0), Screen(Console(file=output, width=40)))
     watch.say("[bold]ALARM: " + "long " * 20)
     assert output.getvalue() == "[bold]ALARM: " + "long " * 20 + "\n"
 
@@ -300,7 +302,7 @@ def often(monkeypatch):
 
 
 def test_alarms_are_kept_in_the_runs_folder_and_cut_at_a_resume(tmp_path, capsys, often):
-    run = train(tmp_path / "run", epoch_steps=24, **STILL)
+    run = train(tmp_path / "run", epoch_steps=24, say=print, **STILL)
     (row,) = run.alarms()
     assert row["alarm"] == "no change"
     assert (row["step"], row["epoch"]) == (24, 1)

@@ -246,7 +246,7 @@ def test_json_is_one_object_and_nothing_else(device, small, monkeypatch, capsys)
     monkeypatch.setattr(backend, "why_no_gpu", lambda: "no driver")
     cli.main(["bench", "flux-mlp", "--steps", "2", "--device", device, "--json"])
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err == "Timing 2 steps of flux-mlp\n"
     assert out.count("\n") == 1
     check(json.loads(out), recipe="flux-mlp", steps=2)
 

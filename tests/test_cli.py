@@ -1,11 +1,14 @@
 """The command line, as a user meets it."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from PIL import Image
 from runfolder import press
 
 import minigan
-from minigan import cli
+from minigan import arguments, cli
 from minigan.recipes import RECIPES
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -75,7 +78,7 @@ MISTAKES = [
     (["train", "flux-mlp", "--epohcs", "3"], "unknown flag '--epohcs'; did you mean --epochs?"),
     (["train", "flux-mlp", "--epochs", "many"], "--epochs"),
     (["train", "flux-mlp", "--epochs", "0"], "epochs must be a whole number, at least 1, got 0"),
-    (["train", "flux-mlp", "--g-loss", "wasserstein"], "invalid choice 'wasserstein'"),
+    (["train", "flux-mlp", "--g-loss", "wasserstein"], "--g-loss must be non_saturating or minimax, got 'wasserstein'"),
     (["train", "flux-mlp", "--seed", "-1"], "seed"),
     (["train", "flux-mlp", "--dataset", "mnist", "--data-dir", "nowhere"], "there is no folder nowhere"),
     (["train", "flux-mlp", "--dataset", "mnist", "--offline"], "give --data-dir DIR (or MINIGAN_DATA=DIR)"),
@@ -115,6 +118,70 @@ MISTAKES = [
     (["sample", "RUN", "--count", "100000000"], "--count must lie between 1 and 1,000,000"),
     (["sample", "RUN", "--out", "x.jpg"], "must end in .png (a sheet) or .npy (an array), got x.jpg"),
     (["sample", "RUN", "--cuont", "3"], "did you mean --count?"),
+    # The word comes first, and there is one.
+    (["train", "--epochs", "3", "quick-mlp"], "quick-mlp comes first: minigan train quick-mlp --epochs 3"),
+    (["train", "--g-hidden", "8", "8", "best"], "best comes first: minigan train best --g-hidden 8 8"),
+    (["train", "--smoke", "quick-mlp", "--seed=1"], "quick-mlp comes first: minigan train quick-mlp --smoke --seed=1"),
+    (["train", "--epochs", "3", "quick-mpl"], "unknown recipe 'quick-mpl'; did you mean quick-mlp?"),
+    (["sample", "--count", "5", "my run"], "my run comes first: minigan sample 'my run' --count 5"),
+    (["evaluate", "--json", "x"], "x comes first: minigan evaluate x --json"),
+    (["export", "--out", "G.onnx", "x"], "x comes first: minigan export x --out G.onnx"),
+    (["gradcheck", "--batch", "3", "a.py:f"], "a.py:f comes first: minigan gradcheck a.py:f --batch 3"),
+    (["bench", "--steps", "5", "best"], "best comes first: minigan bench best --steps 5"),
+    (["exercise", "--epochs", "0", "dense"], "dense comes first: minigan exercise dense --epochs 0"),
+    (["train", "quick-mlp", "flux-mlp"], "minigan train takes one recipe, got quick-mlp and flux-mlp"),
+    (["sample", "RUN", "--count", "5", "more"], "minigan sample takes one run, got"),
+    (["train", ""], "the first word is empty"),
+    (["train", "Quick-MLP"], "unknown recipe 'Quick-MLP'; did you mean quick-mlp?"),
+    # Values that are of another kind.
+    (["train", "--epochs", "three"], "--epochs must be a whole number, such as --epochs 90, got 'three'"),
+    (["train", "--epochs", "3.5"], "--epochs must be a whole number, such as --epochs 90, got '3.5'"),
+    (["train", "--epochs="], "--epochs must be a whole number, such as --epochs 90, got ''"),
+    (["train", "--epochs"], "--epochs needs a whole number, such as --epochs 90"),
+    (["train", "--beta1", "x"], "--beta1 must be a number, such as --beta1 0.0, got 'x'"),
+    (["train", "--labels", "0.9"], "--labels needs 2 numbers, such as --labels 1.0 0.0, got 0.9"),
+    (["train", "--labels", "1,0,0"], "--labels needs 2 numbers, such as --labels 1.0 0.0, got 1 0 0"),
+    (["train", "--g-hidden", "128,x"], "--g-hidden must be whole numbers, such as --g-hidden 256 512, got 'x'"),
+    (["train", "--g-hidden"], "--g-hidden needs whole numbers, such as --g-hidden 256 512"),
+    (["train", "--device", "cuda"], "--device must be auto, cpu or gpu, got 'cuda'"),
+    (["train", "--offline", "yes"], "--offline takes no value, got yes; it is --offline or --no-offline"),
+    (["train", "--no-alarms=1"], "--no-alarms takes no value, got 1; it is --no-alarms or --alarms"),
+    (["train", "--keep", "-1"], "--keep must be a whole number, at least 1, got -1"),
+    (["train", "--sample-every", "0.5"], "--sample-every must be like 5 (epochs), 500steps or never, got '0.5'"),
+    (["train", "--dataset", "cifar10"], "unknown dataset 'cifar10'; known: auto, mnist, fashion-mnist, glyphs, or a"),
+    (["sample", "RUN", "--out"], "--out needs a path, such as --out samples.png"),
+    (["train", "--resume", "RUN", "--epochs", "x"], "--epochs must be a whole number, such as --epochs 2, got 'x'"),
+    # Flags that are called otherwise.
+    (["train", "--lr", "0.001"], "unknown flag '--lr'; did you mean --lr-g or --lr-d?"),
+    (["train", "--learning-rate", "0.001"], "unknown flag '--learning-rate'; did you mean --lr-g or --lr-d?"),
+    (["train", "--lr-G", "0.001"], "unknown flag '--lr-G'; did you mean --lr-g?"),
+    (["train", "--batch", "3"], "unknown flag '--batch'; did you mean --batch-size?"),
+    (["train", "--seeds", "3"], "unknown flag '--seeds'; did you mean --seed?"),
+    (["train", "--gpu"], "unknown flag '--gpu'; did you mean --device?"),
+    (["train", "--no-alarm"], "unknown flag '--no-alarm'; did you mean --no-alarms?"),
+    (["train", "--no-shared-fake"], "unknown flag '--no-shared-fake'; did you mean --no-shared-fakes?"),
+    (["train", "-e", "3"], "unknown flag '-e'; see minigan train best --help"),
+    (["train", "--version"], "unknown flag '--version'; it is minigan --version"),
+    (["train", "--resum", "RUN"], "unknown flag '--resum'; it is minigan train --resume RUN"),
+    (["train", "--accept", "lr-g"], "unknown flag '--accept'; it is minigan train --resume RUN --accept FIELD"),
+    (["train", "--resume", "RUN", "--seed", "3"], "a run keeps its seed: leave --seed out of minigan train --resume"),
+    (["train", "RUN", "--resume"], "--resume needs the folder of a run behind it, such as --resume /"),
+    # Commands that are called otherwise.
+    (["--train"], "unknown command '--train'; did you mean train?"),
+    (["plot"], "unknown command 'plot'; the curves of a run are in RUN/samples/curves.png"),
+    (["resume", "RUN"], "unknown command 'resume'; it is minigan train --resume RUN"),
+    (["version"], "unknown command 'version'; it is minigan --version"),
+    (["help", "trian"], "unknown command 'trian'; did you mean train?"),
+    # What would never happen.
+    (
+        ["train", "--epochs", "3", "--score-every", "5"],
+        "--score-every 5 is beyond the last epoch, 3: nothing would ever",
+    ),
+    (["train", "--epochs", "3", "--keep-every", "5"], "--keep-every 5 is beyond the last epoch, 3: nothing would ever"),
+    (
+        ["train", "--resume", "RUN", "--epochs", "3", "--score-every", "5"],
+        "--score-every 5 is beyond the last epoch, 3: nothing would ever be measured",
+    ),
 ]
 
 
@@ -270,6 +337,76 @@ def test_help_and_version_are_for_reading(capsys):
     out = capsys.readouterr().out
     assert "--lr-d" in out
     assert "Adam's learning rate" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "usage"),
+    [
+        (["help"], "minigan 0"),
+        (["-h"], "minigan 0"),
+        (["help", "train"], "usage: minigan train best "),
+        (["-h", "train"], "usage: minigan train best "),
+        (["train", "help"], "usage: minigan train best "),
+        (["train", "-h", "quick-mlp"], "usage: minigan train best "),
+        (["help", "train", "quick-mlp"], "usage: minigan train quick-mlp "),
+        (["train", "quick-mlp", "--epochs", "x", "--lr", "-h"], "usage: minigan train quick-mlp "),
+        (["sample", "-h", "RUN"], "usage: minigan sample RUN "),
+        (["sample", "help"], "usage: minigan sample RUN "),
+        (["evaluate", "RUN", "-h"], "usage: minigan evaluate RUN "),
+        (["help", "exercise"], "usage: minigan exercise NAME "),
+        (["info", "help"], "minigan info: "),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else "",
+)
+def test_help_is_had_wherever_it_is_asked_for(args, usage, capsys):
+    with contextlib.suppress(SystemExit):
+        cli.main(args)
+    assert capsys.readouterr().out.startswith(usage)
+
+
+def test_a_run_that_is_called_help_can_be_sampled(finished_run, capsys):
+    shutil.copytree(finished_run, "help")
+    cli.main(["sample", "help"])
+    assert "Wrote 100 images" in capsys.readouterr().out
+
+
+HELPS = [
+    *(["train", name] for name in RECIPES),
+    ["train", "--resume", "x"],
+    *([command] for command in ("sample", "evaluate", "export", "gradcheck", "exercise", "bench")),
+]
+
+
+@pytest.mark.parametrize("args", HELPS, ids=" ".join)
+def test_no_switch_is_explained_by_its_opposite(args, monkeypatch, capsys):
+    """Of every boolean the help names both flags, and what is so by default, beside what the first of them does."""
+    monkeypatch.setenv("COLUMNS", "300")
+    parsed = []
+    genuine = arguments.flags_of
+    monkeypatch.setattr(arguments, "flags_of", lambda parts: parsed.append(list(parts)) or genuine(parsed[-1]))
+    with pytest.raises(SystemExit):
+        cli.main([*args, "--help"])
+    text = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
+    found = re.findall(r"--([\w-]+), --no-([\w-]+) (?:(?! --).)+ \(default: (True|False)\)", text)
+    shown = {name: (also, default) for name, also, default in found}
+    booleans = {
+        field.name.replace("_", "-"): str(getattr(part, field.name))
+        for part in parsed[0]
+        for field in fields(part)
+        if field.type == "bool"
+    }
+    assert shown == {name: (name, default) for name, default in booleans.items()}
+
+
+def test_lists_are_taken_with_commas_and_with_spaces(capsys):
+    for i, flags in enumerate(
+        (["--g-hidden", "8,6", "--labels", "0.9,0.1"], ["--g-hidden=8,6", "--labels=(0.9, 0.1)"])
+    ):
+        cli.main(["train", "quick-mlp", "--smoke", "--dataset", "glyphs", *flags, "--out", f"run{i}"])
+        fields = json.loads(Path(f"run{i}/config.json").read_text())["fields"]
+        assert (fields["g_hidden"], fields["labels"]) == ([8, 6], [0.9, 0.1])
+    cli.main(["train", "--resume", "run0", "--epochs", "2", "--lr-g", "0.1", "--lr-d", "0.1", "--accept", "lr-g,lr-d"])
+    assert "after epoch 1" in capsys.readouterr().out
 
 
 def test_recipes_lists_every_recipe_with_its_sizes_and_source(capsys):

@@ -1,0 +1,45 @@
+"""What the command line says of itself: its commands, what is called otherwise here, and the ways to ask for help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minigan import __version__
+from minigan.recipes import DEFAULT
+
+USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
+
+  minigan train [RECIPE] [flags]       train a network to draw; without a recipe: {DEFAULT}
+  minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
+  minigan sample RUN [flags]           draw images with a trained generator
+  minigan evaluate RUN [flags]         how good its images are: the papers' numbers, beside those of real images
+  minigan export RUN [flags]           its generator for other programs: ONNX, or PyTorch's layouts
+  minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
+  minigan exercise NAME [flags]        write a piece of minigan yourself: dense, conv2d, batchnorm, bce, adam, …
+  minigan bench [RECIPE] [flags]       how long a training step takes on this machine, and what on
+  minigan recipes                      the recipes, with their sizes and sources
+  minigan info                         versions, BLAS, GPU, data: what minigan finds on this machine
+
+All flags of a command, with their defaults: minigan COMMAND --help
+"""
+
+#: {what somebody may look for: where it is}
+ELSEWHERE = {
+    "plot": "the curves of a run are in RUN/samples/curves.png, drawn while it trains",
+    "curves": "the curves of a run are in RUN/samples/curves.png, drawn while it trains",
+    "resume": "it is minigan train --resume RUN",
+    "generate": "it is minigan sample RUN",
+    "draw": "it is minigan sample RUN",
+    "test": "how good a run is: minigan evaluate RUN; whether gradients are right: minigan gradcheck",
+    "list": "it is minigan recipes; the runs are the folders in runs",
+    "version": "it is minigan --version",
+}
+
+
+def ask_plainly(args: list[str]) -> list[str]:
+    """`help`, `help train`, `-h train` and `train help` as --help behind what they are about."""
+    if args and args[0] in ("help", "-h", "--help"):
+        return [*args[1:], "--help"]
+    if args[1:] == ["help"] and not Path("help").exists():  # which would be the name of a run
+        return [args[0], "--help"]
+    return args
