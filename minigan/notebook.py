@@ -23,7 +23,7 @@ class Notebook:
     """The table of epochs, the running means, a bar and the digits, in one output of the cell that trains."""
 
     def __init__(self) -> None:
-        from IPython.display import display  # a notebook has it
+        from IPython.display import display  # pyright: ignore[reportMissingImports] (a notebook has it)
 
         self.lines: list[str] = []
         self.now: Now | None = None

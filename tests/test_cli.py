@@ -478,6 +478,7 @@ def test_a_generator_is_exported_for_pytorch_with_the_code_that_takes_it(finishe
     assert load_file("G.safetensors")["0.weight"].shape == (16, 8)
 
 
+@pytest.mark.extra
 def test_a_generator_is_exported_to_onnx(finished_run, capsys):
     pytest.importorskip("onnx", reason="the extra onnx is not installed")
     cli.main(["export", str(finished_run), "--out", "G.onnx"])

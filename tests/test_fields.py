@@ -95,7 +95,7 @@ def outcome(tmp_path, monkeypatch):
     for name, part in (("train.idx", IMAGES[:20]), ("test.idx", IMAGES[20:])):
         (folder / name).write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">3I", *part.shape) + part.tobytes())
     trainers = []
-    monkeypatch.setattr(runs, "train", lambda folder, trainer, *args, **options: trainers.append(trainer.fit()))
+    monkeypatch.setattr(runs, "train", lambda folder, lock, trainer, *args, **options: trainers.append(trainer.fit()))
     monkeypatch.setattr(Checkpoints, "save", lambda self, trainer: None)  # neither pictures nor files: they take longer
 
     def run(recipe, say=quiet):

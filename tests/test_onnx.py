@@ -15,6 +15,8 @@ from minigan.errors import ArgumentError, PackageMissingError
 from minigan.onnx_export import EXPORTS, OPSET, export_onnx
 from minigan.recipes import RECIPES
 
+pytestmark = pytest.mark.extra
+
 #: Networks that end in what adds no node, or in a node that is not the layer's own.
 ENDS = [
     ("Dropout-last", lambda: [nn.Dense(4), nn.Dropout(drop=0.5)], (3,)),

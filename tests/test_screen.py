@@ -166,6 +166,7 @@ def test_what_is_no_callback_is_refused_before_anything_is_made(callbacks, messa
         resume(whole.folder, epochs=4, callbacks=callbacks)
 
 
+@pytest.mark.extra
 def test_tensorboard_reads_back_what_the_callback_of_the_page_has_written(tmp_path):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
