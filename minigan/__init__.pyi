@@ -14,6 +14,7 @@ from minigan import exercises as exercises
 from minigan import export as export
 from minigan import facts as facts
 from minigan import files as files
+from minigan import flags as flags
 from minigan import folder as folder
 from minigan import gan as gan
 from minigan import going_on as going_on
@@ -25,6 +26,7 @@ from minigan import means as means
 from minigan import memory as memory
 from minigan import metrics as metrics
 from minigan import nn as nn
+from minigan import notebook as notebook
 from minigan import onnx_export as onnx_export
 from minigan import optim as optim
 from minigan import options as options
@@ -34,11 +36,14 @@ from minigan import quality as quality
 from minigan import recipes as recipes
 from minigan import reference as reference
 from minigan import runs as runs
+from minigan import sample as sample
 from minigan import saving as saving
+from minigan import screen as screen
 from minigan import symptoms as symptoms
 from minigan import tensors as tensors
 from minigan import torch_code as torch_code
 from minigan import torch_layout as torch_layout
 from minigan import train as train
+from minigan import usage as usage
 
 __version__: str
