@@ -1,8 +1,8 @@
 """Alarms: what goes wrong in a GAN that no loss shows, said while it happens, once, with what to try.
 
 Every hundred steps a reading is taken of the two players and of the pictures that G makes of the same latents each
-time; each alarm below is a question to the last few readings. Looking changes nothing, and costs well under a hundredth
-of the training.
+time; each alarm below is a question to the last few readings. Looking changes nothing, and costs about half a hundredth
+of the training of a small recipe, and less of a large one.
 """
 
 from __future__ import annotations
@@ -10,22 +10,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigan import backend
 from minigan.backend import Array, to_numpy
-from minigan.callbacks import read_rows
+from minigan.callbacks import read_rows, to_pixels
 from minigan.errors import ArgumentError, DivergenceError
 from minigan.files import append_line
 from minigan.means import Means, gradient_norms
 from minigan.recipes import Recipe
-from minigan.symptoms import ALARMS, MARGIN, NOT_A_NUMBER, PICTURES, Reading, slow_down
+from minigan.recipes.recipe import SIZE
+from minigan.symptoms import ALARMS, COPY, DIGITS, MARGIN, NOT_A_NUMBER, PICTURES, STREAK, SURELY, Reading, slow_down
 from minigan.train import Callback, Row, Trainer, generate
+
+if TYPE_CHECKING:
+    from minigan.nn import Sequential
 
 EVERY = 100  # steps between two readings
 WINDOW = 20  # steps before a reading over which D's answers are averaged
 WEIGHTS = 10_000  # of a network, looked at to see whether it moves
+READ = 256  # real images read as digits, once, to see whether they are digits
 
 
 class Alarms(Callback):
@@ -47,10 +53,10 @@ class Alarms(Callback):
     def start(self, trainer: Trainer) -> None:
         if self.path:
             self.raised = read_rows(self.path)
-        images = trainer.batches.images
-        chosen = np.linspace(0, len(images) - 1, min(PICTURES, len(images))).astype(np.int64)
-        real = to_numpy(trainer.batches.take(chosen))
+        real = some(trainer, PICTURES)
         self.real_range, self.real_distances = limits(trainer.recipe, real), distances(real)
+        self.real_copies = copies(self.real_distances, self.real_distances)
+        self.looks, self.reader = 0, None
         self.z = trainer.preview_latents(PICTURES)
         self.means, self.g_steps, self.pictures = Means(), trainer.g_optimizer.steps, None
         self.weights = {name: sample_weights(net.params) for name, net in (("G", trainer.G), ("D", trainer.D))}
@@ -87,8 +93,16 @@ class Alarms(Callback):
         margin = MARGIN * (high - low)
         reading["outside"] = float(((pictures < low - margin) | (pictures > high + margin)).mean())
         reading["range"], reading["real_range"] = limits(trainer.recipe, pictures), self.real_range
-        ratios = (a / b if b > 0 else 1.0 for a, b in zip(distances(pictures), self.real_distances, strict=True))
-        reading["spread"], reading["nearest"] = ratios  # between any two, and to the nearest; in those of real images
+        drawn = distances(pictures)
+        reading["spread"] = drawn[0] / self.real_distances[0] if self.real_distances[0] > 0 else 1.0
+        reading["copies"], reading["real_copies"] = copies(drawn, self.real_distances), self.real_copies
+        self.looks += 1
+        if (
+            self.looks == STREAK and trainer.recipe.pixels == (SIZE + 2 * trainer.recipe.pad) ** 2
+        ):  # 28 by 28 to look at
+            self.reader = reader(to_pixels(trainer, some(trainer, READ)))
+        if self.reader and self.looks % STREAK == 0:  # seldom: it takes some times as long as the rest of a look
+            reading["digits"] = digits(to_pixels(trainer, pictures), self.reader)
         self.pictures, self.g_steps = pictures, trainer.g_optimizer.steps
         return reading
 
@@ -115,16 +129,50 @@ class Alarms(Callback):
             self.say(f"Alarms of this run: {names}" + (f"; see {self.path}" if self.path else ""))
 
 
-def distances(x: np.ndarray) -> tuple[float, float]:
-    """(mean Euclidean distance between two of the N images x, median distance to the nearest other); 0, 0 for N = 1."""
+def some(trainer: Trainer, count: int) -> np.ndarray:
+    """About `count` of the run's real images, evenly spread, in the range that D sees."""
+    images = trainer.batches.images
+    return to_numpy(trainer.batches.take(np.linspace(0, len(images) - 1, min(count, len(images))).astype(np.int64)))
+
+
+def reader(real: np.ndarray) -> Sequential | None:
+    """The shipped classifier that reads these uint8 images (N, 28, 28) best; None unless they are digits of many kinds.
+
+    It is asked instead of the name of the data: so a folder of one's own digits is read too, and letters are not.
+    """
+    from minigan.metrics.classifier import SHA256, load_classifier  # here: not every run gets this far
+
+    counts, best = max(((digits(real, c), c) for c in map(load_classifier, SHA256)), key=lambda found: sum(found[0]))
+    return best if sum(counts) >= DIGITS * len(real) and max(counts) <= len(real) / 2 else None
+
+
+def digits(pixels: np.ndarray, classifier: Sequential) -> list[int]:
+    """How many of the uint8 images (N, 28, 28) are read surely as 0, as 1, …"""
+    from minigan.metrics.classifier import describe
+
+    probability = describe(pixels, classifier)[1]
+    return np.bincount(probability.argmax(axis=1)[probability.max(axis=1) >= SURELY], minlength=10).tolist()
+
+
+def distances(x: np.ndarray) -> tuple[float, np.ndarray]:
+    """(mean Euclidean distance between two of the N images x, that of each to its nearest other, (N,)); 0 for N = 1."""
     if len(x) < 2:
-        return 0.0, 0.0
+        return 0.0, np.zeros(len(x))
     x = x.reshape(len(x), -1).astype(np.float64)
     x -= x.mean(axis=0)  # distances stay, and small ones between far-off images lose no digits
     squares = (x * x).sum(axis=1)
     d = np.sqrt(np.maximum(squares[:, None] + squares - 2 * backend.matmul(x, x.T), 0))
     others = d[~np.eye(len(x), dtype=bool)].reshape(len(x), -1)
-    return float(others.mean()), float(np.median(others.min(axis=1)))
+    return float(others.mean()), others.min(axis=1)
+
+
+def copies(drawn: tuple[float, np.ndarray], real: tuple[float, np.ndarray]) -> float:
+    """The part of the pictures that are copies of another, from their `distances` and those of real images.
+
+    A copy is one that is near relative to the mean distance, where real images' median to the nearest is the unit.
+    """
+    unit = np.median(real[1]) / real[0] if real[0] > 0 else 0.0
+    return float((drawn[1] < COPY * unit * drawn[0]).mean())
 
 
 def limits(recipe: Recipe, x: np.ndarray) -> tuple[float, float]:

@@ -8,20 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from minigan.recipes import Recipe
 
 STREAK = 5  # readings that an alarm must see in a row: what passes by itself is no failure
+LONG_STREAK = 10  # … and copies, of which healthy runs draw many at first, in up to 4 readings in a row
 PICTURES = 64  # of fixed latents, compared with as many real images
 
-# Where a healthy run ends. The figures beside them are from the recipes on MNIST.
-SURE = 0.99  # D is right about more of both kinds; the most seen over a streak: 0.965
-LEARNED = 0.005  # D's loss below this is nothing left to learn; the least seen over a streak: 0.14
-VANISHED = 0.01  # G's gradient, as a part of the largest that it had; the least seen: 0.08
+# Where a healthy run ends. The figures beside them are from the recipes on MNIST, some with fewer features.
+SURE = 0.99  # D is right about more of both kinds; the most seen over a streak: 0.965, 0.991 with fewer features
+LEARNED = 0.005  # D's loss below this is nothing left to learn; the least seen over a streak: 0.08
+VANISHED = 0.01  # G's gradient, as a part of what it used to be; the least seen: 0.25
 FOOLED = 0.1  # D's mean probability of real is higher on fakes by more; healthy: lower on fakes, by 0.07 at least
+EXPLODED = 100  # a gradient or a loss, in times of what it used to be; the most seen over a streak: 7.7 …
+LARGE = 100  # … if it is more than this; the most seen over a streak: 25
+HUGE = 1e4  # whatever it used to be
+ALIKE = 1e-4  # difference of D's mean answers to real images and fakes over a streak; the least seen: 0.012
+FAINT = 1e-4  # G's gradient through a D that answers all alike; the least seen over a streak: 0.09
 ONE_PICTURE = 0.02  # distance between pictures, as a part of the real images'; the least seen: 0.09
-COPIES = 0.04  # distance to the nearest picture, relative to that between any two; the least seen: 0.14
+COPY = 0.04  # distance to the nearest picture, relative to that between any two, in which a picture is a copy
+COPIES = 0.25  # part of the pictures that are copies; the most seen over a long streak: 0
+SURELY = 0.9  # probability of a digit, from which a picture is read as that digit
+ONE_CLASS = 0.75  # part of the pictures read as the same digit; the most seen over a streak of such looks: 0.19
+DIGITS = 0.95  # part of the real images surely read, if they are digits; digits: 0.98, upside down: 0.91, letters: 0.84
 STILL = 1 / 255  # of the pixels' range: one grey level
 UNMOVED = 1e-6  # change of the weights relative to them; healthy: 0.1
 OUTSIDE = 0.01  # part of the pixels drawn …
@@ -30,6 +41,7 @@ TINY = 1e-5  # a rate at which nothing happens; the recipes' are 2e-4 and more
 FILLED = 0.5  # part of the range that the real images fill at least
 
 NOT_A_NUMBER = "not a number"
+SIZES = {"g_grad": "G's gradient", "d_grad": "D's gradient", "d_loss": "D's loss", "g_loss": "G's loss"}
 Reading = dict[str, Any]
 
 
@@ -43,7 +55,27 @@ class Alarm:
     remedy: Callable[[Recipe], str]
 
 
+def usual(readings: list[Reading], name: str) -> float | None:
+    """The median size of a value before the last streak, which one early outlier does not move; None if too few are."""
+    earlier = [abs(r[name]) for r in readings[:-STREAK] if r[name] is not None]
+    return median(earlier) if len(earlier) >= STREAK else None
+
+
 # The questions -------------------------------------------------------------------------------------------------------
+
+
+def explosion(readings: list[Reading]) -> str | None:
+    """A gradient or a loss of either player has grown far beyond what it was, or beyond any size that teaches."""
+    last = readings[-STREAK:]
+    for name, what in SIZES.items():
+        least = min((abs(r[name]) for r in last if r[name] is not None), default=0.0)
+        if len(last) < STREAK or least <= LARGE:
+            continue
+        before = usual(readings, name)
+        if least > HUGE or (before is not None and least > EXPLODED * before):
+            was = "" if before is None else f", where {before:.2g} was usual"
+            return f"{what} is {readings[-1][name]:.2g}, and at least {least:.2g} in {STREAK} looks{was}"
+    return None
 
 
 def d_too_strong(readings: list[Reading]) -> str | None:
@@ -52,16 +84,16 @@ def d_too_strong(readings: list[Reading]) -> str | None:
     Being right is no failure by itself: a D that finds a little wrong with every picture teaches G well.
     """
     last, now = readings[-STREAK:], readings[-1]
-    peak = max(r["g_grad"] for r in readings)
     if len(last) < STREAK or not now["g_steps"] or min(min(r["acc_real"], r["acc_fake"]) for r in last) < SURE:
         return None
-    faint = peak > 0 and max(r["g_grad"] for r in last) <= VANISHED * peak
+    before = usual(readings, "g_grad") or 0.0
+    faint = before > 0 and max(r["g_grad"] for r in last) <= VANISHED * before
     if not faint and max(r["d_loss"] for r in last) > LEARNED:
         return None
     return (
         f"D is right about {now['acc_real']:.1%} of the real images and {now['acc_fake']:.1%} of the fakes "
-        f"(D(G(z)) {now['d_fake']:.2g}, d_loss {now['d_loss']:.2g}); G's gradient has norm {now['g_grad']:.2g}, "
-        f"at most it was {peak:.2g}"
+        f"(D(G(z)) {now['d_fake']:.2g}, d_loss {now['d_loss']:.2g}); G's gradient has norm {now['g_grad']:.2g}"
+        + (f", where {before:.2g} was usual" if before else "")
     )
 
 
@@ -80,19 +112,45 @@ def g_too_strong(readings: list[Reading]) -> str | None:
     )
 
 
-def mode_collapse(readings: list[Reading]) -> str | None:
-    """All pictures are one, or copies of a few.
-
-    For few distinct pictures: the distance to the nearest relative to the mean distance, each in units of the real
-    images'. Both are small while G still draws blots, all somewhat alike (and so they are for thousands of steps of a
-    healthy MLP); their ratio is small only where pictures coincide in groups.
-    """
+def d_dead(readings: list[Reading]) -> str | None:
+    """D answers alike whatever it is shown, and no gradient reaches G through it."""
     last, now = readings[-STREAK:], readings[-1]
-    if len(last) < STREAK or not all(r["spread"] < ONE_PICTURE or r["nearest"] < COPIES * r["spread"] for r in last):
+    if len(last) < STREAK or not all(r["g_steps"] for r in last):
+        return None
+    if max(r["g_grad"] for r in last) > FAINT or max(abs(r["d_real"] - r["d_fake"]) for r in last) > ALIKE:
+        return None
+    return (
+        f"D gives real images and fakes the same probability of {now['d_real']:.4f} to be real; the gradients of G and "
+        f"D have norms {now['g_grad']:.2g} and {now['d_grad']:.2g}"
+    )
+
+
+def mode_collapse(readings: list[Reading]) -> str | None:
+    """All pictures are one, or many are copies of each other.
+
+    A copy lies near another picture relative to the mean distance, each in units of the real images'. Both are small
+    while G still draws blots, all somewhat alike (and so they are for thousands of steps of a healthy MLP); their ratio
+    is small only where pictures coincide.
+    """
+    last, long, now = readings[-STREAK:], readings[-LONG_STREAK:], readings[-1]
+    one = len(last) == STREAK and max(r["spread"] for r in last) < ONE_PICTURE
+    if not one and (len(long) < LONG_STREAK or min(r["copies"] - r["real_copies"] for r in long) < COPIES):
         return None
     return (
         f"{PICTURES} pictures of different latents lie {now['spread']:.1%} as far apart as {PICTURES} real images, and "
-        f"each from the one nearest to it {now['nearest']:.1%} as far"
+        f"{now['copies']:.0%} of them are copies of another (real images: {now['real_copies']:.0%})"
+    )
+
+
+def one_class(readings: list[Reading]) -> str | None:
+    """Most pictures are read as one digit, by a classifier that reads the real images as many."""
+    looks = [r["digits"] for r in readings if "digits" in r][-STREAK:]
+    if len(looks) < STREAK or min(max(counts) for counts in looks) < ONE_CLASS * PICTURES:
+        return None
+    most = max(looks[-1])
+    return (
+        f"{most} of {PICTURES} pictures are read as a {looks[-1].index(most)}, and in each of {STREAK} looks at least "
+        f"{ONE_CLASS:.0%} as one digit"
     )
 
 
@@ -166,6 +224,13 @@ def move(recipe: Recipe) -> str:
     return ", ".join([*tips, "another --seed"])
 
 
+def revive(recipe: Recipe) -> str:
+    """Units die of a rate too high, or of dropout that leaves too few of them."""
+    tips = [f"--lr-d {min(recipe.lr_d / 10, 2e-4):.2g} (now {recipe.lr_d:g})"] * (recipe.lr_d > TINY)
+    tips += ["--dropout 0.3"] * (recipe.dropout > 0.5)
+    return ", ".join([*tips, "another --seed"])
+
+
 def match(recipe: Recipe) -> str:
     low, high = recipe.value_range
     return (
@@ -181,6 +246,12 @@ def slow_down(recipe: Recipe) -> str:
 
 ALARMS = (
     Alarm(
+        "explosion",
+        "a rate too high: each step overshoots, the next gradient is larger, and in the end a sum overflows",
+        explosion,
+        slow_down,
+    ),
+    Alarm(
         "D too strong",
         "D tells all fakes, by something that G cannot reach, so that G's gradient leads nowhere and it stops learning",
         d_too_strong,
@@ -193,9 +264,21 @@ ALARMS = (
         strengthen_d,
     ),
     Alarm(
+        "D dead",
+        "a rate too high, of which D's units have died so that no input wakes them up, or its sigmoid is saturated",
+        d_dead,
+        revive,
+    ),
+    Alarm(
         "mode collapse",
         "G has stopped listening to its latents: it draws the few pictures that fool D best",
         mode_collapse,
+        diversify,
+    ),
+    Alarm(
+        "one class",
+        "G has found the digit that fools D best, and draws it in all its variants",
+        one_class,
         diversify,
     ),
     Alarm(
