@@ -17,21 +17,21 @@ STREAK = 5  # readings that an alarm must see in a row: what passes by itself is
 LONG_STREAK = 10  # … and copies, of which healthy runs draw many at first, in up to 4 readings in a row
 PICTURES = 64  # of fixed latents, compared with as many real images
 
-# Where a healthy run ends. The figures beside them are from the recipes on MNIST, some with fewer features.
+# Where a healthy run ends. The figures beside them are from the recipes on MNIST and glyphs, some with fewer features.
 SURE = 0.99  # D is right about more of both kinds; the most seen over a streak: 0.965, 0.991 with fewer features
 LEARNED = 0.005  # D's loss below this is nothing left to learn; the least seen over a streak: 0.08
 VANISHED = 0.01  # G's gradient, as a part of what it used to be; the least seen: 0.25
-FOOLED = 0.1  # D's mean probability of real is higher on fakes by more; healthy: lower on fakes, by 0.07 at least
+FOOLED = 0.1  # D's mean probability of real is higher on fakes by more; healthy: lower on fakes, by 0.0065 at least
 EXPLODED = 100  # a gradient or a loss, in times of what it used to be; the most seen over a streak: 7.7 …
 LARGE = 100  # … if it is more than this; the most seen over a streak: 25
 HUGE = 1e4  # whatever it used to be
-ALIKE = 1e-4  # difference of D's mean answers to real images and fakes over a streak; the least seen: 0.012
-FAINT = 1e-4  # G's gradient through a D that answers all alike; the least seen over a streak: 0.09
-ONE_PICTURE = 0.02  # distance between pictures, as a part of the real images'; the least seen: 0.09
+ALIKE = 1e-4  # difference of D's mean answers to real images and fakes over a streak; the least seen: 0.0065
+FAINT = 1e-4  # G's gradient through a D that answers all alike; the least seen over a streak: 0.08
+ONE_PICTURE = 0.02  # distance between pictures, as a part of the real images'; the least seen over a streak: 0.06
 COPY = 0.04  # distance to the nearest picture, relative to that between any two, in which a picture is a copy
 COPIES = 0.25  # part of the pictures that are copies; the most seen over a long streak: 0
 SURELY = 0.9  # probability of a digit, from which a picture is read as that digit
-ONE_CLASS = 0.75  # part of the pictures read as the same digit; the most seen over a streak of such looks: 0.19
+ONE_CLASS = 0.75  # part of the pictures read as the same digit; the most seen over a streak of such looks: 0.25
 DIGITS = 0.95  # part of the real images surely read, if they are digits; digits: 0.98, upside down: 0.91, letters: 0.84
 STILL = 1 / 255  # of the pixels' range: one grey level
 UNMOVED = 1e-6  # change of the weights relative to them; healthy: 0.1
