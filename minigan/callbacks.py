@@ -118,7 +118,8 @@ class Pictures(Callback):
     def epoch_end(self, trainer: Trainer, row: Row) -> None:
         if self.every.epoch_due(trainer.epoch) or trainer.epoch == trainer.recipe.epochs:
             self.draw_sheet(trainer)
-        plot.save_curves(trainer.history, self.folder / "curves.png")
+        if trainer.epoch < trainer.recipe.epochs:  # the last time it is drawn below
+            plot.save_curves(trainer.history, self.folder / "curves.png")
 
     def finish(self, trainer: Trainer) -> None:
         plot.save_curves(trainer.history, self.folder / "curves.png")  # up to the last interval, if it was interrupted

@@ -229,9 +229,10 @@ class Trainer:
     def row(self, means: Means) -> Row:
         """A row of metrics, as Python numbers."""
         result = means.result()
-        if bad := [name for name, value in result.items() if value is not None and not math.isfinite(value)]:
-            raise self.divergence(", ".join(bad))
         norms = {**gradient_norms("G", self.G), **gradient_norms("D", self.D)}
+        numbers = {**result, **{f"the gradient of {layer}": norm for layer, norm in norms.items()}}
+        if bad := [name for name, value in numbers.items() if value is not None and not math.isfinite(value)]:
+            raise self.divergence(", ".join(bad))
         return {"step": self.step, "epoch": self.epoch, **result, "grad_norm": norms}
 
     def check_weights(self) -> None:

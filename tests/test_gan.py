@@ -69,12 +69,11 @@ def kinks(report):
 
 def of_time(name, batch):
     """A batch size of a convolution takes some seconds, one of maxout about one: with the slow tests, but for one."""
-    maxout_again = name == "renom-maxout" and batch != 3
-    return pytest.param(name, batch, marks=[pytest.mark.slow] if maxout_again else slow_if_convolutional(name))
+    return pytest.param(name, batch, marks=slow_if(name in CONVOLUTIONS or (name == "renom-maxout" and batch != 3)))
 
 
-def slow_if_convolutional(name):
-    return [pytest.mark.slow] if name in CONVOLUTIONS else []
+def slow_if(slow):
+    return [pytest.mark.slow] if slow else []
 
 
 LOSSES = [
@@ -87,7 +86,9 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("changes", LOSSES, ids=lambda c: "-".join(map(str, c.values())))
-@pytest.mark.parametrize("name", [pytest.param(name, marks=slow_if_convolutional(name)) for name in UNLIKE])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=slow_if(n in CONVOLUTIONS or n == "renom-maxout")) for n in UNLIKE]
+)
 def test_whole_steps_pass_the_gradient_check(name, changes, tiny_images):
     if RECIPES[name].update == "simultaneous":
         changes = {**changes, "update": "alternating"}  # the check is of the two steps, and concat is theirs
@@ -185,6 +186,7 @@ def test_whole_steps_at_the_published_size_pass_the_gradient_check_along_directi
         assert report.undecided == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [2, 3, 4])
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_step_of_the_check_moves_no_activation_across_a_kink(name, batch, monkeypatch, tiny_images):

@@ -378,6 +378,7 @@ def contents(run):
     return {name: data for name, data in runfolder.contents(run).items() if name != "config.json"}
 
 
+@pytest.mark.slow
 def test_a_run_stopped_and_continued_on_the_gpu_leaves_the_files_of_the_cpus(
     standin, tmp_path, tmp_path_factory, monkeypatch
 ):

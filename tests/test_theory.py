@@ -48,7 +48,7 @@ def dirac():
 # The best discriminator ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shift", [-3.0, -1.0, 0.5])
+@pytest.mark.parametrize("shift", [-1.0, *(pytest.param(x, marks=pytest.mark.slow) for x in (-3.0, 0.5))])
 def test_a_trained_discriminator_is_the_ratio_of_the_densities_and_its_loss_their_divergence(best, shift):
     D = best.train_discriminator(shift, steps=2_000)
     assert best.largest_error(D, shift) < 0.01  # where there is mass; measured: 0.006 and less

@@ -344,3 +344,19 @@ def test_generating_uses_inference_mode():
     z = np.ones((3, 2), np.float32)  # all alike: in training BatchNorm would make them all 0
     np.testing.assert_array_equal(generate(G, z), G(z))
     assert (generate(G, z) != 0).all()
+
+
+def test_a_gradient_that_is_no_number_ends_training_before_its_row_is_written(images):
+    t, rows = trainer(images, log_every=1), []
+
+    class Spoil(Callback):
+        def step_end(self, trainer):
+            if trainer.step == 3:
+                trainer.D.grads[0] = np.inf
+
+        def logged(self, trainer, row):
+            rows.append(row)
+
+    with pytest.raises(DivergenceError, match=r"diverged: the gradient of D\.0\.Dense is NaN or infinite by step 3 "):
+        t.fit([Spoil()])
+    assert [row["step"] for row in rows] == [1, 2]
