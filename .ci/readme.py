@@ -34,6 +34,8 @@ RULES = (
 #: Commands that are meant to fail, and how.
 EXIT_CODES = {"minigan gradcheck docs/mycode.py:MyLayer --in-shape 4": 1}
 
+NOT_RUN = ("bat", "bibtex")  # blocks of these languages: there is no Windows here
+
 #: Fashion-MNIST's names, with a few glyphs behind them.
 FASHION = """
 import struct, pathlib
@@ -55,12 +57,16 @@ def parts(text: str) -> list[tuple[str, str]]:
     for fence, block, prose in BLOCK_OR_LINE.findall(text):
         if prose:
             found += [("shell", span) for span in re.findall(r"`([^`]+)`", prose) if PROGRAMS.match(span)]
+            if prose.count("`") % 2:
+                sys.exit(f"a code span goes over the end of a line, and what it says would not be run: {prose}")
         elif fence == "python":
             found.append(("python", block))
         elif not fence and PROGRAMS.match(block):
             found += [("shell", line) for line in block.splitlines()]
-        elif not fence:
+        elif not fence and found and found[-1][0] == "python":
             found.append(("output", block))
+        elif fence not in NOT_RUN:
+            sys.exit(f"a block that is neither commands, nor Python, nor what that prints, would not be run:\n{block}")
     return found
 
 
@@ -115,6 +121,8 @@ def script(session: list[tuple[str, str]], used: set[str]) -> str:
 
 
 def main(folder: Path) -> None:
+    if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, check=True).stdout:
+        sys.exit("the readers get clones of the last commit: commit first, or what differs would not be tried")
     used: set[str] = set()
     sessions = readers(parts((ROOT / "README.md").read_text(encoding="utf-8")))
     scripts = [script(session, used) for session in sessions]

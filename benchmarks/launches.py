@@ -4,8 +4,8 @@
     python benchmarks/launches.py --table     print the table of the stored result
 
 Counted on the stand-in for CuPy of the tests, so on any machine: each operation on arrays, but views, is a kernel to
-launch on a GPU (or more than one, as CuPy pleases). Steps within a row of the log, at smoke size: the number does not
-depend on the sizes, except for the parts into which a convolution cuts a large batch.
+launch on a GPU (or more than one, as CuPy pleases). Steps within a row of the log, at smoke size: larger batches take
+some more, since the sums over a batch are taken in blocks of rows, and a convolution cuts a large batch into parts.
 """
 
 from __future__ import annotations

@@ -64,16 +64,6 @@ def first_word(args: list[str]) -> tuple[str, list[str]]:
     return (args[0], args[1:]) if args and not args[0].startswith("-") else ("", args)
 
 
-def shape(text: str | None) -> tuple[int, ...] | None:
-    """(4, 7) of "4,7"."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.replace("×", ",").strip("() ,").split(","))
-    except ValueError:
-        raise ArgumentError(f"--in-shape must be whole numbers with commas, such as 4,7, got {text!r}") from None
-
-
 def parse_run(options: Any, args: list[str], *, command: str, description: str) -> tuple[str, Any]:
     """(the run that a command is about, its options); raises ArgumentError if no run is named."""
     run, flags = first_word(args)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from minigan import __version__
-from minigan.arguments import asks_help, first_word, no_more, parse, parse_run, print_table, shape, take_flag
+from minigan.arguments import asks_help, first_word, no_more, parse, parse_run, print_table, take_flag
 from minigan.errors import ArgumentError, MiniganError, nearest
 from minigan.flags import Subject
 from minigan.options import (
@@ -193,7 +193,7 @@ def gradcheck(args: list[str]) -> None:
         what = nearest("recipe", what, RECIPES, also="; or module:NAME, or file.py:NAME")
     targets = {name: RECIPES[name] for name in ([what] if what else RECIPES)} if ":" not in what else {what: load(what)}
     passed = check_and_print(
-        targets, in_shape=shape(options.in_shape), batch=options.batch, seed=options.seed, picture=options.picture
+        targets, in_shape=options.in_shape or None, batch=options.batch, seed=options.seed, picture=options.picture
     )
     if not passed:
         sys.exit(1)
@@ -228,7 +228,6 @@ def bench(args: list[str]) -> None:
 
     from minigan import bench as benchmark
     from minigan.backend import resolve_device
-    from minigan.screen import Stages
 
     what, flags = first_word(args)
     name = nearest("recipe", what or DEFAULT, RECIPES)
@@ -241,9 +240,8 @@ def bench(args: list[str]) -> None:
     device, reason = resolve_device(options.device)
     if reason and not options.json:
         print(reason)
-    with Stages(talk(options.json)) as stage:
-        stage(f"Timing {options.steps} steps of {name}")
-        result = benchmark.bench(RECIPES[name], steps=options.steps, device=device)
+    talk(options.json)(f"Timing {options.steps} steps of {name}")  # nothing alive beside what is timed
+    result = benchmark.bench(RECIPES[name], steps=options.steps, device=device)
     if options.json:
         print(json.dumps(result))
         return

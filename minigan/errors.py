@@ -84,23 +84,20 @@ class RunMissingError(MiniganError, FileNotFoundError):
     """A folder that was named as a run and holds none."""
 
 
-def nearest(what: str, name: str, names: Iterable[str], *, also: str = "", known: str = "") -> str:
-    """`name` if it is one of `names`; else raise ArgumentError with the nearest, in capitals or not.
-
-    Where none is near the error has all of them and `also`, or, where they are too many, `known` instead.
-    """
+def nearest(what: str, name: str, names: Iterable[str], *, also: str = "") -> str:
+    """`name` if it is one of `names`; else raise ArgumentError with the nearest, or with all of them and `also`."""
     names = list(names)
     if name in names:
         return name
-    raise ArgumentError(f"unknown {what} {name!r}; {hint(name, names, known=known, also=also)}")
+    raise ArgumentError(f"unknown {what} {name!r}; {hint(name, names, also=also)}")
 
 
-def hint(name: str, names: Iterable[str], *, known: str = "", also: str = "") -> str:
-    """The nearest of `names`, in whichever case; where none is near `known`, or all of them and `also`."""
+def hint(name: str, names: Iterable[str], *, also: str = "") -> str:
+    """The nearest of `names`, in capitals or not, or where none is near all of them and `also`."""
     names = list(names)
     near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1)
     meant = [n for n in names if n.lower() in near]
-    return f"did you mean {meant[0]}?" if meant else known or f"known: {', '.join(names)}{also}"
+    return f"did you mean {meant[0]}?" if meant else f"known: {', '.join(names)}{also}"
 
 
 def check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ import shlex
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -117,6 +118,8 @@ def check_values(name: str, flag: Flag, values: list[str]) -> None:
     if (flag.number is None and not values) or (flag.number is not None and len(values) != flag.number):
         raise ArgumentError(f"{name} needs {flag.takes}{such}{got}")
     for value in values:
+        if not value:
+            raise ArgumentError(f"{name} is empty; is it a variable of the shell that has no value?")
         try:
             flag.convert(value)
         except ValueError:
@@ -143,7 +146,9 @@ def check_flag(name: str, flags: Iterable[str], subject: Subject) -> None:
             raise ArgumentError(f"unknown flag {name!r}; did you mean {' or '.join(begin)}?")
         if places := [place for flag, place in ELSEWHERE.items() if flag.startswith(start)]:
             raise ArgumentError(f"unknown flag {name!r}; it is {places[0]}")
-    nearest("flag", name, flags, known=f"see {subject.prog} --help")
+    if name not in flags and not get_close_matches(name.strip("-").lower(), [flag.strip("-") for flag in flags]):
+        raise ArgumentError(f"unknown flag {name!r}; see {subject.prog} --help")  # the dashes make all flags alike
+    nearest("flag", name, flags)
 
 
 def opposite(name: str) -> str:

@@ -27,7 +27,7 @@ class Means:
 
     def add(self, values: dict[str, Array]) -> None:
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.astype("float64")
+            self.sums[name] = self.sums.get(name, 0.0) + value.astype("float64", copy=False)
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def result(self) -> dict[str, float | None]:
@@ -42,7 +42,7 @@ def number(value: Array | float) -> float:
 
 
 def measure(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str, Array]:
-    """What one step contributes to a row of metrics."""
+    """What one step contributes to a row of metrics, in float64, in which `Means` adds it up."""
     values = {
         "d_loss": d.loss,
         "d_loss_real": d.loss_real,
@@ -52,7 +52,8 @@ def measure(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str, Arra
         "acc_real": (d.prob_real >= 0.5).mean(),
         "acc_fake": (d.prob_fake < 0.5).mean(),
     }
-    return values if g is None else {**values, "g_loss": g.loss}
+    values |= {} if g is None else {"g_loss": g.loss}
+    return {name: value.astype("float64") for name, value in values.items()}
 
 
 def gradient_norms(prefix: str, network: Sequential) -> dict[str, float]:

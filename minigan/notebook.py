@@ -33,8 +33,8 @@ class Notebook:
     def digits(self) -> tuple[int, int]:
         return ROWS, COLUMNS
 
-    def draw(self, images: np.ndarray) -> None:
-        self.image = plot.png(plot.image_grid(images, columns=COLUMNS).repeat(2, axis=0).repeat(2, axis=1))
+    def draw(self, images: np.ndarray, columns: int) -> None:
+        self.image = plot.png(plot.image_grid(images, columns=columns).repeat(2, axis=0).repeat(2, axis=1))
 
     def show(self, now: Now) -> None:
         self.now = now

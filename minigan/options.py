@@ -75,7 +75,7 @@ class EvaluateOptions:
 class GradcheckOptions:
     """How to check."""
 
-    in_shape: str | None = None  # shape of the input without the batch, such as 4,7: of a layer, a pair, a loss
+    in_shape: tuple[int, ...] = ()  # shape of the input without the batch, such as 4,7: of a layer, a pair, a loss
     batch: int | None = None  # images of the batch; default: 5 (4 for a recipe)
     seed: int = 0  # decides the point of the check
     picture: Path | None = None  # draw the error of each entry of the first check that failed into this PNG

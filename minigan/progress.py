@@ -33,7 +33,7 @@ class Sheet(Protocol):
         """Rows and columns of the preview; 0, 0 where none can be seen."""
         ...
 
-    def draw(self, images: np.ndarray) -> None:
+    def draw(self, images: np.ndarray, columns: int) -> None:
         """Show these digits, uint8 (rows·columns, 28, 28), from now on."""
         ...
 
@@ -95,7 +95,7 @@ class Watch(Callback):
         rows, columns = self.sheet.digits()
         if rows and self.preview.count:
             images = generate(trainer.average, trainer.preview_latents(rows * columns))
-            self.sheet.draw(to_pixels(trainer, images))
+            self.sheet.draw(to_pixels(trainer, images), columns)
         self.refresh(trainer)
 
     def refresh(self, trainer: Trainer) -> None:
@@ -145,10 +145,10 @@ class Terminal:
         columns = max(1, min(10, (self.console.width - 1 + GAP) // (14 + GAP)))
         return (2 if self.console.height >= 22 else 1), columns
 
-    def draw(self, images: np.ndarray) -> None:
+    def draw(self, images: np.ndarray, columns: int) -> None:
         from rich.segment import Segments
 
-        rows, columns = self.digits()
+        rows = len(images) // columns
         sheet = np.zeros((rows, 16, columns, 14 + GAP), np.uint8)
         sheet[:, :14, :, :14] = plot.shrink(images).reshape(rows, columns, 14, 14).transpose(0, 2, 1, 3)
         blocks = plot.half_blocks(sheet.reshape(rows * 16, -1)[:-2, :-GAP])

@@ -16,7 +16,7 @@ from minigan.screen import Say, Stages, silence
 MAX_COUNT = 1_000_000  # images of one file
 
 
-def sample(run: str | Path, count: int, out: Path, *, seed: int = 0, say: Say | None = print) -> None:
+def sample(run: str | Path, count: int, out: str | Path, *, seed: int = 0, say: Say | None = print) -> None:
     """Draw `count` images with the newest generator of a run, or that of a checkpoint, and write them to `out`.
 
     `out` ends in .png (a sheet), or in .npy: uint8 (count, 28, 28). They are decided by `seed`.
@@ -27,6 +27,7 @@ def sample(run: str | Path, count: int, out: Path, *, seed: int = 0, say: Say | 
         raise ArgumentError(f"--count must lie between 1 and {MAX_COUNT:,}, got {count}")
     if seed < 0:
         raise ArgumentError(f"--seed must not be negative, got {seed}")
+    out = Path(out)
     if out.suffix not in (".png", ".npy"):
         raise ArgumentError(f"--out must end in .png (a sheet) or .npy (an array), got {out}")
     checkpoint, say = checkpoint_of(run), say or silence

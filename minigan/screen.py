@@ -36,7 +36,7 @@ class Screen:
         if self.notebook:  # rich would make a picture of each line
             print(text, flush=True)
         else:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def screen_of(say: Say) -> Screen | None:

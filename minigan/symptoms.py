@@ -68,13 +68,14 @@ def explosion(readings: list[Reading]) -> str | None:
     """A gradient or a loss of either player has grown far beyond what it was, or beyond any size that teaches."""
     last = readings[-STREAK:]
     for name, what in SIZES.items():
-        least = min((abs(r[name]) for r in last if r[name] is not None), default=0.0)
+        seen = [r[name] for r in last if r[name] is not None]  # G may have had no turn
+        least = min(map(abs, seen), default=0.0)
         if len(last) < STREAK or least <= LARGE:
             continue
         before = usual(readings, name)
         if least > HUGE or (before is not None and least > EXPLODED * before):
             was = "" if before is None else f", where {before:.2g} was usual"
-            return f"{what} is {readings[-1][name]:.2g}, and at least {least:.2g} in {STREAK} looks{was}"
+            return f"{what} is {seen[-1]:.2g}, and at least {least:.2g} in {len(seen)} looks{was}"
     return None
 
 

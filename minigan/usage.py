@@ -38,8 +38,9 @@ ELSEWHERE = {
 
 def ask_plainly(args: list[str]) -> list[str]:
     """`help`, `help train`, `-h train` and `train help` as --help behind what they are about."""
-    if args and args[0] in ("help", "-h", "--help"):
-        return [*args[1:], "--help"]
+    ways = ("help", "-h", "--help")
+    if args and args[0] in ways:
+        return [*(word for word in args[1:] if word not in ways), "--help"]
     if args[1:] == ["help"] and not Path("help").exists():  # which would be the name of a run
         return [args[0], "--help"]
     return args

@@ -37,6 +37,7 @@ def pytest_report_header():
 
 def pytest_addoption(parser):
     parser.addoption("--require-gpu", action="store_true", help="fail, rather than skip, the tests that need a GPU")
+    parser.addoption("--require-extra", action="store_true", help="… and those that need packages which are not here")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -47,6 +48,14 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    if report.skipped and item.get_closest_marker("extra") and item.config.getoption("--require-extra"):
+        report.outcome, report.longrepr = "failed", f"--require-extra, and skipped: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(autouse=True)

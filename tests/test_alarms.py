@@ -414,6 +414,14 @@ def test_what_begins_tiny_or_leaps_for_a_moment_is_no_explosion(name):
     assert asked(*[{"g_loss": None, "g_steps": 0, "g_grad": 0.0}] * 20, *[{}] * 20) == []  # D's warm-up
 
 
+def test_an_explosion_is_told_where_g_has_a_turn_in_few_looks_only():
+    turns = [{"g_loss": -1e7}, {"g_loss": None, "g_steps": 0}]
+    assert asked(*turns * 10) == ["explosion"]
+    saw = symptoms.explosion([{**HEALTHY, **change} for change in turns * 10])
+    assert saw is not None
+    assert saw.startswith("G's loss is -1e+07, and at least 1e+07 in 2 looks")
+
+
 @pytest.mark.parametrize("answer", [0.0, 0.45, 0.5, 1.0])
 @pytest.mark.parametrize("gradient", [0.0, 1e-7])
 def test_a_d_that_answers_alike_and_hands_on_no_gradient_is_dead(answer, gradient):

@@ -99,6 +99,9 @@ MISTAKES = [
     (["export", "nowhere"], "nowhere is not a run"),
     (["sample", "nowhere.safetensors"], "nowhere.safetensors cannot be read as a checkpoint"),
     (["train", "--resume="], "--resume needs the folder of a run"),
+    (["train", "--smoke", "--out", ""], "--out is empty; is it a variable of the shell that has no value?"),
+    (["train", "--smoke", "--dataset="], "--dataset is empty; is it a variable of the shell that has no value?"),
+    (["train", "--verbose"], "unknown flag '--verbose'; see minigan train best --help"),
     (["train", "flux-mlp", "--resume", "RUN"], "a run keeps its recipe: leave flux-mlp out of minigan train --resume"),
     (["train", "--smoke", "--dataset", "glyphs", "--images", "65"], "--drop-last"),
     (["recipes", "all"], "minigan recipes takes no arguments, got all"),
@@ -136,7 +139,7 @@ MISTAKES = [
     # Values that are of another kind.
     (["train", "--epochs", "three"], "--epochs must be a whole number, such as --epochs 90, got 'three'"),
     (["train", "--epochs", "3.5"], "--epochs must be a whole number, such as --epochs 90, got '3.5'"),
-    (["train", "--epochs="], "--epochs must be a whole number, such as --epochs 90, got ''"),
+    (["train", "--epochs="], "--epochs is empty; is it a variable of the shell that has no value?"),
     (["train", "--epochs"], "--epochs needs a whole number, such as --epochs 90"),
     (["train", "--beta1", "x"], "--beta1 must be a number, such as --beta1 0.0, got 'x'"),
     (["train", "--labels", "0.9"], "--labels needs 2 numbers, such as --labels 1.0 0.0, got 0.9"),

@@ -411,6 +411,15 @@ def test_a_dead_network_is_given_up_within_the_stated_time(mirrors):
     assert "Training on glyphs instead" in said[-2]
 
 
+@pytest.mark.parametrize("say", [print, [].append])
+def test_a_download_shows_its_bar_on_the_screen_alone(tmp_path, mirrors, monkeypatch, capfd, say):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the output for a terminal
+    monkeypatch.setenv("TERM", "xterm-256color")
+    mirrors(good)
+    np.testing.assert_array_equal(load_dataset("mnist", data_dir=tmp_path, say=say).images, IMAGES)
+    assert bool(capfd.readouterr().out) == (say is print)
+
+
 def test_the_stated_time_is_five_seconds():
     assert PATIENCE == 5
 

@@ -94,7 +94,7 @@ def test_a_wrong_gradient_exits_with_1_and_names_the_cause(theirs, capsys):
         (("theirs_file.py:layer",), "Square() needs in_shape"),
         (
             ("theirs_file.py:layer", "--in-shape", "4x"),
-            "--in-shape must be whole numbers with commas, such as 4,7, got",
+            "--in-shape must be whole numbers, got '4x'",
         ),
         (("theirs_file.py:Raises", "--in-shape", "4"), "raised ValueError: matmul"),
         (("minigan.errors:check_choice", "--in-shape", "4"), "missing 2 required positional arguments"),

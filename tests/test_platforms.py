@@ -18,6 +18,7 @@ from runfolder import contents, start
 
 from minigan import cli
 from minigan.errors import ArgumentError
+from minigan.exercises import TEST
 from minigan.files import cache_dir, quoted
 from minigan.folder import Run
 from minigan.gradcheck import anything
@@ -212,6 +213,14 @@ def test_a_user_without_a_home_and_without_a_number_has_a_cache_too(monkeypatch)
 )
 def test_a_path_in_a_printed_command_is_one_word_of_the_systems_shell(path, system, word):
     assert quoted(path, system) == word
+
+
+@pytest.mark.parametrize(
+    ("folder", "system"), [(PureWindowsPath(r"C:\my work\new"), "nt"), (PurePosixPath("my work/it's"), "posix")]
+)
+def test_an_exercises_test_in_a_folder_with_a_space_is_python(folder, system):
+    test = quoted(folder / "test_dense.py", system)
+    compile(TEST.format(file="dense.py", test=test, module="dense", name="dense"), "test_dense.py", "exec")
 
 
 def test_a_file_on_a_drive_is_told_from_its_name(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, DivergenceError
 from minigan.gradcheck.anything import load_file
 from minigan.progress import HEADER, Watch
+from minigan.recipes import RECIPES
 from minigan.reference import Reference
 from minigan.screen import Screen, Stages
 from minigan.train import Callback, Trainer
@@ -288,7 +289,10 @@ def test_evaluate_json_leaves_standard_output_to_the_json(copy, small, capfd):
     assert len(err.splitlines()) == 4 + len(MEASURED)
 
 
-def test_sample_bench_and_gradcheck_say_what_they_are_doing(copy, capfd):
+def test_sample_bench_and_gradcheck_say_what_they_are_doing(copy, monkeypatch, capfd):
+    monkeypatch.setitem(RECIPES, "quick-mlp", RECIPES["quick-mlp"].smoke())
+    cli.main(["bench", "quick-mlp", "--steps", "1", "--device", "cpu"])
+    assert capfd.readouterr().out.startswith("Timing 1 steps of quick-mlp\n")
     cli.main(["sample", str(copy.folder), "--count", "3000", "--out", "x.npy"])
     assert capfd.readouterr().out == "Drawing 3,000 images\nWrote 3,000 images to x.npy\n"
     Path("loss.py").write_text("def loss(x):\n    return (x * x).sum(), 2 * x\n")
@@ -378,9 +382,10 @@ def test_a_notebook_gets_no_more_pages_than_it_can_show(handle, tmp_path, monkey
     assert "3/3" in handle.pages[-1]["text/plain"]
 
 
-def test_in_a_notebook_a_run_that_fails_leaves_its_table_and_what_the_alarm_says_as_text(handle, tmp_path):
+def test_in_a_notebook_a_run_that_fails_leaves_its_table_and_what_the_alarm_says_as_text(handle, tmp_path, capsys):
     with pytest.raises(DivergenceError):
         start(tmp_path / "run", say=print, callbacks=[Breaks(DivergenceError("<mine>"))])
+    assert "ALARM: not a number" in capsys.readouterr().out
     assert "1/3" in handle.pages[-1]["text/plain"]
     assert "<progress" not in handle.pages[-1]["text/html"]
 
@@ -393,6 +398,7 @@ def test_in_a_notebook_a_say_of_ones_own_hears_everything(handle, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 def test_a_real_kernel_shows_one_output_that_is_updated_in_place(tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
@@ -407,3 +413,21 @@ def test_a_real_kernel_shows_one_output_that_is_updated_in_place(tmp_path, monke
     assert shown.data["text/plain"].splitlines()[-1].split()[0] == "3/3"
     assert "data:image/png;base64," in shown.data["text/html"]
     assert not any(HEADER in stream.text for stream in streams)
+
+
+def test_words_between_colons_are_no_emoji(capsys):
+    Screen(Console(highlight=False))("minigan train --resume runs/a:100:b")
+    assert capsys.readouterr().out == "minigan train --resume runs/a:100:b\n"
+
+
+def test_a_terminal_that_is_made_smaller_while_the_digits_are_drawn_ends_no_run(tmp_path, monkeypatch):
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=100, height=30)
+    monkeypatch.setattr(progress, "screen_of", lambda say: Screen(console))
+    generate = progress.generate
+
+    def shrink_and_generate(*args):
+        console.width = 40
+        return generate(*args)
+
+    monkeypatch.setattr(progress, "generate", shrink_and_generate)
+    assert start(tmp_path / "run", epochs=1, preview_every="1steps").is_finished()

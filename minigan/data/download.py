@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from minigan.errors import DataError, DownloadError
+from minigan.screen import Say, screen_of
 
 PATIENCE = 5.0  # seconds in all before a network that sends nothing is given up; each mirror gets its share
 ENOUGH, STALL = 50_000, 5.0  # a mirror that sends fewer bytes than this in so many seconds is given up, too
@@ -29,7 +30,7 @@ def fetch(
     size: int,
     sha256: str,
     check: Callable[[Path], Any],
-    say: Callable[[str], None] = print,
+    say: Say = print,
 ) -> Path:
     """Download `name` (`size` bytes, of that SHA-256) into `folder` from the first mirror that has it; return its path.
 
@@ -46,7 +47,7 @@ def fetch(
             url = f"{mirror}{name}"
             say(f"Downloading {url} ({size / 1e6:.1f} MB) into {folder}")
             try:
-                path = _watched(url, folder / name, sha256, size, first_byte=PATIENCE / len(mirrors))
+                path = _watched(url, folder / name, sha256, size, say, first_byte=PATIENCE / len(mirrors))
                 try:
                     check(path)
                 except DataError:
@@ -72,11 +73,10 @@ def _made(folder: Path) -> Iterator[None]:
         raise
 
 
-def _watched(url: str, path: Path, sha256: str, size: int, *, first_byte: float) -> Path:
-    """Download in a thread of its own, with a bar, while bytes keep coming; into place only if all is right."""
+def _watched(url: str, path: Path, sha256: str, size: int, say: Say, *, first_byte: float) -> Path:
+    """Download in a thread of its own, with a bar in a terminal, while bytes keep coming; into place if all is well."""
     import pooch  # now, so that the import does not count as waiting for the mirror
     import requests  # noqa: F401
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -91,12 +91,13 @@ def _watched(url: str, path: Path, sha256: str, size: int, *, first_byte: float)
         finally:
             done.set()
 
-    console = Console()
+    screen = screen_of(say)
+    alive = screen is not None and screen.alive
     columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
     try:
         with (
             part.open("wb") as file,  # closed when nobody waits any more: that ends the thread at its next write
-            Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
+            Progress(*columns, console=screen and screen.console, transient=True, disable=not alive) as bar,
         ):
             task = bar.add_task("", total=size)
             threading.Thread(target=work, daemon=True).start()

@@ -83,7 +83,10 @@ def importers(name: str) -> list[ModuleType]:
 #: {piece: where minigan's training looks it up}
 USERS = {name: modules for name in PIECES if (modules := importers(name))}
 
-TEST = '''"""Is every number of {file} right? Run: pytest {test}"""
+TEST = '''"""Is every number of {file} right? Run:
+
+    pytest {test}
+"""
 
 from pathlib import Path
 

@@ -109,7 +109,8 @@ class Layer(CheckedCall):
             """Python asks here for what a layer does not have: its weights, if no network has given it any."""
             kind = type(self)
             has_weights = kind.params is not Layer.params or kind.buffers is not Layer.buffers
-            if has_weights and not self.grads and not name.startswith("_"):  # copy looks for names with a _
+            bound = "grads" in vars(self)
+            if has_weights and not bound and not name.startswith("_"):  # copy looks for names with a _
                 raise UnboundLayerError(
                     f"this {kind.__name__} is in no network and has no {name!r}: weights come with the network, as in "
                     f"net = Sequential([{kind.__name__}(…)], in_shape=…, rng=…)"

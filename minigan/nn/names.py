@@ -26,13 +26,14 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "betas": (("beta1", "beta2"), ""),
     **dict.fromkeys(("input_shape", "input_dim"), (("in_shape",), "without the batch axis")),
 }
+LEARNED = ("affine", "center", "scale")  # of BatchNorm alone
 #: {what is no setting here: why}
 WITHOUT = {
     **dict.fromkeys(
         ("in_features", "in_channels", "num_features", "input_shape", "input_dim", "input_size"),
         "the size of its input follows from the network's in_shape",
     ),
-    **dict.fromkeys(("affine", "center", "scale"), "gamma and beta are always learned"),
+    **dict.fromkeys(LEARNED, "gamma and beta are always learned"),
     "track_running_stats": "running statistics are always kept",
     "inplace": "no pass alters its input",
     "activation": "an activation is a layer of its own",
@@ -54,6 +55,8 @@ class CheckedCall:
 
 def check_call(cls: type, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
     """Raise CallError if `cls.__init__` takes no setting of such a name, or fewer values by position."""
+    if not args and not settings:  # such as a copy
+        return
     parameters = list(inspect.signature(cls.__init__).parameters.values())
     kinds = [p.kind for p in parameters]
     named = [p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]  # self is no. 0
@@ -74,7 +77,7 @@ def remedy(name: str, known: list[str]) -> str:
     ours, caution = ELSEWHERE.get(name, ((), ""))
     if here := [own for own in ours if own in known]:
         return f"it is called {' and '.join(here)} here" + (f" ({caution})" if caution else "")
-    if name in WITHOUT:
+    if name in WITHOUT and (name not in LEARNED or "init_gamma" in known):
         return WITHOUT[name]
     return hint(name, known) if known else "it takes none by name"
 
