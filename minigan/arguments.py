@@ -67,10 +67,11 @@ def first_word(args: list[str]) -> tuple[str, list[str]]:
 def parse_run(options: Any, args: list[str], *, command: str, description: str) -> tuple[str, Any]:
     """(the run that a command is about, its options); raises ArgumentError if no run is named."""
     run, flags = first_word(args)
-    parsed = parse({"options": options}, flags, Subject(command, run, "RUN", "run"), description=description)
+    name = command.split()[-1]  # heads the list of flags
+    parsed = parse({name: options}, flags, Subject(command, run, "RUN", "run"), description=description)
     if not run:
         raise ArgumentError(f"which run? {command} RUN, where RUN is a folder that minigan train made")
-    return run, parsed.options
+    return run, getattr(parsed, name)
 
 
 def parse(parts: dict[str, Any], args: list[str], subject: Subject, *, description: str) -> Any:

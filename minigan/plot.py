@@ -79,7 +79,11 @@ def save_gif(sheets: Sequence[str | os.PathLike[str]], path: str | os.PathLike[s
 
 
 def save_curves(history: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> None:
-    """Losses, D's mean probabilities and D's accuracies against the step, from rows of metrics: a PNG of 900×900."""
+    """Losses, D's mean probabilities and D's accuracies against the step, from rows of metrics: a PNG of 900×900.
+
+    A row between the end of an epoch and the next interval may be the mean of a step or two, and would stand out as if
+    something had happened: rows of less than half the usual number of steps are left out.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -92,6 +96,7 @@ def save_curves(history: Sequence[dict[str, Any]], path: str | os.PathLike[str])
     FigureCanvasAgg(figure)
     margins = {"left": 0.12, "right": 0.98, "top": 0.98, "bottom": 0.09, "hspace": 0.08}
     axes = figure.subplots(len(panels), sharex=True, gridspec_kw=margins)
+    history = usual_rows(history)
     steps = [row["step"] for row in history]
     marker = "." if len(history) < 40 else ""
     for ax, (title, lines) in zip(axes, panels.items(), strict=True):
@@ -100,7 +105,7 @@ def save_curves(history: Sequence[dict[str, Any]], path: str | os.PathLike[str])
             ax.plot(steps, values, label=label, marker=marker, linewidth=1)
         ax.set_ylabel(title)
         ax.grid(alpha=0.3)
-        ax.legend(loc="upper right", fontsize="small")
+        ax.legend(loc="best", fontsize="small")
     for ax in axes[1:]:
         ax.set_ylim(-0.03, 1.03)
         ax.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")  # where neither player is ahead
@@ -108,6 +113,13 @@ def save_curves(history: Sequence[dict[str, Any]], path: str | os.PathLike[str])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     write_atomically(Path(path), buffer.getvalue())
+
+
+def usual_rows(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that are means of at least half as many steps as the middle one of them all."""
+    counts = np.diff([0, *(row["step"] for row in history)])
+    least = np.median(counts) / 2 if history else 0
+    return [row for row, count in zip(history, counts, strict=True) if count >= least]
 
 
 def half_blocks(pixels: np.ndarray) -> Text:

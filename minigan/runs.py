@@ -264,7 +264,7 @@ def without_effect(trainer: Trainer) -> list[str]:
     if images % recipe.batch_size == 0:
         names = ["drop_last"] * recipe.drop_last + ["d_fakes"] * (recipe.d_fakes == "full")
         found += [f"{images:,} images fill their batches of {recipe.batch_size}: {n} changes nothing." for n in names]
-    if recipe.log_every > steps:
+    if recipe.log_every > steps and recipe.log_every != RECIPES[recipe.name].log_every:  # which nobody asked for
         found += [f"The run has {steps:,} steps: log_every {recipe.log_every:,} changes nothing."]
     return found
 

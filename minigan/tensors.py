@@ -49,6 +49,8 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
             tensors = {name: file.get_tensor(name) for name in described}
     except CheckpointError:
         raise
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no checkpoint {path}") from None
     except (OSError, SafetensorError, TypeError, AttributeError, ValueError) as error:
         # the last three for a type (bfloat16) or a shape (of 70 axes) that NumPy does not have
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from None

@@ -97,7 +97,7 @@ MISTAKES = [
     (["export"], "which run? minigan export RUN"),
     (["export", "RUN", "--out", "G.pt"], "--out must end in .onnx, or in .safetensors for PyTorch, got G.pt"),
     (["export", "nowhere"], "nowhere is not a run"),
-    (["sample", "nowhere.safetensors"], "nowhere.safetensors cannot be read as a checkpoint"),
+    (["sample", "nowhere.safetensors"], "there is no checkpoint nowhere.safetensors"),
     (["train", "--resume="], "--resume needs the folder of a run"),
     (["train", "--smoke", "--out", ""], "--out is empty; is it a variable of the shell that has no value?"),
     (["train", "--smoke", "--dataset="], "--dataset is empty; is it a variable of the shell that has no value?"),

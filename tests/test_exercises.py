@@ -404,7 +404,8 @@ def test_a_students_exception_is_reported_with_its_line(tmp_path):
     line = stub_path("dense", tmp_path).read_text().splitlines().index("        return dy @ self.V.T") + 1
     assert (
         verify("dense", piece)
-        == f"it raises AttributeError: 'Dense' object has no attribute 'V' (dense.py, line {line})"
+        == f"it raises AttributeError: 'Dense' object has no attribute 'V' (dense.py, line {line}), with "
+        "Dense(features=3, bias=True) on x (5, 4), train=True"
     )
 
 

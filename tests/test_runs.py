@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 from runfolder import SMOKE, contents, resume, start
 
-from minigan import callbacks, runs
+from minigan import callbacks, plot, runs
 from minigan.backend import RandomStream
 from minigan.callbacks import Every, interpolate, keep_rows, read_rows, sheets
 from minigan.checkpoint import load_checkpoint
@@ -329,3 +329,16 @@ def test_a_loss_that_runs_away_keeps_to_its_column():
     written = [loss(value) for value in (0.6931, -12.5, 999.9, -1.26e30, float("inf"), None)]
     assert [text.strip() for text in written] == ["0.693", "-12.500", "999.900", "-1.3e+30", "inf", "-"]
     assert {len(text) for text in written} == {9}
+
+
+def test_curves_leave_out_rows_of_few_steps_which_would_look_like_events():
+    rows = [{"step": step} for step in (100, 200, 201, 300, 400, 402, 500)]
+    assert [row["step"] for row in plot.usual_rows(rows)] == [100, 200, 300, 400, 500]
+    assert plot.usual_rows([]) == []
+    assert plot.usual_rows(rows[:1]) == rows[:1]
+
+
+def test_a_published_interval_of_the_log_that_is_longer_than_a_short_run_is_not_told(elsewhere, capsys):
+    run = runs.start("quick-mlp", epochs=1, images=300, dataset="glyphs", device="cpu")
+    assert "log_every" not in capsys.readouterr().out
+    assert run.is_finished()

@@ -33,7 +33,8 @@ def verify(name: str, piece: Any) -> str:
         except MiniganError as error:  # of a rule that the code breaks
             return str(error)
         except Exception as error:  # whatever the student's code does
-            return f"it raises {type(error).__name__}: {error}{place(error)}"
+            case = "".join(f", {note}" for note in getattr(error, "__notes__", []))
+            return f"it raises {type(error).__name__}: {error}{place(error)}{case}"
     return ""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,16 @@ from minigan.gradcheck.targets import two
 
 Check = Callable[[Any], str]  # of a student's piece: what is wrong with it, or ""
 Mistake = Callable[[Any, np.ndarray], np.ndarray]  # of minigan's layer and x: what a known mistake would make of them
+
+
+@contextmanager
+def case_of(layer: Any, shape: tuple[int, ...], mode: bool) -> Iterator[None]:
+    """What is raised within it carries the case that is checked, which the student has not written."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"with {layer!r} on x {shape}, train={mode}")
+        raise
 
 
 def same_forward(
@@ -40,7 +51,8 @@ def same_forward(
                 net.params[...] = np.random.default_rng(1).uniform(0.5, 1.5, net.params.shape)
                 net.buffers[...] = np.random.default_rng(2).uniform(0.5, 1.5, net.buffers.shape)
             x = np.random.default_rng(3).normal(mean, 1.0, (5, *in_shape))
-            returned = nets[0].layers[0].forward(x, train=mode, rng=RandomStream(0, "dropout"))
+            with case_of(nets[0].layers[0], x.shape, mode):
+                returned = nets[0].layers[0].forward(x, train=mode, rng=RandomStream(0, "dropout"))
             got, _ = two(returned, "forward must return y, cache")
             expected, _ = nets[1].forward(x, train=mode)
             if np.shape(got) != expected.shape:
@@ -70,7 +82,9 @@ def right_gradients(
 
     def check(piece: Any) -> str:
         for mode in modes:
-            report = check_layer(make(piece), in_shape, train=mode, batch=batch)
+            layer = make(piece)
+            with case_of(layer, (batch, *in_shape), mode):
+                report = check_layer(layer, in_shape, train=mode, batch=batch)
             if not report:
                 vague = report.rows[0].cause.startswith(("not known", "a constant factor"))
                 return f"{report}\n\n{hint}" if hint and vague else str(report)
