@@ -55,7 +55,7 @@ class Notebook:
 
     def page(self) -> dict[str, str]:
         """What stands there, by MIME type."""
-        parts = [f"<pre>{html.escape(chr(10).join(self.lines))}"]
+        parts = [f'<pre style="font-family: monospace">{html.escape(chr(10).join(self.lines))}']
         if self.now:
             parts += [f'\n<span style="opacity: 0.6">{html.escape(self.now.row)}</span>']
             parts += [f'</pre><progress value="{self.now.step}" max="{self.now.steps}" style="width: 30em"></progress>']
