@@ -172,7 +172,7 @@ def copies(drawn: tuple[float, np.ndarray], real: tuple[float, np.ndarray]) -> f
     A copy is one that is near relative to the mean distance, where real images' median to the nearest is the unit.
     """
     unit = np.median(real[1]) / real[0] if real[0] > 0 else 0.0
-    return float((drawn[1] < COPY * unit * drawn[0]).mean())
+    return float((drawn[1] <= COPY * unit * drawn[0]).mean())
 
 
 def limits(recipe: Recipe, x: np.ndarray) -> tuple[float, float]:

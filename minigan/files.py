@@ -80,8 +80,10 @@ def quoted(path: PurePath, system: str = os.name) -> str:
     """A path as one word of a command, in the quotes of the system's shell where it needs some.
 
     On Windows they are double, which cmd and PowerShell both know, and the slashes are those that every shell there
-    leaves alone.
+    leaves alone. A name that begins with a dash, which would be taken for a flag, gets its folder.
     """
+    text = path.as_posix() if system == "nt" else str(path)
+    text = f"./{text}" if text.startswith("-") else text
     if system != "nt":
-        return shlex.quote(str(path))
-    return text if re.fullmatch(r"[\w.:/-]+", text := path.as_posix()) else f'"{text}"'
+        return shlex.quote(text)
+    return text if re.fullmatch(r"[\w.:/-]+", text) else f'"{text}"'

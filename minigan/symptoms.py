@@ -164,7 +164,7 @@ def no_change(readings: list[Reading]) -> str | None:
     if max(r["changed"] for r in last) < STILL:
         return (
             f"no pixel of {PICTURES} pictures of the same latents changes by a grey level in {steps:,} steps (by at "
-            f"most {now['changed']:.1%} of the range); G's gradient has norm {now['g_grad']:.2g}"
+            f"most {max(r['changed'] for r in last):.1%} of the range); G's gradient has norm {now['g_grad']:.2g}"
         )
     for network, letter in (("G", "g"), ("D", "d")):
         if max(r[f"{letter}_moved"] for r in last) < UNMOVED:

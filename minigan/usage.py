@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from minigan import __version__
+from minigan.errors import ArgumentError
 from minigan.recipes import DEFAULT
 
 USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
@@ -37,7 +39,13 @@ ELSEWHERE = {
 
 
 def ask_plainly(args: list[str]) -> list[str]:
-    """`help`, `help train`, `-h train` and `train help` as --help behind what they are about."""
+    """`help`, `help train`, `-h train` and `train help` as --help behind what they are about.
+
+    Raises ArgumentError for a flag with another dash, which came out of a text editor.
+    """
+    for word in args:
+        if re.match(r"[\u2010-\u2015\u2212]", word):
+            raise ArgumentError(f"{word!r} begins with a dash that is no hyphen, as editors make them: type it anew")
     ways = ("help", "-h", "--help")
     if args and args[0] in ways:
         return [*(word for word in args[1:] if word not in ways), "--help"]

@@ -101,6 +101,8 @@ MISTAKES = [
     (["train", "--resume="], "--resume needs the folder of a run"),
     (["train", "--smoke", "--out", ""], "--out is empty; is it a variable of the shell that has no value?"),
     (["train", "--smoke", "--dataset="], "--dataset is empty; is it a variable of the shell that has no value?"),
+    (["train", "\u2013-epochs", "3"], "'\u2013-epochs' begins with a dash that is no hyphen"),
+    (["sample", "RUN", "\u2014count", "3"], "'\u2014count' begins with a dash that is no hyphen"),
     (["train", "--verbose"], "unknown flag '--verbose'; see minigan train best --help"),
     (["train", "flux-mlp", "--resume", "RUN"], "a run keeps its recipe: leave flux-mlp out of minigan train --resume"),
     (["train", "--smoke", "--dataset", "glyphs", "--images", "65"], "--drop-last"),

@@ -586,3 +586,12 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(args, said, tmp_path, monkey
     assert stop.value.code == 2
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_leaves_python_has_not_solved_its_exercise(tmp_path):
+    stub = write_stub("dense", tmp_path)
+    stub.write_text(stub.read_text() + "\nraise SystemExit(0)\n")
+    with pytest.raises(ArgumentError, match=r"dense\.py cannot be imported: SystemExit: 0"):
+        work_on("dense", tmp_path, epochs=0)
+    piece = write("dense", tmp_path / "another", ("return dy @ self.W.T", "raise SystemExit(0)"))
+    assert verify("dense", piece).startswith("it raises SystemExit: 0 (dense.py, line ")

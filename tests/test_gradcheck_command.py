@@ -30,6 +30,13 @@ layer = Square()
 def network():
     return nn.Sequential([nn.Dense(3), Square()], (2,), rng=np.random.default_rng(0))
 
+class Half(nn.Layer):
+    def forward(self, x, *, train, rng=None):
+        return x, None
+
+def leaves():
+    raise SystemExit(0)
+
 def mean_square(x):
     return (x * x).mean(), 2 * x / x.size
 
@@ -41,6 +48,7 @@ def pair():
 @pytest.fixture
 def theirs(tmp_path, monkeypatch):
     (tmp_path / "theirs_file.py").write_text(THEIRS)
+    (tmp_path / "script_file.py").write_text("import sys\nlayer = 0\nsys.exit(0)\n")
     (tmp_path / "broken_file.py").write_text("import nothing_of_that_name\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -99,6 +107,9 @@ def test_a_wrong_gradient_exits_with_1_and_names_the_cause(theirs, capsys):
         (("theirs_file.py:Raises", "--in-shape", "4"), "raised ValueError: matmul"),
         (("minigan.errors:check_choice", "--in-shape", "4"), "missing 2 required positional arguments"),
         (("theirs_file.py:np",), "a module cannot be checked"),
+        (("script_file.py:layer",), "script_file.py cannot be imported: SystemExit: 0 (script_file.py, line 3)"),
+        (("theirs_file.py:leaves",), "theirs_file.py:leaves raised SystemExit: 0"),
+        (("theirs_file.py:Half", "--in-shape", "4"), "Half has no input_grad"),
         (("theirs_file.py:layer", "--in-shape", "4", "--picture", "a.jpg"), "--picture must end in .png, got a.jpg"),
         (("theirs_file.py:layer", "--in-shape", "4", "--batch", "0"), "--batch at least 1, got 0, 0"),
         (("theirs_file.py:layer", "--in-shape", "4", "--seed", "-1"), "--seed must not be negative"),

@@ -231,10 +231,27 @@ def test_emnists_transposed_images_are_told(tmp_path, split, end):
     np.testing.assert_array_equal(load_dataset(str(tmp_path), say=said.append).images, TRAIN)
     assert len(said) == 1
     assert said[0].startswith(
-        f"emnist-{split}-train-images-idx3-ubyte{end} looks like EMNIST, whose images are publish"
+        f"{tmp_path}/emnist-{split}-train-images-idx3-ubyte{end} looks like EMNIST, whose images are publish"
     )
     assert "images.transpose(0, 2, 1)" in said[0]
     assert "EMNIST in docs/training.md" in said[0]
+
+
+@pytest.mark.parametrize("name", ["emnist/train-images-idx3-ubyte", "own/emnist_digits-train-images-idx3-ubyte.gz"])
+def test_emnist_is_told_by_its_folder_and_by_other_spellings_too(tmp_path, name):
+    put(tmp_path / name, TRAIN)
+    said = []
+    load_dataset(str((tmp_path / name).parent), say=said.append)
+    assert [line for line in said if "looks like EMNIST" in line] == said != []
+
+
+@pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte.gz", "test-images.idx3-ubyte"])
+def test_a_damaged_file_of_test_images_is_not_taken_for_none(tmp_path, name):
+    put(tmp_path / "train-images-idx3-ubyte", TRAIN)
+    (tmp_path / name).write_bytes(b"<html>Please log in</html>")
+    with pytest.raises(DataError, match=rf"{name} is not an IDX file: it looks like a web page"):
+        load_dataset(str(tmp_path), test_images=True)
+    np.testing.assert_array_equal(load_dataset(str(tmp_path)).images, TRAIN)
 
 
 def test_a_run_on_emnist_is_told_once_in_training_once_in_going_on_and_once_in_its_evaluation(tmp_path, capsys):

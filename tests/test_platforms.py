@@ -209,6 +209,8 @@ def test_a_user_without_a_home_and_without_a_number_has_a_cache_too(monkeypatch)
         (PureWindowsPath(r"C:\läufe\best-001"), "nt", "C:/läufe/best-001"),
         (PurePosixPath("my runs/it's"), "posix", "'my runs/it'\"'\"'s'"),
         (PurePosixPath("runs/best-001"), "posix", "runs/best-001"),
+        (PurePosixPath("-x y"), "posix", "'./-x y'"),  # no flag
+        (PureWindowsPath("-x"), "nt", "./-x"),
     ],
 )
 def test_a_path_in_a_printed_command_is_one_word_of_the_systems_shell(path, system, word):

@@ -45,9 +45,9 @@ def read_folder(folder: Path, *, test_images: bool, say: Callable[[str], None] =
             f"are several; {found_instead(train)}"
         )
     paths = train[0]
-    if paths[0].name.lower().startswith("emnist-"):
+    if "emnist" in f"{title(paths[0].parent)}/{paths[0].name}".lower():
         say(
-            f"{paths[0].name} looks like EMNIST, whose images are published with rows and columns exchanged, and is "
+            f"{paths[0]} looks like EMNIST, whose images are published with rows and columns exchanged, and is "
             "used as it is; images.transpose(0, 2, 1) sets them upright: see EMNIST in docs/training.md"
         )
     apart = copies([path for path in tests if path not in paths]) if test_images else []
@@ -64,10 +64,11 @@ def title(folder: Path) -> str:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The IDX files with three axes in a folder, by name; [] if there is no such folder."""
+    """The IDX files with three axes in a folder, or that say so in their name; [] if there is no such folder."""
     names = re.compile(r"idx|ubyte", re.IGNORECASE)
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in paths if names.search(path.name) and path.is_file() and axes(path) == 3]
+    files = [path for path in paths if names.search(path.name) and path.is_file()]
+    return [path for path in files if axes(path) == 3 or re.search(r"idx3-ubyte(\.gz)?$", path.name.lower())]
 
 
 def copies(paths: list[Path]) -> list[list[Path]]:

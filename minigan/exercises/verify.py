@@ -32,7 +32,7 @@ def verify(name: str, piece: Any) -> str:
             return f"still to be written: {what}{place(todo)}"
         except MiniganError as error:  # of a rule that the code breaks
             return str(error)
-        except Exception as error:  # whatever the student's code does
+        except (Exception, SystemExit) as error:  # whatever the student's code does
             case = "".join(f", {note}" for note in getattr(error, "__notes__", []))
             return f"it raises {type(error).__name__}: {error}{place(error)}{case}"
     return ""

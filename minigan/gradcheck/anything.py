@@ -105,7 +105,7 @@ def load(what: str) -> Any:
         module = load_file(Path(source)) if source.endswith(".py") else import_from_here(source)
     except FileNotFoundError:
         raise ArgumentError(f"there is no file {source}") from None
-    except Exception as error:  # whatever the user's file does when it is imported
+    except (Exception, SystemExit) as error:  # whatever the user's file does when it is imported
         hint = place(error) + (in_package(Path(source)) if "relative import" in str(error) else "")
         raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{hint}") from None
     return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))

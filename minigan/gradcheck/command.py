@@ -69,5 +69,5 @@ def check(name: str, target: Any, **options: Any) -> list[Report]:
         return check_gradients(target, **options)
     except MiniganError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a check that ends here has checked nothing
         raise ArgumentError(f"{name} raised {type(error).__name__}: {error}{place(error)}") from None

@@ -49,11 +49,11 @@ class Layer(CheckedCall):
 
     def forward(self, x: Array, *, train: bool, rng: RandomStream | None = None) -> tuple[Array, Any]:
         """The output y and the cache that backward needs. `train` selects the training-time behaviour."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def input_grad(self, dy: Array, cache: Any) -> Array:
         """dx, the loss's gradient with respect to x, from dy, its gradient with respect to y."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no input_grad")
 
     def param_grads(self, dy: Array, cache: Any, grads: Grads) -> None:
         """Write (never add) the loss's gradient with respect to each parameter into `grads[name]`."""
