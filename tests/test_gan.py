@@ -68,8 +68,8 @@ def kinks(report):
 
 
 def of_time(name, batch):
-    """A batch size of a convolution takes some seconds, one of maxout about one: with the slow tests, but for one."""
-    return pytest.param(name, batch, marks=slow_if(name in CONVOLUTIONS or (name == "renom-maxout" and batch != 3)))
+    """A batch size of a convolution takes some seconds, one of maxout about one: with the slow tests."""
+    return pytest.param(name, batch, marks=slow_if(name in CONVOLUTIONS or name == "renom-maxout"))
 
 
 def slow_if(slow):

@@ -204,7 +204,7 @@ def test_a_planted_error_is_reported_in_its_own_array_and_no_other(kind, where, 
 
 
 @pytest.mark.parametrize(
-    "name", [n if n.endswith("-mlp") or n == "best" else pytest.param(n, marks=pytest.mark.slow) for n in SYSTEMS]
+    "name", [n if n in ("flux-mlp", "best") else pytest.param(n, marks=pytest.mark.slow) for n in SYSTEMS]
 )
 @pytest.mark.parametrize("player", "GD")
 def test_a_factor_of_1_0005_is_reported_in_every_array_of_a_whole_step(name, player, monkeypatch):
