@@ -26,7 +26,7 @@ from minigan.options import (
     SampleOptions,
 )
 from minigan.recipes import DEFAULT, RECIPES
-from minigan.usage import ELSEWHERE, USAGE, ask_plainly
+from minigan.usage import NO_COMMANDS, USAGE, ask_plainly
 
 if TYPE_CHECKING:
     from minigan.screen import Say
@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(USAGE, end="")
         elif args[0] == "--version":
             print(f"minigan {__version__}")
-        elif args[0] in ELSEWHERE:
-            raise ArgumentError(f"unknown command {args[0]!r}; {ELSEWHERE[args[0]]}")
+        elif args[0] in NO_COMMANDS:
+            raise ArgumentError(f"unknown command {args[0]!r}; {NO_COMMANDS[args[0]]}")
         else:
             commands[nearest("command", args[0], commands)](args[1:])
         if sys.stdout is not None:  # it is None where the shell has closed it

@@ -21,7 +21,7 @@ SEVERAL = {int: "whole numbers", float: "numbers", str: "words"}
 #: {what other programs call a flag: how it begins here}
 ALIASES = {"--learning-rate": "--lr", "--gpu": "--device", "--cuda": "--device", "--output": "--out"}
 #: {what is no flag of the command: what to type instead}
-ELSEWHERE = {
+NO_FLAGS = {
     "--version": "minigan --version",
     "--resume": "minigan train --resume RUN",
     "--accept": "minigan train --resume RUN --accept FIELD",
@@ -144,7 +144,7 @@ def check_flag(name: str, flags: Iterable[str], subject: Subject) -> None:
     if name not in flags and len(start) > 3:
         if begin := [flag for flag in flags if flag.startswith(start)]:
             raise ArgumentError(f"unknown flag {name!r}; did you mean {' or '.join(begin)}?")
-        if places := [place for flag, place in ELSEWHERE.items() if flag.startswith(start)]:
+        if places := [place for flag, place in NO_FLAGS.items() if flag.startswith(start)]:
             raise ArgumentError(f"unknown flag {name!r}; it is {places[0]}")
     if name not in flags and not get_close_matches(name.strip("-").lower(), [flag.strip("-") for flag in flags]):
         raise ArgumentError(f"unknown flag {name!r}; see {subject.prog} --help")  # the dashes make all flags alike

@@ -26,7 +26,7 @@ All flags of a command, with their defaults: minigan COMMAND --help
 """
 
 #: {what somebody may look for: where it is}
-ELSEWHERE = {
+NO_COMMANDS = {
     "plot": "the curves of a run are in RUN/samples/curves.png, drawn while it trains",
     "curves": "the curves of a run are in RUN/samples/curves.png, drawn while it trains",
     "resume": "it is minigan train --resume RUN",

@@ -16,7 +16,7 @@ from cases import ALL, IDS
 import minigan
 from minigan import nn
 from minigan.errors import CallError, MiniganError, UnboundLayerError
-from minigan.nn.names import ELSEWHERE
+from minigan.nn.names import CALLED_HERE
 from minigan.optim import SGD, Adam
 
 each_layer = pytest.mark.parametrize(("name", "make", "in_shape"), ALL, ids=IDS)
@@ -75,7 +75,7 @@ def test_every_layer_refuses_a_setting_that_it_does_not_have_as_a_type_error_of_
 
 
 def test_every_name_that_is_told_is_some_layers_or_optimisers():
-    assert {own for ours, _ in ELSEWHERE.values() for own in ours} <= SETTINGS
+    assert {own for ours, _ in CALLED_HERE.values() for own in ours} <= SETTINGS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minigan.errors import CallError, hint
 
 #: {what PyTorch or Keras calls a setting: (the names here, of which those are told that the class takes, a caution)}.
-ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
+CALLED_HERE: dict[str, tuple[tuple[str, ...], str]] = {
     **dict.fromkeys(("padding", "pads"), (("pad",), "")),
     **dict.fromkeys(("kernel_size", "pool_size"), (("kernel",), "")),
     "strides": (("stride",), ""),
@@ -74,7 +74,7 @@ def check_call(cls: type, args: tuple[Any, ...], settings: dict[str, Any]) -> No
 
 def remedy(name: str, known: list[str]) -> str:
     """What to write in place of the setting `name`."""
-    ours, caution = ELSEWHERE.get(name, ((), ""))
+    ours, caution = CALLED_HERE.get(name, ((), ""))
     if here := [own for own in ours if own in known]:
         return f"it is called {' and '.join(here)} here" + (f" ({caution})" if caution else "")
     if name in WITHOUT and (name not in LEARNED or "init_gamma" in known):
