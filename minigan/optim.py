@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 
-from minigan.backend import Array, array_module, share
+from minigan.backend import Array, array_module, device_of, share
 from minigan.errors import ArgumentError, DeviceError
 from minigan.nn.names import CheckedCall
 from minigan.nn.network import Sequential
@@ -18,14 +19,14 @@ class Optimizer(CheckedCall):
             raise ArgumentError(f"{type(self).__name__} needs a finite learning rate above 0, got {lr}")
         self.network, self.lr = network, lr
         self.steps = 0
-        self._xp = array_module(network.params)
+        self._device = device_of(network.params)
 
     def step(self) -> None:
         """Move the parameters by one step along `network.grads`; earlier caches become stale.
 
         Raises DeviceError if the network has moved to another device since this optimiser was made.
         """
-        if array_module(self.network.params) is not self._xp:
+        if device_of(self.network.params) != self._device:
             raise DeviceError("the network has moved to another device; make the optimiser after network.to(device)")
         self.steps += 1
         self._update(self.network.params, self.network.grads)
@@ -34,6 +35,10 @@ class Optimizer(CheckedCall):
     def state(self) -> dict[str, Array]:
         """The optimiser's own vectors by name, not copied; with `steps` they are all that a checkpoint has to hold."""
         raise NotImplementedError
+
+    def __copy__(self) -> Optimizer:
+        """One that has come as far with the same network, and goes on with vectors of its own."""
+        return deepcopy(self, {id(self.network): self.network})
 
     def _update(self, theta: Array, g: Array) -> None:
         """Move the flat vector of parameters, in place, given their gradient."""
@@ -53,7 +58,7 @@ class SGD(Optimizer):
         if not 0 <= momentum < 1:
             raise ArgumentError(f"SGD needs 0 <= momentum < 1, got {momentum}")
         self.momentum = momentum
-        self.v = self._xp.zeros_like(network.params)
+        self.v = array_module(network.params).zeros_like(network.params)
 
     def state(self) -> dict[str, Array]:
         return {"v": self.v}
@@ -79,8 +84,8 @@ class Adam(Optimizer):
                 f"Adam needs 0 <= beta1, beta2 < 1 and a finite eps > 0, got {beta1}, {beta2} and {eps}"
             )
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
-        self.m = self._xp.zeros_like(network.params)
-        self.v = self._xp.zeros_like(network.params)
+        self.m = array_module(network.params).zeros_like(network.params)
+        self.v = array_module(network.params).zeros_like(network.params)
 
     def state(self) -> dict[str, Array]:
         return {"m": self.m, "v": self.v}
@@ -90,7 +95,8 @@ class Adam(Optimizer):
 
     def _move(self, theta: Array, g: Array, m: Array, v: Array) -> None:
         """Algorithm 1 on a part of the vectors, with one scratch array (as expressions it takes 1.6 times as long)."""
-        xp, scratch = self._xp, self._xp.empty_like(g)
+        xp = array_module(g)
+        scratch = xp.empty_like(g)
         m *= self.beta1
         m += xp.multiply(g, 1 - self.beta1, out=scratch)
         v *= self.beta2

@@ -23,7 +23,7 @@ from minigan.errors import ArgumentError, CheckpointError, MiniganError
 from minigan.facts import FACTS, POSITION, check_entries, check_means, recipe_of
 from minigan.files import flush
 from minigan.nn import Layer, Sequential
-from minigan.nn.network import state_shapes
+from minigan.nn.flat import state_shapes
 from minigan.recipes import RECIPES, Recipe
 from minigan.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer

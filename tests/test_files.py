@@ -9,7 +9,7 @@ from minigan.checkpoint import load_checkpoint, save_checkpoint
 from minigan.errors import ArgumentError, CheckpointError, DataError, DTypeError, ShapeError
 from minigan.files import write_atomically
 from minigan.nn import BatchNorm, Dense, Sequential
-from minigan.nn.network import state_shapes
+from minigan.nn.flat import state_shapes
 from minigan.recipes import RECIPES
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -27,20 +28,20 @@ def ones(rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.nd
 
 def normal(std: float) -> Initialiser:
     """N(0, std²). DCGAN (Radford et al. 2015) uses std 0.02."""
+    return partial(draw_normal, std)  # which pickle can take, as it could not a function made in here
 
-    def draw(rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
-        return std * rng.standard_normal(shape)
 
-    return draw
+def draw_normal(std: float, rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
+    return std * rng.standard_normal(shape)
 
 
 def uniform(limit: float) -> Initialiser:
     """U(-limit, limit)."""
+    return partial(draw_uniform, limit)
 
-    def draw(rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
-        return rng.uniform(-limit, limit, shape)
 
-    return draw
+def draw_uniform(limit: float, rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
+    return rng.uniform(-limit, limit, shape)
 
 
 def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], *, fan_in: int, fan_out: int) -> np.ndarray:

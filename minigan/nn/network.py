@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ import numpy as np
 from minigan import backend
 from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError
-from minigan.nn.layer import Layer, Shape, Specs
+from minigan.nn.flat import Vector, cut, draw, named, places, walk
+from minigan.nn.layer import Layer, Shape
 from minigan.nn.names import CheckedCall
 from minigan.nn.summary import as_html, as_text, table
 from minigan.tensors import read_tensors, write_tensors
@@ -38,10 +40,14 @@ class Sequential(CheckedCall):
     the layers. `dtype` is float32, or float64 for checking gradients.
 
     Attributes: `params`, `grads` and `buffers` are flat vectors of which the layers hold named views; `version` counts
-    the changes of the weights.
+    the changes of the weights that are made by `load`, `to` and an optimiser's step. What is assigned to a vector is
+    written into it, so an average is averaged.params = 0.99 * averaged.params + 0.01 * net.params. A copy, from
+    copy.deepcopy, copy.copy or another process, is a network of its own with the same weights, gradients and version.
     Raises ShapeError naming the layer, its index and both shapes; ArgumentError for no layers, an impossible
     `in_shape`, or a layer that belongs to a network already.
     """
+
+    params, grads, buffers = Vector(), Vector(), Vector()
 
     def __init__(
         self,
@@ -65,12 +71,11 @@ class Sequential(CheckedCall):
         shapes = walk(self.layers, self.in_shape)
         self.out_shapes = shapes[1:]
         self.version = 0
-        self._param_specs = [layer.params(shape) for layer, shape in zip(self.layers, shapes, strict=False)]
-        self._buffer_specs = [layer.buffers(shape) for layer, shape in zip(self.layers, shapes, strict=False)]
-        self.params = self._draw(self._param_specs, rng)
-        self.grads = np.zeros_like(self.params)
-        self.buffers = self._draw(self._buffer_specs, rng)
-        self._bind()
+        params = [layer.params(shape) for layer, shape in zip(self.layers, shapes, strict=False)]
+        buffers = [layer.buffers(shape) for layer, shape in zip(self.layers, shapes, strict=False)]
+        self._param_places, self._buffer_places = places(params), places(buffers)
+        vectors = draw(params, rng, self.dtype), draw(buffers, rng, self.dtype)
+        self._hold(params=vectors[0], grads=np.zeros_like(vectors[0]), buffers=vectors[1])
 
     @property
     def out_shape(self) -> Shape:
@@ -124,7 +129,7 @@ class Sequential(CheckedCall):
             raise ShapeError(f"dy has shape {dy.shape}, but the output of this pass had {cache.out_shape}")
         for i in reversed(range(len(self.layers))):
             # dx is worth computing only if the caller wants it or parameters further down do.
-            wanted = need_input_grad or (need_param_grads and any(self._param_specs[:i]))
+            wanted = need_input_grad or (need_param_grads and any(self._param_places[:i]))
             dx = self.layers[i].backward(
                 dy,
                 cache.layers[i],
@@ -147,23 +152,23 @@ class Sequential(CheckedCall):
         Raises StaleCacheError if the pass kept nothing.
         """
         self._check_kept(cache)
-        for layer, layer_cache, specs in zip(self.layers, cache.layers, self._buffer_specs, strict=True):
-            if specs:
+        for layer, layer_cache, own in zip(self.layers, cache.layers, self._buffer_places, strict=True):
+            if own:
                 layer.update_buffers(layer_cache)
 
     # Names, devices, files -------------------------------------------------------------------------------------------
 
     def named_params(self) -> dict[str, Array]:
         """{"0.Dense.W": view, …}: each parameter as a view of `params`."""
-        return self._named(self._param_specs, self.params)
+        return named(self.layers, cut(self.params, self._param_places))
 
     def named_grads(self) -> dict[str, Array]:
         """Each parameter's gradient as a view of `grads`, under the parameter's name."""
-        return self._named(self._param_specs, self.grads)
+        return named(self.layers, cut(self.grads, self._param_places))
 
     def named_buffers(self) -> dict[str, Array]:
         """Each buffer (running statistics) as a view of `buffers`."""
-        return self._named(self._buffer_specs, self.buffers)
+        return named(self.layers, cut(self.buffers, self._buffer_places))
 
     def state(self) -> dict[str, Array]:
         """Parameters and buffers by name: what a checkpoint holds."""
@@ -192,10 +197,8 @@ class Sequential(CheckedCall):
 
     def to(self, device: str) -> Sequential:
         """Move the network to "cpu" or "gpu", in place; returns it. Optimisers made before hold arrays of their own."""
-        self.params = backend.to_device(self.params, device)
-        self.grads = backend.to_device(self.grads, device)
-        self.buffers = backend.to_device(self.buffers, device)
-        self._bind()
+        vectors = {"params": self.params, "grads": self.grads, "buffers": self.buffers}
+        self._hold(**{name: backend.to_device(vector, device) for name, vector in vectors.items()})
         self.version += 1
         return self
 
@@ -223,36 +226,32 @@ class Sequential(CheckedCall):
         return as_html(self._rows())
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
-        counts = [sum(_sizes(specs)) for specs in self._param_specs]
+        counts = [sum(map(math.prod, own.values())) for own in self._param_places]
         return table(self.layers, self.in_shape, self.out_shapes, counts)
 
     def __repr__(self) -> str:
         return f"Sequential({self.layers}, in_shape={self.in_shape})"
 
-    # Construction ----------------------------------------------------------------------------------------------------
+    # The vectors and their views -------------------------------------------------------------------------------------
 
-    def _draw(self, specs: list[Specs], rng: np.random.Generator) -> np.ndarray:
-        """One flat vector of initial values, in the order of the layers."""
-        parts = [init(rng, shape).ravel() for spec in specs for shape, init in spec.values()]
-        return np.concatenate([np.zeros(0), *parts]).astype(self.dtype)
+    def _hold(self, **vectors: Array) -> None:
+        """Take these vectors for the network's, and give every layer its named views of them."""
+        vars(self).update(vectors)
+        params, grads = (cut(flat, self._param_places) for flat in (self.params, self.grads))
+        buffers = cut(self.buffers, self._buffer_places)
+        for layer, own, own_grads, kept in zip(self.layers, params, grads, buffers, strict=True):
+            for name, view in {**own, **kept}.items():
+                setattr(layer, name, view)
+            layer.grads = own_grads
 
-    def _bind(self) -> None:
-        """Give every layer its named views of the flat vectors."""
-        grads = self.named_grads()
-        views = self.state()
-        for i, layer in enumerate(self.layers):
-            prefix = _prefix(i, layer)
-            for name in (*self._param_specs[i], *self._buffer_specs[i]):
-                setattr(layer, name, views[prefix + name])
-            layer.grads = {name: grads[prefix + name] for name in self._param_specs[i]}
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What copy.deepcopy and pickle end with: they gave each layer arrays of its own, where it needs views."""
+        vars(self).update(state)
+        self._hold()
 
-    def _named(self, specs: list[Specs], flat: Array) -> dict[str, Array]:
-        named, start = {}, 0
-        for i, (layer, spec) in enumerate(zip(self.layers, specs, strict=True)):
-            for (name, (shape, _)), size in zip(spec.items(), _sizes(spec), strict=True):
-                named[_prefix(i, layer) + name] = flat[start : start + size].reshape(shape)
-                start += size
-        return named
+    def __copy__(self) -> Sequential:
+        """As deep as copy.deepcopy: with the layers, their views of one network's vectors would be shared."""
+        return deepcopy(self)
 
     def _check_kept(self, cache: NetworkCache) -> None:
         if len(cache.layers) != len(self.layers):
@@ -273,32 +272,3 @@ class Sequential(CheckedCall):
         self._check_array("x", x)
         if x.shape[1:] != self.in_shape or len(x) < 1:
             raise ShapeError(f"x has shape {x.shape}, but the network takes (N, *{self.in_shape}) with N at least 1")
-
-
-def walk(layers: Sequence[Layer], in_shape: Shape) -> list[Shape]:
-    """The shapes between the layers, the input's first."""
-    shapes = [in_shape]
-    for i, layer in enumerate(layers):
-        if layer.grads or (layer in layers[:i] and layer.params(shapes[-1])):
-            raise ArgumentError(f"layer {i} ({layer!r}) has its place in a network already; make a new one")
-        try:
-            shapes.append(layer.out_shape(shapes[-1]))
-        except ShapeError as error:
-            raise ShapeError(f"layer {i} ({layer!r}) does not fit its input {shapes[-1]}: {error}") from None
-    return shapes
-
-
-def state_shapes(layers: Sequence[Layer], in_shape: Shape) -> dict[str, Shape]:
-    """The names and shapes of what `Sequential(layers, in_shape).state()` would hold, without making any of it."""
-    places = list(enumerate(zip(layers, walk(layers, in_shape), strict=False)))
-    specs = [(i, layer, layer.params(shape)) for i, (layer, shape) in places]
-    specs += [(i, layer, layer.buffers(shape)) for i, (layer, shape) in places]
-    return {_prefix(i, layer) + name: shape for i, layer, spec in specs for name, (shape, _) in spec.items()}
-
-
-def _prefix(index: int, layer: Layer) -> str:
-    return f"{index}.{type(layer).__name__}."
-
-
-def _sizes(spec: Specs) -> list[int]:
-    return [math.prod(shape) for shape, _ in spec.values()]
