@@ -2,6 +2,7 @@
 
 import math
 import tracemalloc
+from itertools import product
 
 import naive
 import numpy as np
@@ -340,6 +341,26 @@ def test_of_equal_pieces_the_first_gets_the_gradient():
     np.testing.assert_array_equal(net.backward(np.array([[5.0, 7.0]]), cache), [[5, 0, 0, 0, 7, 0]])
 
 
+def test_how_far_a_maximum_is_from_its_kink_is_how_far_the_largest_is_ahead_of_the_next():
+    (ahead,) = nn.Maxout(3).kink_offsets(np.array([[1.0, 4.0, 2.5, -1.0, -3.0, -1.0]]))
+    np.testing.assert_array_equal(ahead, [[1.5, 0]])
+    image = np.array([[-5.0, -7.0], [-1.0, -2.0]]).reshape(1, 2, 2, 1)
+    (ahead,) = nn.MaxPool2d(2).kink_offsets(image)
+    np.testing.assert_array_equal(ahead, [[[[1]]]])
+    for layer in (nn.Maxout(1), nn.MaxPool2d(1)):
+        assert layer.kink_offsets(image) == []
+
+
+def test_maxout_of_an_image_keeps_its_sides_and_says_which_channels_can_be_shared_out():
+    assert nn.Maxout(2).out_shape((2, 3, 6)) == (2, 3, 3)
+    with pytest.raises(ShapeError, match="7 features cannot be shared out to groups of 3; 6 can"):
+        nn.Maxout(3).out_shape((3, 7))
+    with pytest.raises(ShapeError, match="2 features cannot be shared out to groups of 3; 3 can"):
+        nn.Maxout(3).out_shape((3, 2))
+    with pytest.raises(ShapeError, match="0 features cannot be shared out to groups of 3; 3 can"):
+        nn.Maxout(3).out_shape(())
+
+
 def test_a_nan_is_not_hidden_by_a_maximum():
     x = np.array([[1.0, np.nan, 2.0]])
     assert np.isnan(lone(nn.Maxout(3), (3,))(x)).all()
@@ -435,6 +456,49 @@ def test_the_way_is_the_one_of_the_fewest_multiplications_or_the_smallest_column
     assert planned(nn.Conv2d(64, 3, pad="same"), (32, 32, 1), 32)[0] is im2col  # … and its D's first
     assert planned(nn.Conv2d(1, 3, stride=2, pad="same"), (32, 32, 64), 32)[0] is im2col
     assert planned(nn.Conv2d(1, 3, pad=3), (32, 32, 64), 32)[0] is im2col  # y's columns would need a pad below 0
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "pad"),
+    [((6, 9), (5, 4), 2), ((5, 4), (3, 5), 2), ((8, 5), (7, 5), "same"), ((9, 6), 5, ((2, 1), (0, 3)))],
+)
+def test_the_waves_are_taken_where_they_need_less_than_half_of_the_multiplications(size, kernel, pad, monkeypatch):
+    count = []
+
+    def counted(a, b, out=None):
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        out = np.empty((*batch, a.shape[-2], b.shape[-1])) if out is None else out
+        count.append(out.size * a.shape[-1])
+        return out
+
+    monkeypatch.setattr(backend, "matmul", counted)
+    windows, chosen = im2col.place_windows(size, kernel, 1, pad), set()
+    for N in (2, 16):
+        for C, K in product(range(20, 150, 16), repeat=2):
+            x, y = np.empty((N, *size, C)), np.empty((N, *windows.counts, K))
+            fourier.correlate(x, np.empty((*windows.kernel, C, K)), windows, y)
+            direct = y.size * math.prod(windows.kernel) * C
+            assert fourier.pays(size, windows, C, K, N) == (2 * sum(count) < direct)
+            chosen.add(2 * sum(count) < direct)
+            count.clear()
+    assert chosen == {True, False}
+
+
+@pytest.mark.parametrize(("itemsize", "C", "K"), [(4, 3, 2), (8, 1, 5)])
+def test_a_tile_holds_as_many_images_as_have_columns_or_waves_of_its_size(itemsize, C, K, monkeypatch):
+    size = (7, 9)
+    windows = im2col.place_windows(size, (3, 2), 1, ((1, 0), (0, 1)))
+    rows = len(fourier.transform(size, windows, np.dtype("float64")).F)
+    numbers = {
+        im2col: math.prod(windows.counts) * 3 * 2 * C,
+        turned: math.prod(size) * 3 * 2 * K,
+        fourier: rows * (C + K),
+    }
+    for way, one in numbers.items():
+        for tile, images in ((5, 5), (5.99, 5), (0.5, 1)):
+            module = im2col if way is turned else way
+            monkeypatch.setattr(module, "TILE_BYTES", int(tile * one * itemsize))
+            assert way.images_at_once(size, windows, C, K, itemsize) == images, way.__name__
 
 
 @pytest.mark.parametrize(

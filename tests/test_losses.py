@@ -55,6 +55,13 @@ def test_labels_are_the_same_as_one_hot_rows():
         np.testing.assert_array_equal(a, b)
 
 
+def test_softmax_is_taken_along_the_last_axis_whatever_lies_before_it():
+    x = RNG.normal(size=(2, 3, 4))
+    p = np.array([[np.exp(row) / np.exp(row).sum() for row in rows] for rows in x])
+    np.testing.assert_allclose(softmax(x), p, rtol=1e-12)
+    np.testing.assert_allclose(softmax(x[0, 0]), p[0, 0], rtol=1e-12)
+
+
 def test_softmax_of_two_classes_is_the_sigmoid_of_their_difference():
     x, t = RNG.standard_normal((6, 1)), np.array([1, 0, 0, 1, 1, 0])
     logits = np.hstack([np.zeros((6, 1)), x])
