@@ -434,6 +434,18 @@ def test_waves_in_float32_are_as_exact_as_the_sums_that_they_replace():
         assert abs(a - b).max() < 1e-6 * abs(a).max()
 
 
+def test_the_torus_has_room_for_the_zeros_on_one_side_of_the_image_and_no_more():
+    for size, kernel, pad, sides in (
+        ((7, 7), 5, 2, (9, 9)),  # 3·9·9/2 = 121 products of each pair of channels, as fourier.py says
+        ((6, 4), (3, 4), 0, (7, 5)),
+        ((6, 4), 5, ((3, 0), (0, 3)), (9, 7)),
+        ((6, 4), 5, ((0, 3), (3, 0)), (9, 7)),
+    ):
+        windows = im2col.place_windows(size, kernel, 1, pad)
+        assert fourier.period(size, windows) == sides
+        assert len(fourier.transform(size, windows, np.dtype("float64")).F) == 3 * sides[0] * sides[1] // 2
+
+
 def planned(layer, in_shape, N):
     """The way that is chosen for a layer of a recipe, and in how many parts the batch is taken."""
     size, K = layer.out_shape(in_shape)[:2], layer.channels
@@ -631,6 +643,7 @@ def test_the_columns_or_waves_of_a_large_batch_never_take_more_than_64_mb(make, 
             (1, 1, 3),
             r"stamps fill 2×2, and pad=1 cuts off 2×2.*pad less than 2",
         ),
+        (lambda: nn.Conv2d(4, 3), (28, 20), r"2 axes; put Reshape\(28, 20, 1\) before it"),
         (lambda: nn.ConvTranspose2d(4, 3), (7,), "ConvTranspose2d takes images"),
         (lambda: nn.MaxPool2d(3), (2, 2, 1), "kernel of 3×3 does not fit an image of 2×2"),
         (lambda: nn.Upsample2d(2), (5,), "Upsample2d takes images"),
@@ -775,8 +788,10 @@ def test_spectral_norm_of_weights_of_zero_gives_zeros_and_learns_its_way_out(dty
     rng = np.random.default_rng(5)
     net = nn.Sequential([nn.SpectralNorm(nn.Dense(3, init_W=init.zeros))], (4,), rng=rng, dtype=dtype)
     optimizer, x = Adam(net, lr=1e-2), rng.standard_normal((2, 4)).astype(dtype)
+    u = net.layers[0].u.copy()
     steps(net, x, 2)
     assert not net(x).any()
+    np.testing.assert_array_equal(net.layers[0].u, u)  # W u says of no direction that it is a better one
     for _ in range(100):
         y, cache = net.forward(x, train=True)
         net.backward(y - dtype(1), cache)

@@ -44,13 +44,12 @@ def pays(size: Pair, windows: Windows, C: int, K: int, N: int) -> bool:
 
 
 def period(size: Pair, windows: Windows) -> Pair:
-    """The sides of the torus on which no window meets the image a second time: odd, so that only ω = 0 is real."""
-    before = (windows.pad[0][0], windows.pad[1][0])
-    needed = [
-        max(n + above, count + k - 1 - above)
-        for n, above, count, k in zip(size, before, windows.counts, windows.kernel, strict=True)
-    ]
-    return needed[0] | 1, needed[1] | 1
+    """The sides of the torus on which no window meets the image a second time: odd, so that only ω = 0 is real.
+
+    The zeros above an image and those below it may share their rows of the torus: the wider margin is room enough.
+    """
+    H, W = (n + max(sides) for n, sides in zip(size, windows.pad, strict=True))
+    return H | 1, W | 1
 
 
 @lru_cache(maxsize=16)
