@@ -446,6 +446,14 @@ def test_the_torus_has_room_for_the_zeros_on_one_side_of_the_image_and_no_more()
         assert len(fourier.transform(size, windows, np.dtype("float64")).F) == 3 * sides[0] * sides[1] // 2
 
 
+def test_the_windows_on_y_are_as_many_as_x_has_pixels():
+    for size, kernel, pad in (((5, 6), 3, 1), ((4, 7), (3, 4), ((2, 0), (1, 3))), ((4, 4), (2, 3), "same")):
+        windows = im2col.place_windows(size, kernel, 1, pad)
+        seen_from_y = turned.from_y(size, windows)
+        assert im2col.place_windows(windows.counts, windows.kernel, 1, seen_from_y.pad) == seen_from_y
+        assert turned.from_y(windows.counts, seen_from_y) == windows
+
+
 def planned(layer, in_shape, N):
     """The way that is chosen for a layer of a recipe, and in how many parts the batch is taken."""
     size, K = layer.out_shape(in_shape)[:2], layer.channels
@@ -643,6 +651,8 @@ def test_the_columns_or_waves_of_a_large_batch_never_take_more_than_64_mb(make, 
             (1, 1, 3),
             r"stamps fill 2×2, and pad=1 cuts off 2×2.*pad less than 2",
         ),
+        (lambda: nn.ConvTranspose2d(4, (2, 3), pad=(1, 0)), (1, 2, 3), r"cuts off 2×4 or more of it; leave at least"),
+        (lambda: nn.ConvTranspose2d(4, (3, 2), pad=(0, 1)), (2, 1, 3), r"cuts off 4×2 or more of it; leave at least"),
         (lambda: nn.ConvTranspose2d(4, 3), (7,), "ConvTranspose2d takes images"),
         (lambda: nn.MaxPool2d(3), (2, 2, 1), "kernel of 3×3 does not fit an image of 2×2"),
         (lambda: nn.Upsample2d(2), (5,), "Upsample2d takes images"),
