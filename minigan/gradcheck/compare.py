@@ -15,8 +15,9 @@ import numpy as np
 from minigan.errors import ArgumentError, DTypeError
 from minigan.gradcheck.case import Case
 from minigan.gradcheck.diagnosis import diagnose
+from minigan.gradcheck.linearity import nonlinearities
 from minigan.gradcheck.numeric import STEP, Slope, Terms, entries, slope
-from minigan.gradcheck.purity import Snapshot, impurities, malformed, same
+from minigan.gradcheck.purity import Snapshot, impurities, layout_problems, malformed, same
 from minigan.gradcheck.report import TOLERANCE, Report, Row
 
 SCALE_FLOOR = 1e-4  # of the largest gradient of a check: the least that an array's errors are measured by
@@ -30,7 +31,8 @@ class Subject(NamedTuple):
 
     forward reads the `arrays` anew on each call. Those named in `inputs` may be handed to it in another memory layout,
     by name; those in `batched` have the batch for their first axis, as y then has. `state` is what forward reads
-    besides, and must not change.
+    besides, and must not change. `others` are further forward passes of the same object, on arrays of their own, which
+    a pass in flight must not notice, with a word on each: ("on other values", …). They may raise.
     """
 
     arrays: dict[str, np.ndarray]
@@ -41,6 +43,7 @@ class Subject(NamedTuple):
     state: tuple[np.ndarray, ...] = ()
     constants: dict[str, float] = {}  # noqa: RUF012 (numbers that a wrong factor may be made of, for the diagnosis)
     suspects: dict[str, Terms] = {}  # noqa: RUF012 ({the diagnosis: what would then have been differentiated})
+    others: tuple[tuple[str, Callable[[], tuple[Any, Any]]], ...] = ()
 
 
 def check(
@@ -79,11 +82,17 @@ def compare(
     """
     check_arrays(subject.arrays, title)
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the draws that x may come from
+    free = dy is None
     y, dy, grads, problems = first_passes(subject, title, dy, rng)
     check_form(subject.arrays, grads, title)
+    report = Report(title)
     if pure and not problems:
-        problems = impurities(subject, dy, grads, rng)
-    report = Report(title, problems=problems + malformed(subject.arrays, grads))
+        draws = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
+        problems = impurities(subject, dy, grads, draws)
+        if not problems:
+            report.problems, report.cautions = layout_problems(subject, dy, grads)
+            report.problems += nonlinearities(subject, dy, draws) if free else []
+    report.problems[:0] = problems + malformed(subject.arrays, grads)
 
     def f() -> np.ndarray:
         return np.ravel(subject.forward()[0] * dy)

@@ -108,6 +108,7 @@ class Report:
     title: str
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # what was wrong besides the numbers
+    cautions: list[str] = field(default_factory=list)  # what is not wrong and may surprise
 
     @property
     def error(self) -> float:
@@ -163,7 +164,15 @@ class Report:
             "some numeric derivatives could not be taken: f has no value within a step, or a step is lost beside so "
             "large numbers; choose another point, or another step (h=1e-6)"
         )
-        return [*(f"problem: {p}" for p in self.problems), *found, *([f"{', '.join(lost)}: {hint}"] if lost else [])]
+        sound = all(row.proven for row in self.rows) and any(row.analytic.any() for row in self.rows)
+        right = "the gradients are right, at this point and with this dy; what is wrong is what the problems say"
+        return [
+            *(f"problem: {p}" for p in self.problems),
+            *([right] if self.problems and sound else []),
+            *found,
+            *([f"{', '.join(lost)}: {hint}"] if lost else []),
+            *(f"caution: {c}" for c in self.cautions),
+        ]
 
     def cells(self) -> list[tuple[str, ...]]:
         """The table's text, its head first, without a column in which there is nothing."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,11 @@ import numpy as np
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError
 from minigan.gradcheck.compare import Subject, compare
+from minigan.gradcheck.contract import breaches
+from minigan.gradcheck.form import check_forms, two
+from minigan.gradcheck.purity import copies, other_values
 from minigan.gradcheck.report import Report
+from minigan.gradcheck.trial import Trial, unbound
 from minigan.nn import Layer, Sequential
 
 KINK_MARGIN = 1e-3  # ten steps: aimed at, not promised; what comes nearer is found as a kink if a step crosses it
@@ -36,15 +40,15 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
     variables = {n: v for n, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
     others = tuple(v for n, v in values.items() if isinstance(v, np.ndarray) and n not in variables)
 
-    def run(**inputs: np.ndarray) -> tuple[Any, Any]:
+    def run(draws: int = 0, /, **inputs: np.ndarray) -> tuple[Any, Any]:
         arguments = {**values, **inputs}
         state = np.random.get_state()  # noqa: NPY002 (the functions of others may use it; it is put back)
-        np.random.seed(0)  # noqa: NPY002
+        np.random.seed(draws)  # noqa: NPY002
         try:
             if "rng" in parameters and parameters.keys() >= arguments.keys():
-                returned = forward(**arguments, rng=dropout_rng())  # by name: rng may stand anywhere among them
+                returned = forward(**arguments, rng=dropout_rng(draws))  # by name: rng may stand anywhere among them
             else:
-                returned = forward(*arguments.values(), **({"rng": dropout_rng()} if "rng" in parameters else {}))
+                returned = forward(*arguments.values(), **({"rng": dropout_rng(draws)} if "rng" in parameters else {}))
         finally:
             np.random.set_state(state)  # noqa: NPY002
         return two(returned, f"{name_of(forward)} must return (y, cache)")
@@ -59,23 +63,26 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
         return dict(zip(variables, map(np.asarray, found), strict=True))
 
     x = next(iter(variables.values()), np.zeros(0))
-    copies = {name: array.copy() for name, array in variables.items()}
-    batched = tuple(variables)[:1] if x.ndim > 0 and np.shape(run(**copies)[0])[:1] == x.shape[:1] else ()
-    subject = Subject(variables, run, grads, tuple(variables), batched, others, numbers(values))
+    batched = tuple(variables)[:1] if x.ndim > 0 and np.shape(run(**copies(variables))[0])[:1] == x.shape[:1] else ()
+    passes = tuple((what, partial(run, 1, **points)) for what, points in other_points(values))
+    subject = Subject(variables, run, grads, tuple(variables), batched, others, numbers(values), others=passes)
     return compare(subject, title=title, **options)
 
 
-def two(returned: Any, rule: str) -> tuple[Any, Any]:
-    """The two things that a function was to return; raises ArgumentError if it did not."""
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        what = f"{len(returned)} things" if isinstance(returned, tuple) else kind(returned)
-        raise ArgumentError(f"{rule}, and it returned {what}")
-    return returned
+def other_points(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Points at which functions might be called in between, and what each is: they need not be allowed there.
 
-
-def kind(returned: Any) -> str:
-    """What somebody's function returned, in words."""
-    return "nothing (None)" if returned is None else type(returned).__name__
+    Which arrays have the batch for their first axis nobody says: all that are as long as the first, or it alone.
+    """
+    arrays = {n: v for n, v in values.items() if isinstance(v, np.ndarray)}
+    rng = np.random.default_rng(0)
+    yield "on other values", {n: other_values(v, rng) for n, v in arrays.items()}
+    yield "on other values", {n: -v for n, v in arrays.items() if v.dtype.kind == "f"}
+    name, x = next(iter(arrays.items()), ("", np.zeros(0)))
+    if x.ndim and len(x) > 1:
+        together = {n: v[:-1].copy() for n, v in arrays.items() if v.ndim and len(v) == len(x)}
+        yield "on a smaller batch", together
+        yield "on a smaller batch", {name: together[name]}
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -94,7 +101,8 @@ def check_loss(loss: Callable[[np.ndarray], tuple[Any, np.ndarray]], x: np.ndarr
         return {name: dy * np.asarray(gradient)}
 
     title = options.pop("title", name_of(loss))
-    return compare(Subject(arrays, run, grads, (name,)), dy=1.0, title=title, **options)
+    passes = tuple((what, partial(run, **points)) for what, points in other_points(arrays))
+    return compare(Subject(arrays, run, grads, (name,), others=passes), dy=1.0, title=title, **options)
 
 
 def check_layer(layer: Layer, in_shape: tuple[int, ...], *, train: bool = True, **options: Any) -> Report:
@@ -117,6 +125,7 @@ def check_network(
     net = Sequential(
         [unbound(layer) for layer in net.layers], net.in_shape, rng=np.random.default_rng(0), dtype=np.float64
     )
+    check_forms(net, draw(net, batch, [seed, 0]), train=train)
     best, furthest = 0, -1.0
     for attempt in range(TRIES):
         x = draw(net, batch, [seed, attempt])
@@ -126,8 +135,8 @@ def check_network(
             break
     x = draw(net, batch, [seed, best])
 
-    def run(x: np.ndarray = x) -> tuple[Any, Any]:
-        return net.forward(x, train=train, rng=dropout_rng())
+    def run(x: np.ndarray = x, *, train: bool = train, draws: int = 0) -> tuple[Any, Any]:
+        return net.forward(x, train=train, rng=dropout_rng(draws))
 
     def named(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name.rsplit(".")[-1] if len(net.layers) == 1 else name: array for name, array in arrays.items()}
@@ -137,8 +146,20 @@ def check_network(
 
     constants = {k: v for layer in net.layers for k, v in numbers(vars(layer)).items()}
     arrays = {"x": x, **named(net.named_params())}
-    subject = Subject(arrays, run, grads, ("x",), batched=("x",), state=(net.buffers,), constants=constants)
-    return compare(subject, title=title, seed=seed, **options)
+    more = np.random.default_rng([seed, TRIES]).standard_normal((2 * batch, *net.in_shape))
+    others = (
+        ("on other values and draws", partial(run, more[:batch], draws=1)),
+        ("on a larger batch", partial(run, more)),
+        (f"with train={not train}", partial(run, x.copy(), train=not train)),
+    )
+    subject = Subject(
+        arrays, run, grads, ("x",), batched=("x",), state=(net.buffers,), constants=constants, others=others
+    )
+    report = compare(subject, title=title, seed=seed, **options)
+    if options.get("pure", True) and not report.problems:
+        right = not any(row.wrong.any() for row in report.rows)
+        report.problems += breaches(Trial(net, x, train=train, seed=seed), right=right)
+    return report
 
 
 def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
@@ -181,16 +202,9 @@ def nearest(met: Sequence[tuple[Sequential, int, np.ndarray]]) -> float:
     return min((float(np.abs(off[off != 0]).min(initial=np.inf)) for _, _, off in met), default=np.inf)
 
 
-def dropout_rng() -> RandomStream:
+def dropout_rng(seed: int = 0) -> RandomStream:
     """The same dropout draws on every call: a random function has no derivative."""
-    return RandomStream(0, "dropout")
-
-
-def unbound(layer: Layer) -> Layer:
-    """A copy of the layer that belongs to no network, wherever the original is in use."""
-    layer = copy.copy(layer)
-    layer.grads = {}
-    return layer
+    return RandomStream(seed, "dropout")
 
 
 def numbers(named: dict[str, Any]) -> dict[str, float]:

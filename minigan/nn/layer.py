@@ -41,6 +41,9 @@ class Layer(CheckedCall):
     out_range: ClassVar[tuple[float, float] | None] = None
     #: Input values at which the layer has no derivative (see `kink_offsets`); a gradient check keeps away from them.
     kinks: ClassVar[tuple[float, ...]] = ()
+    #: Whether an example's output is meant to depend on the others of its batch at inference too, as it does in
+    #: minibatch discrimination; a gradient check otherwise calls it a mistake.
+    across_batch: ClassVar[bool] = False
 
     def __init__(self) -> None:
         """A layer without settings, unless it says otherwise."""

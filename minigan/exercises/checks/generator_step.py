@@ -12,7 +12,7 @@ from minigan.backend import RandomStream
 from minigan.errors import ArgumentError
 from minigan.gan import GANLoss, GeneratorResult
 from minigan.gradcheck import check_generator_step
-from minigan.gradcheck.targets import kind
+from minigan.gradcheck.form import kind
 from minigan.recipes.mlp import QUICK_MLP
 
 

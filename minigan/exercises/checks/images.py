@@ -10,7 +10,7 @@ import numpy as np
 
 from minigan import nn
 from minigan.exercises.checks.layers import Check, Mistake, right_gradients, same_forward
-from minigan.gradcheck.targets import two
+from minigan.gradcheck.form import two
 from minigan.nn.im2col import Pair, im2col, pair, surround
 
 # What known mistakes would make of minigan's layer and x ------------------------------------------------------------

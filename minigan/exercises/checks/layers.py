@@ -11,7 +11,7 @@ import numpy as np
 from minigan import nn
 from minigan.backend import RandomStream
 from minigan.gradcheck import check_layer
-from minigan.gradcheck.targets import two
+from minigan.gradcheck.form import two
 
 Check = Callable[[Any], str]  # of a student's piece: what is wrong with it, or ""
 Mistake = Callable[[Any, np.ndarray], np.ndarray]  # of minigan's layer and x: what a known mistake would make of them

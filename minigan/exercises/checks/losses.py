@@ -9,7 +9,7 @@ import numpy as np
 from minigan import losses
 from minigan.exercises.checks.layers import Check
 from minigan.gradcheck import check_loss
-from minigan.gradcheck.targets import two
+from minigan.gradcheck.form import two
 
 PAIR = "it must return (value, gradient)"
 

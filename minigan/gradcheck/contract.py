@@ -1,0 +1,119 @@
+"""What a layer promises besides right gradients at one point: shapes, dtypes, flags, other batches, inference.
+
+Each rule is a function of a `Trial` that returns a sentence for each breach. The tests of minigan's own layers use the
+same rules, on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigan.gradcheck.batches import neighbours, other_batches
+from minigan.gradcheck.form import form
+from minigan.gradcheck.precision import single_precision
+from minigan.gradcheck.purity import largest_of, strange_points
+from minigan.gradcheck.statistics import statistics
+from minigan.gradcheck.trial import Trial, result, unlike
+
+
+def breaches(trial: Trial, *, right: bool) -> list[str]:
+    """A sentence for each rule that is broken; `right` says whether the gradients are, at the point of the check."""
+    rules: list[Callable[[Trial], list[str]]] = [flags, single_precision, neighbours, statistics]
+    if right:
+        rules.append(other_batches)
+    with strange_points():
+        if problems := form(trial) + rebound(trial):
+            return problems  # which all others would tell of, too
+        problems = [problem for rule in rules for problem in rule(trial)]
+        return problems + rebound(trial)
+
+
+def flags(trial: Trial) -> list[str]:
+    """Backward writes, or adds if it is to accumulate; and what is not wanted changes nothing that is."""
+    net, (_, cache) = trial.net, trial.forward()
+    net.grads[...] = 0
+    dx, g = result(trial.backward(cache)), trial.grads()
+    start = trial.normal(net.grads.shape, 2) * net.dtype.type(max(largest_of(*g.values()), 1.0) if g else 1.0)
+    net.grads[...] = start
+    held = trial.grads()
+
+    def run(**wanted: Any) -> tuple[np.ndarray | None, dict[str, np.ndarray], str]:
+        net.grads[...] = start
+        call = ", ".join(f"{name}={value}" for name, value in wanted.items())
+        try:
+            return result(trial.backward(cache, **wanted)), trial.grads(), ""
+        except Exception as error:
+            return dx, g, f"backward(…, {call}) fails ({type(error).__name__}: {error})"
+
+    problems = []
+    _, written, _ = run()
+    if names := unlike(written, g):
+        problems.append(
+            f"backward leaves entries of the gradient of {names} as it finds them; it must write each of them, 0 where "
+            "nothing flows"
+        )
+    _, added, failure = run(accumulate=True)
+    problems += [failure] if failure else [] if problems else accumulated(added, held, g)
+    frozen_dx, frozen, failure = run(need_param_grads=False)
+    if failure:
+        problems.append(failure)
+    else:
+        if names := unlike(frozen, held, exactly=True):
+            problems.append(f"backward(…, need_param_grads=False) writes the gradient of {names}; it must not touch it")
+        if (dx is None) != (frozen_dx is None) or (dx is not None and unlike({"x": frozen_dx}, {"x": dx})):
+            problems.append("backward(…, need_param_grads=False) returns another dx than without; it must be the same")
+    _, alone, failure = run(need_input_grad=False)
+    if failure:
+        problems.append(failure)
+    elif names := unlike(alone, written):
+        problems.append(f"backward(…, need_input_grad=False) writes another gradient of {names} than without")
+    return problems
+
+
+def accumulated(added: dict[str, np.ndarray], held: dict[str, np.ndarray], g: dict[str, np.ndarray]) -> list[str]:
+    """What accumulate=True did to gradients that held something, where it should have added g."""
+    problems = []
+    for name in g:
+        if not unlike({name: added[name]}, {name: held[name] + g[name]}):
+            continue
+        meant = {
+            "it is ignored: what was there is overwritten, not added to": g[name],
+            "nothing is written: what was there is still there": held[name],
+            "it is added twice": held[name] + 2 * g[name],
+            "what was there is overwritten, and the gradient then added to itself": 2 * g[name],
+        }
+        seen = [what for what, value in meant.items() if not unlike({name: added[name]}, {name: value})]
+        problems.append(
+            f"accumulate=True does not add the gradient of {name} to what was there"
+            + (f"; {seen[0]}" if seen else "")
+            + " (Layer.backward and write_grads do it for you)"
+        )
+    return problems
+
+
+def rebound(trial: Trial) -> list[str]:
+    """The layers still hold the network's views: `self.W = …` or `grads["W"] = …` puts another array in their place."""
+    if trial.device != "cpu":
+        return []
+    problems, grads = [], trial.net.named_grads()
+    for name, view in trial.net.state().items():
+        i, own = int(name.split(".")[0]), name.rsplit(".")[-1]
+        layer = trial.net.layers[i]
+        if not shares(getattr(layer, own), view):
+            problems.append(
+                f"self.{own} = … puts another array in the place of the network's, which keeps its old values, and is "
+                f"what is saved and averaged: write self.{own}[...] = …, in update_buffers if it is a statistic"
+            )
+        if name in grads and not shares(layer.grads.get(own), grads[name]):
+            problems.append(
+                f'grads["{own}"] = … replaces the entry, and the network\'s gradient is never written: write '
+                f'grads["{own}"][...] = …'
+            )
+    return problems
+
+
+def shares(array: Any, view: np.ndarray) -> bool:
+    return isinstance(array, np.ndarray) and array.shape == view.shape and np.shares_memory(array, view)

@@ -1,0 +1,154 @@
+"""`update_buffers`: what a training pass leaves for inference."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan.gradcheck.batches import coupling
+from minigan.gradcheck.purity import largest_of, same
+from minigan.gradcheck.trial import Trial
+
+STRAIGHT = 1e-9  # of the largest number: how exactly two steps must be in one proportion
+FLIPPED = 4  # times nearer to training must inference be with the other sign
+
+
+def statistics(trial: Trial) -> list[str]:
+    """What is wrong with `update_buffers` after training passes, as far as it can be told for certain.
+
+    A layer may keep anything in its buffers: counts, maxima, a vector of its own. An average is known by its steps:
+    with one and the same pass, each is r times the one before, with r = decay.
+    """
+    if not trial.train or not trial.net.buffers.size:
+        return []
+    trial = trial.like(np.float64)
+    net, layers = trial.net, trial.net.layers
+    x = trial.normal((4 * len(trial.x), *net.in_shape), 6)
+    try:
+        (y, cache), (_, other) = trial.forward(x), trial.forward(trial.normal(x.shape, 7))
+    except Exception:  # of which `other_batches` tells
+        return []
+    net.grads[...] = trial.normal(net.grads.shape, 2)
+    kept = {"the parameters": net.params.copy(), "the gradients": net.grads.copy(), "x": x.copy(), "y": np.copy(y)}
+    born = net.buffers.copy()
+    try:
+        net.update_buffers(cache)
+    except Exception as error:
+        return [f"update_buffers fails after a training pass ({type(error).__name__}: {error})"]
+    now = {"the parameters": net.params, "the gradients": net.grads, "x": x, "y": np.asarray(y)}
+    if moved := [name for name in kept if not same(now[name], kept[name])]:
+        return [f"update_buffers changes {', '.join(moved)}; it may write buffers only"]
+    if len(layers) > 1:
+        return []
+    names = [name.rsplit(".")[-1] for name in net.named_buffers()]
+    paths = dict(zip(names, follow(trial, cache, born), strict=True))
+    others = dict(zip(names, follow(trial, other, born), strict=True))
+    averages = {
+        name: average
+        for name, path in paths.items()
+        if (average := averaged(path)) and not same(path[1], others[name][1])
+    }
+    if wild := {name: average for name, average in averages.items() if not 0 <= average.ratio < 1 + STRAIGHT}:
+        return [runaway(name, average.ratio) for name, average in wild.items()]
+    found = Point(trial, x, np.asarray(y))
+    return flipped(found, paths, averages) or unwritten(found, paths)
+
+
+class Average(NamedTuple):
+    """A buffer whose steps, with one pass, are each `ratio` times the one before, and that so comes to `limit`."""
+
+    ratio: float
+    limit: np.ndarray
+
+
+class Point(NamedTuple):
+    """A training pass: its input and its output."""
+
+    trial: Trial
+    x: np.ndarray
+    y: np.ndarray
+
+    def at(self, buffers: dict[str, np.ndarray], *, train: bool) -> np.ndarray:
+        """The output with these numbers in the buffers."""
+        for name, view in self.trial.net.named_buffers().items():
+            view[...] = buffers[name.rsplit(".")[-1]]
+        return np.copy(self.trial.forward(self.x, train=train)[0])
+
+    def off(self, buffers: dict[str, np.ndarray]) -> float:
+        """How far inference is from training, as a share of the spread of what training gives."""
+        apart = self.at(buffers, train=False) - self.y
+        size = float(np.sqrt(np.mean(apart * apart)) / (np.std(self.y) or 1.0))
+        return size if np.isfinite(size) else np.inf
+
+
+def follow(trial: Trial, cache: Any, start: np.ndarray) -> list[list[np.ndarray]]:
+    """For each buffer what it holds from the start on, over three updates with the same pass."""
+    trial.net.buffers[...] = start
+    held = [[view.copy()] for view in trial.net.named_buffers().values()]
+    for _ in range(3):
+        trial.net.update_buffers(cache)
+        for path, view in zip(held, trial.net.named_buffers().values(), strict=True):
+            path.append(view.copy())
+    return held
+
+
+def averaged(path: list[np.ndarray]) -> Average | None:
+    """The average that these steps are of, if they are in one proportion."""
+    first, second, third = (b - a for a, b in pairwise(path))
+    if not first.any() or not all(np.isfinite(values).all() for values in path):
+        return None
+    ratio = float((first * second).sum() / (first * first).sum())
+    room = STRAIGHT * max(map(largest_of, path))
+    if largest_of(second - ratio * first) > room or largest_of(third - ratio * second) > room or abs(ratio - 1) < 1e-9:
+        return None
+    return Average(ratio, path[0] + first / (1 - ratio))
+
+
+def runaway(name: str, ratio: float) -> str:
+    right = f"it should be self.{name}[...] = decay·self.{name} + (1 - decay)·batch"
+    if ratio < 0:
+        return f"update_buffers turns the sign of what {name} held ({ratio:.4g} of it is left each time); {right}"
+    return (
+        f"update_buffers moves {name} away from the batch's statistic, with the same pass {ratio:.4g} times as far "
+        f"each time; {right}"
+    )
+
+
+def flipped(point: Point, paths: dict[str, list[np.ndarray]], averages: dict[str, Average]) -> list[str]:
+    """Whether an average comes to the negative of what training goes by."""
+    limits = {name: averages[name].limit if name in averages else path[-1] for name, path in paths.items()}
+    off = point.off(limits)
+    for name in averages:
+        turned = point.off({**limits, name: -limits[name]})
+        if turned < 1 / FLIPPED and off > FLIPPED * turned:
+            return [
+                f"update_buffers gives {name} the wrong sign: at inference the layer comes near to what it does in "
+                f"training with -{name}, and not with {name}"
+            ]
+    return []
+
+
+def unwritten(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
+    """Whether what inference reads in place of the batch's statistics is never written.
+
+    A decay of 1 keeps it on purpose.
+    """
+    trial = point.trial
+    (layer,) = trial.net.layers
+    if trial.across_batch or 1 in [v for v in vars(layer).values() if isinstance(v, (int, float))]:
+        return []
+    start, names = {name: path[0] for name, path in paths.items()}, []
+    for name, path in paths.items():
+        other = {**start, name: 1.5 * path[0] + 0.1}
+        if any(not same(path[0], b) for b in path[1:]) or not same(point.at(other, train=True), point.y):
+            continue
+        if not same(point.at(other, train=False), point.at(start, train=False)):
+            names.append(name)
+    if not names or not coupling(trial) > 1e-6 * largest_of(point.y):
+        return []
+    return [
+        f"update_buffers never writes {', '.join(names)}, which inference reads where training reads the batch: it "
+        "stays what it was born with"
+    ]
