@@ -239,7 +239,12 @@ SLIPS = [
     ("bce", "value = -(t", "p = np.asarray(p, float); value = -(t", "the gradient has p's shape and dtype"),
     ("bce", "return value, ", "return ", r"it must return \(value, gradient\), and it returned ndarray"),
     ("dense", "else 0), x", "else 0)", "forward must return y, cache, and it returned ndarray"),
-    ("dense", "return dy @ self.W.T", "return None", r"no gradient \(None\) for x"),
+    (
+        "dense",
+        "return dy @ self.W.T",
+        "return None",
+        r"Dense.input_grad must return dx, and it returned nothing \(None\)",
+    ),
     ("adam", "theta -=", "theta = theta -", "the weights have not moved: change theta in place"),
     (
         "batchnorm",
@@ -365,7 +370,11 @@ def test_a_slip_is_named(name, right, wrong, said, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [("", "each of them gets all of it"), (" / cache.sum(axis=-1, keepdims=True)", "they share it")]
+    ("share", "said"),
+    [
+        ("", "each of them gets all of it"),
+        (" / cache.sum(axis=-1, keepdims=True, dtype=dy.dtype)", "they share it"),
+    ],
 )
 def test_who_gets_the_gradient_of_equal_values_is_named(share, said, tmp_path):
     most = ("groups.argmax(axis=-1)", "groups == groups.max(axis=-1, keepdims=True)")

@@ -16,7 +16,7 @@ from minigan.gradcheck.form import form
 from minigan.gradcheck.precision import single_precision
 from minigan.gradcheck.purity import largest_of, strange_points
 from minigan.gradcheck.statistics import statistics
-from minigan.gradcheck.trial import Trial, result, unlike
+from minigan.gradcheck.trial import Trial, rebound, result, unlike
 
 
 def breaches(trial: Trial, *, right: bool) -> list[str]:
@@ -92,28 +92,3 @@ def accumulated(added: dict[str, np.ndarray], held: dict[str, np.ndarray], g: di
             + " (Layer.backward and write_grads do it for you)"
         )
     return problems
-
-
-def rebound(trial: Trial) -> list[str]:
-    """The layers still hold the network's views: `self.W = …` or `grads["W"] = …` puts another array in their place."""
-    if trial.device != "cpu":
-        return []
-    problems, grads = [], trial.net.named_grads()
-    for name, view in trial.net.state().items():
-        i, own = int(name.split(".")[0]), name.rsplit(".")[-1]
-        layer = trial.net.layers[i]
-        if not shares(getattr(layer, own), view):
-            problems.append(
-                f"self.{own} = … puts another array in the place of the network's, which keeps its old values, and is "
-                f"what is saved and averaged: write self.{own}[...] = …, in update_buffers if it is a statistic"
-            )
-        if name in grads and not shares(layer.grads.get(own), grads[name]):
-            problems.append(
-                f'grads["{own}"] = … replaces the entry, and the network\'s gradient is never written: write '
-                f'grads["{own}"][...] = …'
-            )
-    return problems
-
-
-def shares(array: Any, view: np.ndarray) -> bool:
-    return isinstance(array, np.ndarray) and array.shape == view.shape and np.shares_memory(array, view)

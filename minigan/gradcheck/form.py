@@ -50,7 +50,7 @@ def check_forms(net: Sequential, x: np.ndarray, *, train: bool) -> None:
             dx = layer.backward(np.random.default_rng([7, 1]).standard_normal(y.shape).astype(y.dtype), cache)
         if not isinstance(dx, np.ndarray):
             who = f"{type(layer).__name__}.{'input_grad' if inherited else 'backward'}"
-            raise ArgumentError(f"{who} must return dx, an array like x, and it returned {kind(dx)}")
+            raise ArgumentError(f"{who} must return dx, and it returned {kind(dx)}")
 
 
 def check_taken(function: Callable[..., Any], names: tuple[str, ...], who: str) -> None:
@@ -76,7 +76,7 @@ def form(trial: Trial) -> list[str]:
         if array.dtype != trial.net.dtype:
             problems.append(
                 f"{array.dtype} out of a {trial.net.dtype} network: {culprit(trial) if name == 'y' else name} is "
-                f"{array.dtype}; let constants take the dtype of x or dy, as in x.dtype.type(0.5)"
+                f"{array.dtype} where x is {trial.x.dtype}; let constants take the dtype of x or dy, as in x.dtype.type(0.5)"
             )
         if backend.device_of(array) != trial.device:
             problems.append(f"{name} lives on the {backend.device_of(array)} and x on the {trial.device}")
@@ -85,6 +85,8 @@ def form(trial: Trial) -> list[str]:
 
 def culprit(trial: Trial) -> str:
     """The output of the first layer that changes the dtype, in words."""
+    if len(trial.net.layers) == 1:
+        return "y"
     x, rng = trial.x, SameDraws(1, "dropout", device=trial.device)
     for layer in trial.net.layers:
         x, _ = layer.forward(x, train=trial.train, rng=rng)

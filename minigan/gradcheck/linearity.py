@@ -80,9 +80,9 @@ def of_multiples(back: Callable[[np.ndarray], Grads], dy: np.ndarray, g: Grads, 
     grown, shrunk = seen.values()
     if 1e-3 < grown < 1e3 and 1e-3 < shrunk < 1e3:
         return f"{text}dy is normalised, or its sign taken in its place"
-    if not too_large and grown < LARGE:
-        return f"{text}dy, or what is made of it, is clipped above a bound"
-    if not too_small and shrunk < 1 / LARGE:
+    if grown < 1e-3 * LARGE and 0.1 < LARGE * shrunk < 10:
+        return f"{text}dy, or what is made of it, is clipped or squashed above a bound"
+    if LARGE * shrunk < 1e-3 and 0.1 < grown / LARGE < 10:
         return f"{text}small values of dy are taken for zero"
     if grown > LARGE**1.5:
         return f"{text}dy enters more than once as a factor"
@@ -117,13 +117,13 @@ def of_sums(
 
 
 def parts(dy: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (a, b) of upstreams: dy's rows shared out, one entry and all others, entries shared out, two dense ones."""
-    if dy.ndim and len(dy) > 1:
-        rows = rng.permutation(len(dy)) < len(dy) // 2
-        yield shared_out(dy, np.broadcast_to(rows.reshape(-1, *[1] * (dy.ndim - 1)), dy.shape))
+    """Pairs (a, b) of upstreams: of dy one entry and all others, its entries shared out, its rows; two dense ones."""
     if dy.size > 1:
         yield shared_out(dy, np.arange(dy.size).reshape(dy.shape) == np.argmax(np.abs(dy)))
         yield shared_out(dy, rng.permutation(dy.size).reshape(dy.shape) < dy.size // 2)
+    if dy.ndim and len(dy) > 1:
+        rows = rng.permutation(len(dy)) < len(dy) // 2
+        yield shared_out(dy, np.broadcast_to(rows.reshape(-1, *[1] * (dy.ndim - 1)), dy.shape))
     yield dy, rng.standard_normal(dy.shape)
 
 

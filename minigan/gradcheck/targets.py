@@ -77,7 +77,7 @@ def other_points(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, np.nda
     arrays = {n: v for n, v in values.items() if isinstance(v, np.ndarray)}
     rng = np.random.default_rng(0)
     yield "on other values", {n: other_values(v, rng) for n, v in arrays.items()}
-    yield "on other values", {n: -v for n, v in arrays.items() if v.dtype.kind == "f"}
+    yield "on larger values", {n: -3 * v for n, v in arrays.items() if v.dtype.kind == "f"}
     name, x = next(iter(arrays.items()), ("", np.zeros(0)))
     if x.ndim and len(x) > 1:
         together = {n: v[:-1].copy() for n, v in arrays.items() if v.ndim and len(v) == len(x)}
@@ -148,7 +148,7 @@ def check_network(
     arrays = {"x": x, **named(net.named_params())}
     more = np.random.default_rng([seed, TRIES]).standard_normal((2 * batch, *net.in_shape))
     others = (
-        ("on other values and draws", partial(run, more[:batch], draws=1)),
+        ("on other values and draws", partial(run, 3 * more[:batch], draws=1)),
         ("on a larger batch", partial(run, more)),
         (f"with train={not train}", partial(run, x.copy(), train=not train)),
     )

@@ -104,3 +104,28 @@ def unlike(got: dict[str, Any], expected: dict[str, Any], *, exactly: bool = Fal
         if not (same(array, expected[name]) if exactly else near(array, expected[name], largest_of(expected[name])))
     ]
     return ", ".join(wrong)
+
+
+def rebound(trial: Trial) -> list[str]:
+    """The layers still hold the network's views: `self.W = …` or `grads["W"] = …` puts another array in their place."""
+    if trial.device != "cpu":
+        return []
+    problems, grads = [], trial.net.named_grads()
+    for name, view in trial.net.state().items():
+        i, own = int(name.split(".")[0]), name.rsplit(".")[-1]
+        layer = trial.net.layers[i]
+        if not shares(getattr(layer, own), view):
+            problems.append(
+                f"self.{own} = … puts another array in the place of the network's, which keeps its old values, and is "
+                f"what is saved and averaged: write self.{own}[...] = …, in update_buffers if it is a statistic"
+            )
+        if name in grads and not shares(layer.grads.get(own), grads[name]):
+            problems.append(
+                f'grads["{own}"] = … replaces the entry, and the network\'s gradient is never written: write '
+                f'grads["{own}"][...] = …'
+            )
+    return problems
+
+
+def shares(array: Any, view: np.ndarray) -> bool:
+    return isinstance(array, np.ndarray) and array.shape == view.shape and np.shares_memory(array, view)
