@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from minigan import backend
-from minigan.backend import RandomStream
 from minigan.errors import ArgumentError
 from minigan.gradcheck.trial import SameDraws, Trial
 from minigan.nn import Layer, Sequential
@@ -36,7 +35,7 @@ def check_forms(net: Sequential, x: np.ndarray, *, train: bool) -> None:
     for layer in net.layers:
         who = f"{type(layer).__name__}.forward"
         check_taken(layer.forward, ("train", "rng"), who)
-        y, cache = two(layer.forward(x, train=train, rng=RandomStream(0, "dropout")), f"{who} must return (y, cache)")
+        y, cache = two(layer.forward(x, train=train, rng=SameDraws(0)), f"{who} must return (y, cache)")
         if not isinstance(y, np.ndarray):
             raise ArgumentError(f"{who} must return an array for y, and it returned {kind(y)}")
         if not y.ndim or len(y) != len(x):
@@ -76,7 +75,8 @@ def form(trial: Trial) -> list[str]:
         if array.dtype != trial.net.dtype:
             problems.append(
                 f"{array.dtype} out of a {trial.net.dtype} network: {culprit(trial) if name == 'y' else name} is "
-                f"{array.dtype} where x is {trial.x.dtype}; let constants take the dtype of x or dy, as in x.dtype.type(0.5)"
+                f"{array.dtype} where x is {trial.x.dtype}; let constants take the dtype of x or dy, as in "
+                "x.dtype.type(0.5)"
             )
         if backend.device_of(array) != trial.device:
             problems.append(f"{name} lives on the {backend.device_of(array)} and x on the {trial.device}")
@@ -87,7 +87,7 @@ def culprit(trial: Trial) -> str:
     """The output of the first layer that changes the dtype, in words."""
     if len(trial.net.layers) == 1:
         return "y"
-    x, rng = trial.x, SameDraws(1, "dropout", device=trial.device)
+    x, rng = trial.x, SameDraws(1, device=trial.device)
     for layer in trial.net.layers:
         x, _ = layer.forward(x, train=trial.train, rng=rng)
         if x.dtype != trial.net.dtype:

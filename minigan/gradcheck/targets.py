@@ -16,7 +16,7 @@ from minigan.gradcheck.contract import breaches
 from minigan.gradcheck.form import check_forms, two
 from minigan.gradcheck.purity import copies, other_values
 from minigan.gradcheck.report import Report
-from minigan.gradcheck.trial import Trial, unbound
+from minigan.gradcheck.trial import SameDraws, Trial, unbound
 from minigan.nn import Layer, Sequential
 
 KINK_MARGIN = 1e-3  # ten steps: aimed at, not promised; what comes nearer is found as a kink if a step crosses it
@@ -204,7 +204,7 @@ def nearest(met: Sequence[tuple[Sequential, int, np.ndarray]]) -> float:
 
 def dropout_rng(seed: int = 0) -> RandomStream:
     """The same dropout draws on every call: a random function has no derivative."""
-    return RandomStream(seed, "dropout")
+    return SameDraws(seed)
 
 
 def numbers(named: dict[str, Any]) -> dict[str, float]:

@@ -14,7 +14,20 @@ from minigan.nn import Layer, Sequential
 
 
 class SameDraws(RandomStream):
-    """A stream whose draws do not depend on the dtype that they are wanted in."""
+    """The draws of dropout: the same in each dtype, and a generator only if something is drawn.
+
+    A check calls forward thousands of times, mostly of layers that draw nothing.
+    """
+
+    def __init__(self, seed: int, *, device: str = "cpu"):
+        self.seed, self.device = seed, device
+
+    def __getattr__(self, name: str) -> Any:
+        """Python asks here for what is not there yet."""
+        if name != "host":
+            raise AttributeError(name)
+        self.host = RandomStream(self.seed, "dropout").host
+        return self.host
 
     def normal(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         return super().normal(shape).astype(dtype)
@@ -50,7 +63,7 @@ class Trial:
 
     def forward(self, x: Array | None = None, *, train: bool | None = None, draws: int = 1) -> tuple[Array, Any]:
         train = self.train if train is None else train
-        rng = SameDraws(draws, "dropout", device=self.device)
+        rng = SameDraws(draws, device=self.device)
         return self.net.forward(self.x if x is None else x, train=train, rng=rng)
 
     def backward(self, cache: Any, dy: Array | None = None, **flags: Any) -> Array | None:
