@@ -169,6 +169,34 @@ class RunningLargest(Square):
         return dy / cache
 
 
+class FirstMask(nn.Layer):
+    """Draws once and for all."""
+
+    mask = None
+
+    def forward(self, x, *, train, rng=None):
+        if self.mask is None:
+            self.mask = (rng.uniform(x.shape[1:]) > 0.5).astype(x.dtype)
+        return x * self.mask, None
+
+    def input_grad(self, dy, cache):
+        return dy * self.mask
+
+
+class FirstScale(Square):
+    """Initialises itself from the first batch that it sees."""
+
+    scale = None
+
+    def forward(self, x, *, train, rng=None):
+        if self.scale is None:
+            self.scale = 1 / x.std(axis=0)
+        return x * self.scale, self.scale
+
+    def input_grad(self, dy, cache):
+        return dy * cache
+
+
 class OwnBuffer(Square):
     def __init__(self):
         self.out = np.zeros((5, 4))
@@ -210,6 +238,8 @@ STATEFUL = {
     KeepsMode: "depends on the last forward pass.*train=False",
     KeepsDropoutMask: "depends on the last forward pass",
     RunningLargest: "forward (gives another result once|is not deterministic)|depends on the last forward",
+    FirstMask: "another result than the first pass of a new layer",
+    FirstScale: "another result than the first pass of a new layer",
     OwnBuffer: "overwrites the output of the one before it",
     OwnGradientBuffer: "a second backward overwrites the gradient of x",
     SpoilsOutput: "backward changes y",
@@ -602,6 +632,13 @@ class DoubleGradient(Square):
         return 2 * dy * cache.astype(np.float64)
 
 
+class SpoilsSingle(Square):
+    def forward(self, x, *, train, rng=None):
+        y = x.astype(np.float32, copy=False) if x.dtype == np.float32 else x.copy()
+        y *= y
+        return y, x
+
+
 class RefusesSingle(Square):
     def forward(self, x, *, train, rng=None):
         if x.dtype != np.float64:
@@ -750,6 +787,7 @@ BREACHES = {
     "wrong in float32": (WrongInSingle, "float32 gives another gradient of x than float64"),
     "float64 out": (DoubleOut, r"float64 out of a float32 network: y is float64 where x is float32"),
     "float64 gradient": (DoubleGradient, "float64 out of a float32 network: dx is float64"),
+    "spoils float32": (SpoilsSingle, "a pass in float32 changes x"),
     "refuses float32": (RefusesSingle, "in float32 a pass fails .*float64 only"),
     "another shape": (OtherShape, r"y has shape \(5, 4\) where out_shape says \(5, 5\)"),
     "sign of the mean": (WrongSign, "gives running_mean the wrong sign"),

@@ -13,17 +13,21 @@ from minigan.gradcheck.trial import Trial
 
 SLICED = 1e-6  # of the largest output: what the products of a single row may differ by from those of many
 OFF = 1e-5  # of a slope along a direction: what a gradient is wrong by, if it is
+FLOOR = 0.01  # of the largest gradient at the point of the check: the least size that a slope is judged by
 DRAWS = 4  # of a point, as long as kinks or rounding hide whether the gradient is right there
 
 
 def other_batches(trial: Trial) -> list[str]:
     """The gradients are right for one example, and for twice as many, too."""
-    n = len(trial.x)
-    return [problem for size in (1, 2 * n) if size != n and (problem := at_batch(trial, size))]
+    n, size = len(trial.x), largest_of(*trial.both().gradients.values())
+    return [problem for other in (1, 2 * n) if other != n and (problem := at_batch(trial, other, size))]
 
 
-def at_batch(trial: Trial, n: int) -> str:
-    """What is wrong on a batch of n. In training one example alone may be refused, as BatchNorm does."""
+def at_batch(trial: Trial, n: int, size: float) -> str:
+    """What is wrong on a batch of n, where gradients are usually of that size.
+
+    In training one example alone may be refused, as BatchNorm does.
+    """
     excused, wrong = n == 1 and trial.train, 0
     for draw in range(DRAWS):
         x = trial.normal((n, *trial.net.in_shape), 10 + draw)
@@ -40,7 +44,7 @@ def at_batch(trial: Trial, n: int) -> str:
             return f"backward fails on a batch of {n} ({type(error).__name__}: {error})"
         if dx is None or dx.shape != x.shape:
             return f"on a batch of {n} dx has shape {getattr(dx, 'shape', 'no')} where x has {x.shape}"
-        point = Point(trial, x, dy, np.concatenate([dx.ravel(), trial.net.grads]))
+        point = Point(trial, x, dy, np.concatenate([dx.ravel(), trial.net.grads]), FLOOR * size)
         if not np.isfinite(y).all() or (excused and not np.isfinite(point.grad).all()):
             return ""
         names = point.wrong()
@@ -62,6 +66,7 @@ class Point(NamedTuple):
     x: np.ndarray
     dy: np.ndarray
     grad: np.ndarray
+    floor: float  # a slope that is small beside usual ones, and may be rounding
 
     def wrong(self) -> list[str] | None:
         """The arrays along whose random directions the gradient is wrong; None if it could not be told."""
@@ -76,7 +81,7 @@ class Point(NamedTuple):
         def off(direction: np.ndarray) -> bool | None:
             v = direction / np.linalg.norm(direction)
             analytic, found = float(self.grad @ v), slope(f, f(), theta, ..., v)
-            room = OFF * max(abs(analytic), abs(found.value), 0.1 * float(np.linalg.norm(self.grad * v))) + found.bar
+            room = OFF * max(abs(analytic), abs(found.value), self.floor) + found.bar
             if found.bend > found.noise + room or not np.isfinite(found.bar):
                 return None
             return not abs(analytic - found.value) <= room

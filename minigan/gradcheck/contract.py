@@ -14,21 +14,38 @@ import numpy as np
 from minigan.gradcheck.batches import neighbours, other_batches
 from minigan.gradcheck.form import form
 from minigan.gradcheck.precision import single_precision
-from minigan.gradcheck.purity import largest_of, strange_points
+from minigan.gradcheck.purity import largest_of, same, strange_points
 from minigan.gradcheck.statistics import statistics
 from minigan.gradcheck.trial import Trial, rebound, result, unlike
+from minigan.nn import Layer
 
 
-def breaches(trial: Trial, *, right: bool) -> list[str]:
-    """A sentence for each rule that is broken; `right` says whether the gradients are, at the point of the check."""
+def breaches(trial: Trial, layers: list[Layer], *, right: bool) -> list[str]:
+    """A sentence for each rule that is broken; `right` says whether the gradients are, at the point of the check.
+
+    `layers` are those of the trial as they were before any pass.
+    """
     rules: list[Callable[[Trial], list[str]]] = [flags, single_precision, neighbours, statistics]
     if right:
         rules.append(other_batches)
     with strange_points():
-        if problems := form(trial) + rebound(trial):
+        if problems := form(trial) + rebound(trial) + remembering(trial, layers):
             return problems  # which all others would tell of, too
         problems = [problem for rule in rules for problem in rule(trial)]
         return problems + rebound(trial)
+
+
+def remembering(trial: Trial, layers: list[Layer]) -> list[str]:
+    """Whether a pass differs from the first pass of such layers: `if self.mask is None: self.mask = …`."""
+    x = trial.normal(trial.x.shape, 8)
+    for draws in (3, 4):  # few entries may be silenced alike by two draws
+        new = trial.like(trial.net.dtype, layers=layers)
+        if not same(trial.forward(x, draws=draws)[0], new.forward(x, draws=draws)[0]):
+            return [
+                "forward gives another result than the first pass of a new layer would; it must keep nothing of its "
+                "passes"
+            ]
+    return []
 
 
 def flags(trial: Trial) -> list[str]:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from minigan import backend
+from minigan.backend import to_numpy
 from minigan.errors import ArgumentError
+from minigan.gradcheck.purity import same
 from minigan.gradcheck.trial import SameDraws, Trial
 from minigan.nn import Layer, Sequential
 
@@ -62,9 +64,13 @@ def check_taken(function: Callable[..., Any], names: tuple[str, ...], who: str) 
 
 
 def form(trial: Trial) -> list[str]:
-    """Shapes as out_shape says, the dtype that was given, on the device that it was given on."""
+    """Shapes as out_shape says, the dtype and the device that were given, and what was given unchanged."""
+    kept = {"x": to_numpy(trial.x).copy(), "dy": to_numpy(trial.dy).copy()}
     y, cache = trial.forward()
     dx, problems = trial.backward(cache), []
+    for name, array in (("x", trial.x), ("dy", trial.dy)):
+        if not same(to_numpy(array), kept[name]):
+            problems.append(f"a pass in {trial.net.dtype} changes {name}; work on a copy")
     for name, array, shape in (("y", y, (len(trial.x), *trial.net.out_shape)), ("dx", dx, trial.x.shape)):
         if array is None:
             problems.append("backward returns nothing where dx is wanted")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigan.gradcheck.batches import coupling
-from minigan.gradcheck.purity import largest_of, same
+from minigan.gradcheck.purity import attempt, largest_of, same
 from minigan.gradcheck.trial import Trial, rebound
 
 STRAIGHT = 1e-9  # of the largest number: how exactly two steps must be in one proportion
@@ -131,13 +131,9 @@ def flipped(point: Point, paths: dict[str, list[np.ndarray]], averages: dict[str
 
 
 def unwritten(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
-    """Whether what inference reads in place of the batch's statistics is never written.
-
-    A decay of 1 keeps it on purpose.
-    """
+    """Whether what inference reads in place of the batch's statistics is never written."""
     trial = point.trial
-    (layer,) = trial.net.layers
-    if trial.across_batch or 1 in [v for v in vars(layer).values() if isinstance(v, (int, float))]:
+    if trial.across_batch:
         return []
     start, names = {name: path[0] for name, path in paths.items()}, []
     for name, path in paths.items():
@@ -146,9 +142,24 @@ def unwritten(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
             continue
         if not same(point.at(other, train=False), point.at(start, train=False)):
             names.append(name)
-    if not names or not coupling(trial) > 1e-6 * largest_of(point.y):
+    if not names or not coupling(trial) > 1e-6 * largest_of(point.y) or kept_on_purpose(trial, names):
         return []
     return [
         f"update_buffers never writes {', '.join(names)}, which inference reads where training reads the batch: it "
         "stays what it was born with"
     ]
+
+
+def kept_on_purpose(trial: Trial, names: list[str]) -> bool:
+    """Whether the buffers would move with another decay than the 1, or momentum than the 0, that the layer has."""
+    (layer,) = trial.net.layers
+    for setting, value in list(vars(layer).items()):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value not in (0, 1):
+            continue
+        setattr(layer, setting, 0.5)
+        before = [getattr(layer, name).copy() for name in names]
+        attempt(lambda: trial.net.update_buffers(trial.forward()[1]))
+        setattr(layer, setting, value)
+        if any(not same(getattr(layer, name), b) for name, b in zip(names, before, strict=True)):
+            return True
+    return False

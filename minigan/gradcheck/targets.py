@@ -122,9 +122,8 @@ def check_network(
     on every call. Options: as `compare`.
     """
     title = title or f"{net!r}, train={train}"
-    net = Sequential(
-        [unbound(layer) for layer in net.layers], net.in_shape, rng=np.random.default_rng(0), dtype=np.float64
-    )
+    layers = net.layers
+    net = Sequential([unbound(layer) for layer in layers], net.in_shape, rng=np.random.default_rng(0), dtype=np.float64)
     check_forms(net, draw(net, batch, [seed, 0]), train=train)
     best, furthest = 0, -1.0
     for attempt in range(TRIES):
@@ -158,7 +157,7 @@ def check_network(
     report = compare(subject, title=title, seed=seed, **options)
     if options.get("pure", True) and not report.problems:
         right = not any(row.wrong.any() for row in report.rows)
-        report.problems += breaches(Trial(net, x, train=train, seed=seed), right=right)
+        report.problems += breaches(Trial(net, x, train=train, seed=seed), layers, right=right)
     return report
 
 

@@ -81,10 +81,10 @@ class Trial:
     def short(self, name: str) -> str:
         return name.rsplit(".")[-1] if len(self.net.layers) == 1 else name
 
-    def like(self, dtype: Any, device: str = "cpu") -> Trial:
-        """The same in another dtype, with a network of its own."""
-        layers = [unbound(layer) for layer in self.net.layers]
-        net = Sequential(layers, self.net.in_shape, rng=np.random.default_rng(0), dtype=dtype)
+    def like(self, dtype: Any, device: str = "cpu", layers: list[Layer] | None = None) -> Trial:
+        """The same in another dtype, with a network of its own, of copies of its layers or of the given ones."""
+        copies = [unbound(layer) for layer in layers or self.net.layers]
+        net = Sequential(copies, self.net.in_shape, rng=np.random.default_rng(0), dtype=dtype)
         for mine, other in ((net.params, self.net.params), (net.buffers, self.net.buffers)):
             mine[...] = to_numpy(other)
         trial = copy.copy(self)
