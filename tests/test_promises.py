@@ -2,6 +2,7 @@
 code is refused."""
 
 import re
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ class KeepsInputInList(Square):
 
 
 class KeepsInputInClass(Square):
-    memory: dict = {}  # noqa: RUF012 (the mistake)
+    memory: ClassVar = {}
 
     def forward(self, x, *, train, rng=None):
         type(self).memory["x"] = x
@@ -539,17 +540,8 @@ class FrozenCutsOff(nn.Dense):
 
 class NeedsInputGrad(nn.Dense):
     def backward(self, dy, cache, *, need_param_grads=True, need_input_grad=True, accumulate=False):
-        dx = self.input_grad(dy, cache) if need_input_grad else 0 * cache
-        if need_param_grads:
-            self.write_grads(
-                lambda grads: (
-                    self.param_grads(dy, dx @ np.linalg.pinv(self.W.T @ self.W.T.T), grads)
-                    if False
-                    else self.param_grads(dy if need_input_grad else 0 * dy, cache, grads)
-                ),
-                accumulate=accumulate,
-            )
-        return dx
+        dy = dy if need_input_grad else 0 * dy
+        return super().backward(dy, cache, need_param_grads=need_param_grads, accumulate=accumulate)
 
 
 class RaisesWithoutInputGrad(nn.Dense):
@@ -782,7 +774,7 @@ BREACHES = {
     "right at five": (lambda: RightAtFive(3), "on a batch of 1 the gradient of b is wrong.*on a batch of 10"),
     "wrong at one": (lambda: WrongAtOne(3), "on a batch of 1 the gradient of x is wrong"),
     "squeezes": (SqueezesOne, r"on a batch of 1 y has shape \(4,\) where"),
-    "fails at ten": (FailsAtTen, "on a larger|a batch of (1|10)"),
+    "fails at ten": (FailsAtTen, r"on a batch of 1 y has shape \(5, 4\) where.*forward fails on a batch of 10"),
     "half precision": (HalfPrecision, "float32 gives another y"),
     "wrong in float32": (WrongInSingle, "float32 gives another gradient of x than float64"),
     "float64 out": (DoubleOut, r"float64 out of a float32 network: y is float64 where x is float32"),

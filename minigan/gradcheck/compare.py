@@ -75,6 +75,8 @@ def compare(
 ) -> Report:
     """Check a subject: its purity (if `pure`), then each array, then, where something is wrong, the likely cause.
 
+    With `pure` False nothing but the numbers is looked at.
+
     Arrays of at most `elementwise` entries are compared entry by entry, larger ones along `directions` random unit
     directions each (an error in one entry of a million shows in them only if it is large).
     An array's scale is max(|analytic|∞, |numeric|∞), floored at 1e-4 of the largest gradient of the check: the true

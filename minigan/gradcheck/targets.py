@@ -119,7 +119,8 @@ def check_network(
 
     Input, parameters, buffers and upstream are random. A point at which an activation is nearer than 1e-3 to a kink is
     drawn again, as far as that succeeds; kinks that are left are found and reported. Random layers see the same draws
-    on every call. Options: as `compare`.
+    on every call. What layers promise besides is looked at as well, unless `pure` is False: see `contract`.
+    Options: as `compare`. Raises ArgumentError if a layer's pass takes or returns something else than it must.
     """
     title = title or f"{net!r}, train={train}"
     layers = net.layers
