@@ -16,9 +16,11 @@ from minigan.errors import ArgumentError, DTypeError
 from minigan.gradcheck.case import Case
 from minigan.gradcheck.diagnosis import diagnose
 from minigan.gradcheck.linearity import nonlinearities
-from minigan.gradcheck.numeric import STEP, Slope, Terms, entries, slope
+from minigan.gradcheck.numeric import Slope, Terms, first_steps, slope, typical
 from minigan.gradcheck.purity import Snapshot, impurities, layout_problems, malformed, same
-from minigan.gradcheck.report import TOLERANCE, Report, Row
+from minigan.gradcheck.report import Report, Row
+from minigan.gradcheck.steps import Doubts, kinked
+from minigan.gradcheck.ties import Point, changes_jointly, settle_ties
 
 SCALE_FLOOR = 1e-4  # of the largest gradient of a check: the least that an array's errors are measured by
 ELEMENTWISE = 2000
@@ -69,7 +71,7 @@ def compare(
     dy: Any = None,
     elementwise: int = ELEMENTWISE,
     directions: int = DIRECTIONS,
-    h: float = STEP,
+    h: float | None = None,
     seed: int = 0,
     pure: bool = True,
 ) -> Report:
@@ -81,6 +83,8 @@ def compare(
     directions each (an error in one entry of a million shows in them only if it is large).
     An array's scale is max(|analytic|∞, |numeric|∞), floored at 1e-4 of the largest gradient of the check: the true
     gradient of a bias before BatchNorm is zero.
+    The first step follows the size of the entries (see `first_steps`), or is `h`, for every array. Where it leaves a
+    doubt, other steps are tried (see `steps`), and at kinks moves of several entries (see `ties`).
     """
     check_arrays(subject.arrays, title)
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the draws that x may come from
@@ -99,23 +103,25 @@ def compare(
     def f() -> np.ndarray:
         return np.ravel(subject.forward()[0] * dy)
 
-    here, found = f(), {}
+    point = Point(f, f(), subject.arrays, {name: fitting(grads[name], a.shape) for name, a in subject.arrays.items()})
+    found = {}
     for name, array in subject.arrays.items():
-        grad = fitting(grads[name], array.shape)
         if array.size <= elementwise:
-            found[name] = Measured("entries", grad, entries(f, here, array, h))
+            found[name] = at_entries(point, name, None, h)
         else:
-            found[name] = along_directions(f, here, array, grad, directions, rng, h)
-    for row in judge(subject.arrays, found):
+            found[name] = along_directions(point, name, directions, rng, h)
+    rows = judged(point, found)
+    for row in rows:
         if row.how == "directions" and row.kink.any():
-            array = subject.arrays[row.name]
-            found[row.name] = at_random_entries(f, here, array, fitting(grads[row.name], array.shape), rng, h)
-    report.rows = judge(subject.arrays, found)
+            found[row.name] = at_entries(point, row.name, rng, h)
+            rows = []
+    report.rows = rows or judged(point, found)
+    settle_ties(point, report.rows, rng)
 
-    if not any(row.analytic.any() or row.numeric.any() for row in report.rows):
+    if not any(row.analytic.any() or row.numeric.any() for row in report.rows) and not changes_jointly(point, rng):
         report.problems.append("nothing was tested: at this point y does not change with any of the arrays")
     for row in report.rows:
-        if row.wrong.any() and not problems:  # else the numbers are not worth explaining
+        if row.wrong.any() and not row.cause and not problems:  # else the numbers are not worth explaining
             row.cause = diagnose(Case(subject, row, grads[row.name], dy, y))
     return report
 
@@ -148,27 +154,35 @@ class Measured(NamedTuple):
 
     how: str
     analytic: np.ndarray
+    lines: list[tuple[Any, Any]]  # (where, v) of each slope
     slopes: list[Slope]
     places: list[tuple[int, ...]] | None = None
 
 
-def along_directions(
-    f: Terms, here: np.ndarray, array: np.ndarray, grad: np.ndarray, count: int, rng: np.random.Generator, h: float
-) -> Measured:
+def at_entries(point: Point, name: str, rng: np.random.Generator | None, h: float | None) -> Measured:
+    """The derivatives with respect to the entries, in C order; with an rng only to some of them, drawn at random.
+
+    A direction moves all entries of a large array, and may so meet a kink that few are at.
+    """
+    array, grad = point.arrays[name], point.grads[name]
+    chosen = np.arange(array.size) if rng is None else np.sort(rng.permutation(array.size)[:SAMPLE])
+    places = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in chosen] if array.ndim else [()]
+    steps = first_steps(array, h)
+    slopes = [slope(point.f, point.here, array, place, 1.0, float(steps[place])) for place in places]
+    lines = [(place, 1.0) for place in places]
+    if rng is None:
+        return Measured("entries", grad, lines, slopes)
+    return Measured("random entries", grad.ravel()[chosen], lines, slopes, places)
+
+
+def along_directions(point: Point, name: str, count: int, rng: np.random.Generator, h: float | None) -> Measured:
     """The derivatives along random unit directions in the whole array."""
+    array, step = point.arrays[name], float(first_steps(np.zeros(()), h)) 
+    step = step if h is not None else step * min(1.0, typical(array))
     vs = [v / np.linalg.norm(v) for v in (rng.standard_normal(array.shape) for _ in range(count))]
-    analytic = np.array([np.sum(grad * v) for v in vs])
-    return Measured("directions", analytic, [slope(f, here, array, ..., v, h) for v in vs])
-
-
-def at_random_entries(
-    f: Terms, here: np.ndarray, array: np.ndarray, grad: np.ndarray, rng: np.random.Generator, h: float
-) -> Measured:
-    """The derivatives at some entries: a direction moves all of them, and may so meet a kink that few are at."""
-    chosen = np.sort(rng.choice(array.size, min(SAMPLE, array.size), replace=False))
-    places = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in chosen]
-    slopes = [slope(f, here, array, place, 1.0, h) for place in places]
-    return Measured("random entries", grad.ravel()[chosen], slopes, places)
+    analytic = np.array([np.sum(point.grads[name] * v) for v in vs])
+    slopes = [slope(point.f, point.here, array, ..., v, step) for v in vs]
+    return Measured("directions", analytic, [(..., v) for v in vs], slopes)
 
 
 def check_arrays(arrays: dict[str, np.ndarray], title: str) -> None:
@@ -200,6 +214,14 @@ def fitting(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return grad.astype(np.float64) if grad.shape == shape else np.full(shape, np.nan)
 
 
+def judged(point: Point, found: dict[str, Measured]) -> list[Row]:
+    """A row for each array, the doubts of which other steps have settled as far as they can."""
+    rows, doubts = judge(point.arrays, found), Doubts()
+    while doubts.settle(point, rows, found):
+        rows = judge(point.arrays, found)  # the scale may have been that of an entry that was measured wrongly
+    return rows
+
+
 def judge(arrays: dict[str, np.ndarray], found: dict[str, Measured]) -> list[Row]:
     """A row for each array, with the scale by which its entries are judged."""
 
@@ -208,10 +230,10 @@ def judge(arrays: dict[str, np.ndarray], found: dict[str, Measured]) -> list[Row
 
     sizes = {n: max(largest(m.analytic), largest(np.array([s.value for s in m.slopes]))) for n, m in found.items()}
     rows = []
-    for name, (how, analytic, slopes, places) in found.items():
-        columns = (np.array(column).reshape(analytic.shape) for column in zip(*slopes, strict=True))
-        value, bar, bend, noise, low, high = columns
+    for name, m in found.items():
+        columns = (np.array(column).reshape(m.analytic.shape) for column in zip(*m.slopes, strict=True))
+        value, bar, bend, noise, low, high, _, _ = columns
         scale = max(sizes[name], SCALE_FLOOR * max(sizes.values()), np.finfo(float).tiny)
-        kink = bend > noise + TOLERANCE * scale
-        rows.append(Row(name, arrays[name].shape, how, analytic, value, bar, kink, low, high, scale, places))
+        kink = kinked(bend, noise, scale)
+        rows.append(Row(name, arrays[name].shape, m.how, m.analytic, value, bar, kink, low, high, scale, m.places))
     return rows

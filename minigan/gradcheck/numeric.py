@@ -5,12 +5,13 @@ Letters: f the function, θ the array that is changed, v the direction, h the st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 STEP = 1e-4  # the extrapolation removes h², so that a larger h, with less rounding, is the better one: see `slope`
+SMALLEST = 1e-12  # of the sizes that a step follows
 CAUTION = 10  # the bar is ten times the estimated error
 EPS = float(np.finfo(np.float64).eps)
 ONE_SLOPE = 0.01  # of the jump of a corner's slope, what the slope of one side may differ by between the two steps
@@ -18,6 +19,8 @@ BENT = 0.1  # of a smooth function's one-sided differences, this share at most m
 
 #: A scalar function as the terms of its sum: what did not move then cancels exactly, and is no source of rounding.
 Terms = Callable[[], np.ndarray]
+#: What a line moves: (array, where, v) for each array, of which `array[where]` becomes θ + t·v.
+Moves = Sequence[tuple[np.ndarray, Any, Any]]
 
 
 class Slope(NamedTuple):
@@ -29,6 +32,8 @@ class Slope(NamedTuple):
     noise: float
     low: float  # the slopes to either side of a kink, between which every subgradient lies; infinite if a
     high: float  # side has not one slope at both steps
+    lost: float  # what the terms of f that did not move may hide, since each is rounded: beside the bar
+    h: float  # the step
 
 
 def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: float = STEP) -> Slope:
@@ -40,45 +45,81 @@ def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: 
     θ + h·v is rounded too, ε·|θ|/h of the value.
 
     Where f is smooth, one-sided differences disagree by h·f'' and half as much at half the step. Where they do not
-    nearly halve there is a kink, unless the disagreement changes sign: then it is noise. If there is none, what is left
-    of it tells of rounding inside f, and widens the bar.
+    nearly halve there is a kink, unless the disagreement changes sign: then it is noise. What is left of it widens the
+    bar, of a kink as of rounding inside f.
     `here` is f(θ), and f must read the array anew on each call.
     Source: Richardson, "The approximate arithmetical solution by finite differences", 1911.
     """
-    kept = np.copy(array[where])
+    return along(f, here, [(array, where, v)], h)
 
-    def at(t: float) -> np.ndarray:
-        array[where] = kept + t * v
-        return f()
 
-    try:
-        with np.errstate(all="ignore"):  # next to the point f may have no value; the bar says so
-            above, below, above_half, below_half = at(h), at(-h), at(h / 2), at(-h / 2)
-    finally:
-        array[where] = kept
+def along(f: Terms, here: np.ndarray, moves: Moves, h: float) -> Slope:
+    """The same where several arrays move together."""
+    above, below, above_half, below_half = walk(f, moves, (h, -h, h / 2, -h / 2))
+    kept = [np.copy(array[where]) for array, where, _ in moves]
     with np.errstate(all="ignore"):
         far, near = float((above - below).sum()) / (2 * h), float((above_half - below_half).sum()) / h
         moved = np.any([here != y for y in (above, below, above_half, below_half)], axis=0)
-        rounding = float(np.abs(here[moved]).sum()) + float(np.abs(kept).max()) * max(abs(far), abs(near))
+        size = max(float(np.abs(θ * (np.asarray(v) != 0)).max()) for θ, (_, _, v) in zip(kept, moves, strict=True))
+        rounding = float(np.abs(here[moved]).sum()) + size * max(abs(far), abs(near))
         noise = CAUTION * EPS * rounding / (h / 2)
-        if np.array_equal(kept + h / 2 * v, kept):
+        lost = CAUTION * EPS * float(np.abs(here[~moved]).max(initial=0.0)) / (h / 2)
+        if all(np.array_equal(θ + h / 2 * v, θ) for θ, (_, _, v) in zip(kept, moves, strict=True)):
             noise = np.inf  # the step is lost in the spacing of numbers as large as these
-        sides = [float((above - here).sum()) / h, float((above_half - here).sum()) / (h / 2)]
-        sides += [float((here - below).sum()) / h, float((here - below_half).sum()) / (h / 2)]
-        bend_far, bend_near = sides[0] - sides[2], sides[1] - sides[3]
+        right_far, right = float((above - here).sum()) / h, float((above_half - here).sum()) / (h / 2)
+        left_far, left = float((here - below).sum()) / h, float((here - below_half).sum()) / (h / 2)
+        bend_far, bend_near = right_far - left_far, right - left
         bend = abs(bend_far - 2 * bend_near)
-        value, bar = (4 * near - far) / 3, CAUTION * abs(near - far) / 3 + noise
+        value = (4 * near - far) / 3
+        bar = CAUTION * (abs(near - far) / 3 + bend / 2) + noise
         if bend <= BENT * (abs(bend_far) + 2 * abs(bend_near)) or bend_far * bend_near < 0:
-            bar, bend = bar + CAUTION * bend / 2, 0.0
+            bend = 0.0
         # A corner has one slope on each side, at both steps; a smooth function that is too steep for the steps has not.
-        corner = max(abs(sides[0] - sides[1]), abs(sides[2] - sides[3])) <= ONE_SLOPE * abs(bend_near)
-    low, high = (min(sides), max(sides)) if corner else (-np.inf, np.inf)
-    return Slope(value, bar if np.isfinite(value) else np.inf, bend, 4 * noise, low, high)
+        curved = max(abs(right_far - right), abs(left_far - left))
+        corner = curved <= ONE_SLOPE * abs(bend_near)
+        sides = 2 * right - right_far, 2 * left - left_far  # of each side, too, what is proportional to h is removed
+        room = curved + noise
+    low, high = (min(sides) - room, max(sides) + room) if corner else (-np.inf, np.inf)
+    return Slope(value, bar if np.isfinite(value) else np.inf, bend, 4 * noise, low, high, lost, h)
 
 
-def entries(f: Terms, here: np.ndarray, array: np.ndarray, h: float = STEP) -> list[Slope]:
-    """The derivative with respect to each entry, in C order."""
-    return [slope(f, here, array, index, 1.0, h) for index in np.ndindex(array.shape)]
+def walk(f: Terms, moves: Moves, ts: Sequence[float]) -> list[np.ndarray]:
+    """f at θ + t·v for each t; the arrays are left as they were, to the bit, whatever f raises."""
+    kept = [np.copy(array[where]) for array, where, _ in moves]
+    found = []
+    try:
+        with np.errstate(all="ignore"):  # next to the point f may have no value; the bar says so
+            for t in ts:
+                for θ, (array, where, v) in zip(kept, moves, strict=True):
+                    array[where] = θ + t * v
+                found.append(f())
+    finally:
+        for θ, (array, where, _) in zip(kept, moves, strict=True):
+            array[where] = θ
+    return found
+
+
+def typical(array: np.ndarray) -> float:
+    """The size that an array's entries have: the median of |θ| over those that are not zero; 1 if all are."""
+    sizes = np.abs(array[array != 0])
+    return max(float(np.median(sizes)), SMALLEST) if sizes.size else 1.0
+
+
+def first_steps(array: np.ndarray, h: float | None = None) -> np.ndarray:
+    """The step for each entry: h, or else 1e-4 of its size or of the typical one, the larger, and never above 1e-4.
+
+    Data of size 1e-3 may be normalised, or divided by: an absolute step of 1e-4 would be a tenth of it. Above 1 it is
+    the other way round: large numbers are often small differences beside a large offset.
+    """
+    if h is not None:
+        return np.full(array.shape, h)
+    return STEP * np.minimum(1.0, np.maximum(typical(array), np.abs(array)))
+
+
+def entries(f: Terms, here: np.ndarray, array: np.ndarray, h: float | None = None) -> list[Slope]:
+    """The derivative with respect to each entry, in C order; `h` as in `first_steps`."""
+    steps = first_steps(array, h)
+    return [slope(f, here, array, index, 1.0, float(steps[index])) for index in np.ndindex(array.shape)]
 
 
 def gradient(f: Terms, array: np.ndarray) -> np.ndarray:

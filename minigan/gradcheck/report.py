@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-7  # an entry is wrong if it is off by more than this share of its array's scale, and the error bar
 DECIDED = 1e-4  # an entry is undecided if its error bar is wider than this share of the scale
+OWN = 0.01  # of its own size, what a right entry may be off by at most: the share of the scale can be many times that
+ZERO = 1e-11  # of the scale: an analytic entry that is zero but for rounding
 UNDECIDED = 0.01  # a check passes with at most this share of its entries undecided
 WIDTH = 88  # of the remarks below a table, in characters
 COLUMNS = ("", "array", "shape", "checked", "error", "at", "analytic", "numeric", "± bar", "not right")
@@ -25,8 +27,11 @@ COLUMNS = ("", "array", "shape", "checked", "error", "at", "analytic", "numeric"
 class Row:
     """One array. `analytic`, `numeric`, `bar` and `kink` hold its entries, or one number for each direction.
 
-    An entry is *wrong* if |analytic - numeric| > 1e-7·scale + bar, else *undecided* if bar > 1e-4·scale, else right.
-    At a kink it is wrong if it lies outside of the slopes to either side, else not decided. NaN and Inf are wrong.
+    An entry is *wrong* if |analytic - numeric| > 1e-7·scale + bar, else *undecided* if bar > 1e-4·scale, or if it is
+    *faint*, so small beside the scale that it may be off by more than 1 % of itself; else right.
+    At a kink it is wrong if it lies outside of the slopes to either side, else not decided, unless it is `tied`: the
+    entries that it is tied with, moved together, have a derivative, and theirs add up to it. If they do not, `miss` is
+    by how much, and they are wrong. NaN and Inf are wrong.
     """
 
     name: str
@@ -41,6 +46,12 @@ class Row:
     scale: float
     places: list[tuple[int, ...]] | None = None  # of the entries in the array, if not all of it was checked
     cause: str = ""  # of what is wrong, if it can be told
+    tied: np.ndarray = field(default_factory=lambda: np.zeros(()))  # for each entry; set from `kink` if not given
+    miss: np.ndarray = field(default_factory=lambda: np.zeros(()))
+
+    def __post_init__(self) -> None:
+        self.tied = np.broadcast_to(self.tied.astype(bool), self.kink.shape).copy()
+        self.miss = np.broadcast_to(self.miss.astype(float), self.kink.shape).copy()
 
     @property
     def difference(self) -> np.ndarray:
@@ -48,23 +59,37 @@ class Row:
         with np.errstate(invalid="ignore"):
             difference = np.abs(self.analytic - self.numeric)
             outside = np.maximum(np.maximum(self.low - self.analytic, self.analytic - self.high), 0.0)
-        return np.where(np.isfinite(self.analytic), np.where(self.kink, outside, difference), np.inf)
+        at_kink = np.maximum(outside, self.miss)
+        return np.where(np.isfinite(self.analytic), np.where(self.kink, at_kink, difference), np.inf)
 
     @property
     def wrong(self) -> np.ndarray:
         """For each entry whether it is wrong."""
         room = np.where(self.kink, DECIDED * self.scale, TOLERANCE * self.scale + self.bar)
-        return (self.difference > room) | ~np.isfinite(self.analytic)
+        return (self.difference > room) | (self.miss > 0) | ~np.isfinite(self.analytic)
+
+    @property
+    def faint(self) -> np.ndarray:
+        """For each entry whether it is too small beside the scale: right by that, and not held to its own size."""
+        own = np.maximum(np.abs(self.analytic), np.abs(self.numeric))
+        zero = (np.abs(self.analytic) <= ZERO * self.scale) & (np.abs(self.numeric) <= self.bar)
+        held = (self.difference <= OWN * own) | zero
+        return ~self.kink & ~self.wrong & (self.bar <= DECIDED * self.scale) & ~held
 
     @property
     def undecided(self) -> np.ndarray:
-        """For each entry whether the error bar is too wide to tell."""
-        return ~self.kink & ~self.wrong & ~(self.bar <= DECIDED * self.scale)
+        """For each entry whether it cannot be told: the error bar is too wide, or the entry too small."""
+        return (~self.kink & ~self.wrong & ~(self.bar <= DECIDED * self.scale)) | self.faint
 
     @property
     def right(self) -> np.ndarray:
         """For each entry whether it is right."""
-        return ~self.kink & ~self.wrong & ~self.undecided
+        return ~self.wrong & np.where(self.kink, self.tied, ~self.undecided)
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing is wrong, and at least half of the entries are right, or faint."""
+        return not self.wrong.any() and 2 * int((self.right | self.faint).sum()) >= self.kink.size
 
     @property
     def proven(self) -> bool:
@@ -87,12 +112,13 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """The row's text, under COLUMNS."""
         i = self.index
-        verdict = "WRONG" if self.wrong.any() else "ok" if self.proven else "?"
+        verdict = "WRONG" if self.wrong.any() else "ok" if self.proven else "faint" if self.passes else "?"
         place = i if self.places is None else self.places[i[0]]
-        counts = {"wrong": self.wrong, "undecided": self.undecided, "at kinks": self.kink}
+        counts = {"wrong": self.wrong, "undecided": self.undecided, "at kinks": self.kink & ~self.tied & ~self.wrong}
         shape = "×".join(map(str, self.shape)) or "number"
         values = f"{self.analytic[i]:+.6g}", f"{self.numeric[i]:+.6g}", f"{self.bar[i]:.0e}"
         checked = f"{self.kink.size} {self.how}"
+        counts["right at ties"] = self.right & self.kink
         left = ", ".join(f"{int(entries.sum())} {what}" for what, entries in counts.items() if entries.any())
         return (verdict, self.name, shape, checked, f"{self.error:.1e}", ",".join(map(str, place)), *values, left)
 
@@ -102,7 +128,8 @@ class Report:
     """The outcome of a check: printable, and true if it passed.
 
     It passed if there are no `problems`, no entry is wrong, at most 1 % of all entries are undecided, and of every
-    array at least half are right (an array that lies on kinks proves nothing).
+    array at least half are right (an array that lies on kinks proves nothing). Faint entries count as right for that,
+    since rounding makes right ones faint; they are undecided all the same, and a remark says so.
     """
 
     title: str
@@ -122,20 +149,25 @@ class Report:
 
     @property
     def undecided(self) -> float:
-        """The share of the entries that are undecided."""
-        return sum(int(row.undecided.sum()) for row in self.rows) / max(1, self.entries)
+        """The share of the entries that are undecided, without the faint."""
+        return sum(int((row.undecided & ~row.faint).sum()) for row in self.rows) / max(1, self.entries)
+
+    @property
+    def faint(self) -> int:
+        """How many entries are undecided because they are so small."""
+        return sum(int(row.faint.sum()) for row in self.rows)
 
     @property
     def kinks(self) -> int:
-        """How many entries lie at a kink."""
-        return sum(int(row.kink.sum()) for row in self.rows)
+        """How many entries lie at a kink, and are not known to be right at a tie."""
+        return sum(int((row.kink & ~row.tied).sum()) for row in self.rows)
 
     def __getitem__(self, name: str) -> Row:
         """The row of an array, by its name; raises KeyError."""
         return {row.name: row for row in self.rows}[name]
 
     def __bool__(self) -> bool:
-        return all(row.proven for row in self.rows) and not self.problems and self.undecided <= UNDECIDED
+        return all(row.passes for row in self.rows) and not self.problems and self.undecided <= UNDECIDED
 
     @property
     def headline(self) -> str:
@@ -144,7 +176,7 @@ class Report:
             return f"{self.title}: passed, largest error {self.error:.1e}"
         wrong = [row.name for row in self.rows if row.wrong.any()]
         reasons = [f"wrong: {', '.join(wrong)}"] if wrong else []
-        if unproven := [row.name for row in self.rows if not (row.wrong.any() or row.proven)]:
+        if unproven := [row.name for row in self.rows if not (row.wrong.any() or row.passes)]:
             reasons.append(f"hardly anything decided: {', '.join(unproven)}")
         elif self.undecided > UNDECIDED:
             reasons.append(f"undecided: {self.undecided:.0%} of the entries")
@@ -159,20 +191,38 @@ class Report:
             if row.cause:
                 causes.setdefault(row.cause, []).append(row.name)
         found = [f"{', '.join(names)}: {cause}" for cause, names in causes.items()]
-        lost = [row.name for row in self.rows if np.isinf(row.bar).any()]
-        hint = (
-            "some numeric derivatives could not be taken: f has no value within a step, or a step is lost beside so "
-            "large numbers; choose another point, or another step (h=1e-6)"
-        )
+        advice = [f"{', '.join(names)}: {text}" for text, names in self.advice().items() if names]
         sound = all(row.proven for row in self.rows) and any(row.analytic.any() for row in self.rows)
         right = "the gradients are right, at this point and with this dy; what is wrong is what the problems say"
         return [
             *(f"problem: {p}" for p in self.problems),
             *([right] if self.problems and sound else []),
             *found,
-            *([f"{', '.join(lost)}: {hint}"] if lost else []),
+            *advice,
             *(f"caution: {c}" for c in self.cautions),
         ]
+
+    def advice(self) -> dict[str, list[str]]:
+        """What to do about arrays that could not be decided, each with the names of these arrays."""
+        right = [row for row in self.rows if not row.wrong.any()]
+        return {
+            "some numeric derivatives could not be taken: f has no value within a step, or a step is lost beside so "
+            "large numbers; choose another point, or another step (h=1e-6)": [
+                row.name for row in self.rows if np.isinf(row.bar[~row.kink]).any()
+            ],
+            "most of it lies at kinks, where no derivative exists; check at another point (another seed, or arrays "
+            "without zeros and ties), and let a layer of your own say where it bends, in `kinks`": [
+                row.name for row in right if not row.passes and 2 * (row.kink & ~row.tied).sum() > row.kink.size
+            ],
+            "most of it is undecided: f is too steep for any step, or rounding hides what a step changes; check at "
+            "another point, with numbers nearer to 1, or with another first step (h=1e-6, h=1e-2)": [
+                row.name for row in right if 2 * (row.undecided & ~row.faint).sum() > row.kink.size
+            ],
+            "most of it is too small beside the check's largest gradient to be told from rounding, which may be as it "
+            "should (a bias before BatchNorm, a saturated tanh); check it alone, or at another point, if not": [
+                row.name for row in right if 2 * row.faint.sum() > row.kink.size
+            ],
+        }
 
     def cells(self) -> list[tuple[str, ...]]:
         """The table's text, its head first, without a column in which there is nothing."""
@@ -194,7 +244,7 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        colours = {"WRONG": "bold red", "ok": "green", "?": "yellow"}
+        colours = {"WRONG": "bold red", "ok": "green", "faint": "yellow", "?": "yellow"}
         caption = Text("\n".join(f"→ {text}" for text in self.remarks()), style="bold")
         table = Table(title=Text(self.headline, style="bold"), caption=caption, box=None, padding=(0, 1, 0, 0))
         table.title_justify = table.caption_justify = "left"
