@@ -15,12 +15,13 @@ import numpy as np
 from minigan.errors import ArgumentError, DTypeError
 from minigan.gradcheck.case import Case
 from minigan.gradcheck.diagnosis import diagnose
+from minigan.gradcheck.kinks import Point
 from minigan.gradcheck.linearity import nonlinearities
 from minigan.gradcheck.numeric import Slope, Terms, first_steps, slope, typical
 from minigan.gradcheck.purity import Snapshot, impurities, layout_problems, malformed, same
 from minigan.gradcheck.report import Report, Row
 from minigan.gradcheck.steps import Doubts, kinked
-from minigan.gradcheck.ties import Point, changes_jointly, settle_ties
+from minigan.gradcheck.ties import changes_jointly, settle_ties
 
 SCALE_FLOOR = 1e-4  # of the largest gradient of a check: the least that an array's errors are measured by
 ELEMENTWISE = 2000
@@ -177,7 +178,7 @@ def at_entries(point: Point, name: str, rng: np.random.Generator | None, h: floa
 
 def along_directions(point: Point, name: str, count: int, rng: np.random.Generator, h: float | None) -> Measured:
     """The derivatives along random unit directions in the whole array."""
-    array, step = point.arrays[name], float(first_steps(np.zeros(()), h)) 
+    array, step = point.arrays[name], float(first_steps(np.zeros(()), h))
     step = step if h is not None else step * min(1.0, typical(array))
     vs = [v / np.linalg.norm(v) for v in (rng.standard_normal(array.shape) for _ in range(count))]
     analytic = np.array([np.sum(point.grads[name] * v) for v in vs])

@@ -8,7 +8,7 @@ bar. So nothing is called wrong, or a kink, on the word of one step.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from minigan.gradcheck.report import DECIDED, TOLERANCE, Row
 
 if TYPE_CHECKING:
     from minigan.gradcheck.compare import Measured
-    from minigan.gradcheck.ties import Point
+    from minigan.gradcheck.kinks import Point
 
 FACTOR = 30.0  # from one step to the next
 SMALLER = 5  # steps at most; with the first they span seven decades
@@ -27,8 +27,8 @@ ENOUGH = 20  # doubts of one kind that all proved true: then the others of the a
 BLURRED = 1e-6  # of the scale: a bar that rounding makes wider than this is a reason to try a larger step
 
 
-def kinked(bend: np.ndarray | float, noise: np.ndarray | float, scale: float) -> np.ndarray | bool:
-    """Whether one-sided differences disagree by more than rounding explains."""
+def kinked(bend: Any, noise: Any, scale: float) -> Any:
+    """Whether one-sided differences, or each of several, disagree by more than rounding explains."""
     return bend > noise + TOLERANCE * scale
 
 
@@ -40,6 +40,7 @@ def believed(at: Callable[[float], Slope], first: Slope, a: float, scale: float,
     that a is wrong, or rounding hides everything; larger ones, up to 1e-4 of the `size` of θ, where rounding hid a from
     the first.
     """
+
     def with_lost(s: Slope) -> Slope:
         return s._replace(bar=s.bar + s.lost, noise=s.noise + 4 * s.lost, lost=0.0)
 
@@ -50,7 +51,7 @@ def believed(at: Callable[[float], Slope], first: Slope, a: float, scale: float,
             break
     best = choose(steps, scale)
     limit, lower = STEP * max(1.0, size), np.inf
-    while best.bar < lower and steps[0].h < limit and rounding_hides(best, scale):
+    while BLURRED * scale < best.bar < lower and steps[0].h < limit and not kinked(best.bend, best.noise, scale):
         lower = best.bar
         try:
             steps.insert(0, with_lost(at(min(steps[0].h * FACTOR, limit))))
@@ -111,9 +112,7 @@ def off(s: Slope, a: float, scale: float) -> bool:
 
 def confirmed(best: Slope, steps: Sequence[Slope], a: float, scale: float) -> bool:
     """Whether another step, with nearly the same derivative, finds a wrong too."""
-    return any(
-        s.h != best.h and off(s, a, scale) and abs(s.value - best.value) <= s.bar + best.bar for s in steps
-    )
+    return any(s.h != best.h and off(s, a, scale) and abs(s.value - best.value) <= s.bar + best.bar for s in steps)
 
 
 class Doubts:

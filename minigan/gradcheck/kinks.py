@@ -1,0 +1,171 @@
+"""What a kink is made of: the bounds within which a gradient is right, whichever side was taken at each bend.
+
+At a point where several kinks meet (a ReLU layer of which many units are exactly 0) one entry's slopes to either side
+tell little: bends of both signs cancel in them. Next to the point the kinks lie apart, and can be told one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan.gradcheck.numeric import Moves, Terms, first_steps, walk
+from minigan.gradcheck.report import DECIDED, Row
+
+NEARBY = 2e-3  # of a step: how far away the kinks are set apart at random
+PASSES = 3  # lines that pass nearby, and
+PLACES = 64  # points on each, between which f's slopes are taken
+QUICK = 8  # of them for a first look
+HIDDEN = 0.1  # of what the slope varies by: as much may have been missed
+VARIES = 0.02  # of the largest slope: what slopes near a kink may vary by where they are one
+LARGER = 10.0  # a step at which the same kinks must be found, and less rounding
+WRONG = 50  # entries of an array that are looked at closely, at most
+SMOOTH = 4  # of them without any kink: then it is the gradient that is wrong
+
+#: A direction: of each array the entries that move, by their place in C order, and how much each moves.
+Direction = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+class Point(NamedTuple):
+    """Where a check takes place: f, its terms there, the arrays, and their analytic gradients."""
+
+    f: Terms
+    here: np.ndarray
+    arrays: dict[str, np.ndarray]
+    grads: dict[str, np.ndarray]
+
+    def moves(self, v: Direction) -> list[tuple[np.ndarray, Any, Any]]:
+        """A direction as `along` takes it."""
+        arrays = self.arrays
+        return [
+            (arrays[n], np.unravel_index(i, arrays[n].shape), w) if arrays[n].ndim else (arrays[n], ..., w[0])
+            for n, (i, w) in v.items()
+        ]
+
+    def step(self, v: Direction) -> float:
+        """A step along v that is not too large for any entry that moves."""
+        return min(float(first_steps(self.arrays[n]).ravel()[i].min()) for n, (i, _) in v.items())
+
+    def analytic(self, v: Direction) -> float:
+        """The derivative along v by the analytic gradients."""
+        return sum(float((self.grads[n].ravel()[i] * w).sum()) for n, (i, w) in v.items())
+
+
+class Corner(NamedTuple):
+    """An entry at a kink: its row, which of the row's it is, its place in the array, its value, how much f bends."""
+
+    row: Row
+    k: int
+    flat: int
+    θ: float
+    jump: float
+    terms: frozenset[int]  # of f: those that bend; -1 if none does while only this entry moves
+
+    @property
+    def a(self) -> float:
+        return float(self.row.analytic.flat[self.k])
+
+    @property
+    def open(self) -> bool:
+        """Whether it is neither wrong nor right so far."""
+        return not (self.row.tied.flat[self.k] or self.row.wrong.flat[self.k])
+
+
+def entry(row: Row, k: int) -> Direction:
+    """The direction that moves the k-th entry of a row."""
+    flat = k if row.places is None else int(np.ravel_multi_index(row.places[k], row.shape))
+    return {row.name: (np.array([flat]), np.ones(1))}
+
+
+def corners(point: Point, rows: list[Row]) -> Iterator[Corner]:
+    """The entries at kinks."""
+    for row in rows:
+        if row.how == "directions":
+            continue
+        for k in np.flatnonzero(row.kink & np.isfinite(row.analytic)):
+            v = entry(row, int(k))
+            flat, h = int(v[row.name][0][0]), point.step(v)
+            above, below = walk(point.f, point.moves(v), (h, -h))
+            bends = (above + below - 2 * point.here) / h
+            least = max(1e-3 * float(np.abs(bends).max()), DECIDED * row.scale)
+            terms = frozenset(np.flatnonzero(np.abs(bends) > least).tolist() or [-1])
+            yield Corner(row, int(k), flat, float(point.arrays[row.name].ravel()[flat]), abs(float(bends.sum())), terms)
+
+
+def forgive(point: Point, row: Row, rng: np.random.Generator) -> None:
+    """Allow a wrong entry what any choice at any of the kinks that meet at the point would give.
+
+    One entry alone may show less than that: several kinks of both signs, or, of a median of equal numbers, none.
+    """
+    if row.how == "directions":
+        return
+    smooth = 0
+    for k in rng.permutation(np.flatnonzero(row.wrong & np.isfinite(row.analytic)))[:WRONG]:
+        a, v, kink = float(row.analytic.flat[k]), entry(row, int(k)), bool(row.kink.flat[k])
+        try:
+            if not kink and (
+                smooth >= SMOOTH or not hides_kinks(point, v, max(abs(a), abs(float(row.numeric.flat[k]))), rng)
+            ):
+                smooth += 1
+                continue
+            low, high = bounds(point, v, rng)
+        except Exception:  # nearby the function may not be defined
+            smooth += 1
+            continue
+        room = HIDDEN * (high - low) + DECIDED * row.scale
+        if low - room <= a <= high + room:
+            row.kink.flat[k], row.low.flat[k], row.high.flat[k] = True, min(low, a), max(high, a)
+
+
+def hides_kinks(point: Point, v: Direction, size: float, rng: np.random.Generator) -> bool:
+    """Whether f bends near the point and not at it: as much at a larger step, where rounding would be less."""
+    low, high = bounds(point, v, rng, places=QUICK)
+    if not VARIES * size < high - low < np.inf:
+        return False
+    low_again, high_again = bounds(point, v, rng, LARGER, places=QUICK)
+    return 0.5 < (high_again - low_again) / (high - low) < 2
+
+
+def bounds(
+    point: Point,
+    v: Direction,
+    rng: np.random.Generator,
+    steps: float = 1.0,
+    *,
+    places: int = PLACES,
+    passes: int = PASSES,
+) -> tuple[float, float]:
+    """Between which numbers the gradient along v must be, whichever side was taken at each kink.
+
+    At points nearby, where each kink is at another place of the line along v, the slope changes at one after the other,
+    by d: a backward pass may take each change or not, so that it is at least the first slope and all negative d, at
+    most the first slope and all positive ones; of each term of f by itself, since two terms that bend at the same place
+    need not take the same side.
+    """
+    h = steps * point.step(v)
+    ts = NEARBY * np.tan(np.pi * (np.arange(1, places) / places - 0.5))  # where kinks lie: ratios of random numbers
+    ts = h * np.sort(np.concatenate([ts, [] if places == QUICK else [-1.0, -0.3, 0.3, 1.0]]))
+    found = []
+    for _ in range(passes):
+        aside = [
+            (a, ..., steps * NEARBY * first_steps(a) * rng.standard_normal(a.shape)) for a in point.arrays.values()
+        ]
+        slopes = np.diff(walk_aside(point.f, aside, point.moves(v), ts), axis=0) / np.diff(ts)[:, np.newaxis]
+        changes = np.diff(slopes, axis=0)
+        found.append([float((slopes[0] + sign(changes, 0).sum(axis=0)).sum()) for sign in (np.minimum, np.maximum)])
+    low, high = np.min(found, axis=0)[0], np.max(found, axis=0)[1]
+    return (float(low), float(high)) if np.isfinite(low) and np.isfinite(high) else (-np.inf, np.inf)
+
+
+def walk_aside(f: Terms, aside: Moves, moves: Moves, ts: np.ndarray) -> np.ndarray:
+    """f's terms along a line that passes near the point, not through it."""
+    found: list[np.ndarray] = []
+
+    def beside() -> np.ndarray:
+        found.extend(walk(f, moves, ts.tolist()))
+        return found[-1]
+
+    walk(beside, aside, (1.0,))
+    return np.array(found)
