@@ -1,0 +1,62 @@
+"""Mistakes that no check from outside sees at ordinary random inputs: examples for the documentation."""
+
+import numpy as np
+
+from minigan.nn.layer import Layer
+
+
+class FarAway(Layer):
+    """The slope is wrong beyond 8, where no random input comes."""
+
+    def forward(self, x, *, train, rng=None):
+        return np.tanh(x), x
+
+    def input_grad(self, dy, cache):
+        return dy * np.where(cache > 8, 1, 1 - np.tanh(cache) ** 2).astype(dy.dtype)
+
+
+class AnotherFunction(Layer):
+    """A cosine was meant, and a sine is computed: with its own right derivative."""
+
+    def forward(self, x, *, train, rng=None):
+        return np.sin(x), x
+
+    def input_grad(self, dy, cache):
+        return dy * np.cos(cache)
+
+
+class LargeBatch(Layer):
+    """Beyond 1,000 examples those after the first 1,000 get no gradient."""
+
+    def forward(self, x, *, train, rng=None):
+        return x * x, x
+
+    def input_grad(self, dy, cache):
+        dx = np.zeros_like(dy)
+        dx[:1000] = (2 * dy * cache)[:1000]
+        return dx
+
+
+class BelowTheTolerance(Layer):
+    """Off by one part in 10⁹."""
+
+    def forward(self, x, *, train, rng=None):
+        return np.tanh(x), np.tanh(x)
+
+    def input_grad(self, dy, cache):
+        return dy * (1 - cache**2) * (1 + 1e-9)
+
+
+class ExactlyOnTheEdge(Layer):
+    """The slope at the very bound is 2, more than on either side; no random input is exactly 1."""
+
+    kinks = (1.0,)
+
+    def forward(self, x, *, train, rng=None):
+        return np.minimum(x, 1), x
+
+    def input_grad(self, dy, cache):
+        return dy * ((cache < 1) + 2 * (cache == 1)).astype(dy.dtype)
+
+
+UNSEEN = [FarAway, AnotherFunction, LargeBatch, BelowTheTolerance, ExactlyOnTheEdge]
