@@ -118,20 +118,22 @@ class MinMaxWidth(MinMax):
         return dx
 
 
-@right((4,), "two of the factors are zero: so is the gradient, of every factor")
-class ProductWithZeros(Layer):
+@right((2,), "a factor that is cut off at 0 takes the other one's gradient too: most are 0, at some points all")
+class CutProduct(Layer):
+    kinks = (0.0,)
+
     def out_shape(self, in_shape):
         return (1,)
 
     def forward(self, x, *, train, rng=None):
-        factors = np.concatenate([x, np.zeros((len(x), 2), x.dtype)], axis=1)
+        factors = np.maximum(x, 0)
         return factors.prod(axis=1, keepdims=True), factors
 
     def input_grad(self, dy, cache):
         dx = np.empty_like(cache)
         for i in range(cache.shape[1]):
-            dx[:, i] = dy[:, 0] * np.delete(cache, i, axis=1).prod(axis=1)
-        return dx[:, :-2]
+            dx[:, i] = dy[:, 0] * np.delete(cache, i, axis=1).prod(axis=1) * (cache[:, i] > 0)
+        return dx
 
 
 @right((3,), "two inputs from one, each with a weight")
