@@ -254,14 +254,14 @@ class MirrorMaxHalves(MirrorMax):
         return super().input_grad(dy / tied, cache)
 
 
-@wrong((17, 18, 1), "the index of the largest pixel is kept in a uint8")
+@wrong((16, 17, 1), "the index of the largest pixel is kept in an int8, and half of them do not fit")
 class PeakValue(Layer):
     def out_shape(self, in_shape):
         return in_shape[-1:]
 
     def forward(self, x, *, train, rng=None):
         flat = x.reshape(len(x), -1, x.shape[-1])
-        return flat.max(axis=1), (flat.argmax(axis=1).astype(np.uint8), x.shape)
+        return flat.max(axis=1), (flat.argmax(axis=1).astype(np.int8), x.shape)
 
     def input_grad(self, dy, cache):
         winner, shape = cache

@@ -140,7 +140,7 @@ def gradients(case, train):
         bench = Bench(case, batch, train, seed=batch)
         if batch == 1 and train and refuses(bench):
             continue
-        if bench.x.size > 300:
+        if bench.x.size > 600:
             return
         dx, grads = bench.both()
         yield from off(f"dx at batch {batch}", dx, bench.loss, bench.x)
