@@ -819,7 +819,7 @@ def test_a_right_layer_of_a_kind_that_minigan_does_not_have_passes(name):
 
 def test_a_layer_that_is_steep_at_a_point_breaks_no_promise():
     for f, derivative in ((lambda x: 1 / x, lambda x: -1 / (x * x)), (lambda x: np.log(np.abs(x)), lambda x: 1 / x)):
-        for seed in range(10):
+        for seed in range(4):
             for report in reports(Plain(f, derivative), (6,), seed=seed):
                 assert report.problems == [], str(report)
 
