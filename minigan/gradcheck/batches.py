@@ -121,10 +121,15 @@ def neighbours(trial: Trial) -> list[str]:
 
 
 def coupling(trial: Trial) -> float:
-    """How far the first example's output moves if all others are replaced."""
-    x = trial.x.copy()
-    x[1:] = trial.normal(x.shape, 5)[1:]
-    return apart(trial.forward(x)[0][0], trial.forward()[0][0])
+    """How far the first example's output moves if all others are replaced, or the others' if the first is."""
+    y, moved = trial.forward()[0], trial.normal(trial.x.shape, 5)
+    far = 0.0
+    for others in (slice(1, None), slice(0, 1)):
+        x = trial.x.copy()
+        x[others] = moved[others]
+        kept = slice(0, 1) if others.stop is None else slice(1, None)
+        far = max(far, apart(trial.forward(x)[0][kept], y[kept]))
+    return far
 
 
 def apart(a: Any, b: Any) -> float:

@@ -19,6 +19,14 @@ from minigan.gradcheck.statistics import statistics
 from minigan.gradcheck.trial import Trial, rebound, result, unlike
 from minigan.nn import Layer
 
+#: Flags that are asked for together, once each has been kept by itself.
+COMBINED: tuple[dict[str, bool], ...] = (
+    {"accumulate": True},
+    {"accumulate": True, "need_input_grad": False},
+    {"accumulate": True, "need_param_grads": False},
+    {"need_param_grads": False, "need_input_grad": False},
+)
+
 
 def breaches(trial: Trial, layers: list[Layer], *, right: bool) -> list[str]:
     """A sentence for each rule that is broken; `right` says whether the gradients are, at the point of the check.
@@ -87,7 +95,29 @@ def flags(trial: Trial) -> list[str]:
         problems.append(failure)
     elif names := unlike(alone, written):
         problems.append(f"backward(…, need_input_grad=False) writes another gradient of {names} than without")
-    return problems
+    return problems or [
+        problem
+        for flags in COMBINED
+        if (problem := combined(flags, run(**flags), held if "need_param_grads" in flags else sums(held, g), dx))
+    ]
+
+
+def combined(
+    flags: dict[str, bool],
+    found: tuple[np.ndarray | None, dict[str, np.ndarray], str],
+    expected: dict[str, np.ndarray],
+    dx: np.ndarray | None,
+) -> str:
+    """What several flags at once do otherwise than each of them alone."""
+    got_dx, grads, failure = found
+    call = ", ".join(f"{name}={value}" for name, value in flags.items())
+    if failure:
+        return failure
+    if names := unlike(grads, expected):
+        return f"backward(…, {call}) leaves another gradient of {names} than these flags mean; each alone is kept"
+    if "need_input_grad" not in flags and dx is not None and (got_dx is None or unlike({"x": got_dx}, {"x": dx})):
+        return f"backward(…, {call}) returns another dx than without; it must be the same"
+    return ""
 
 
 def accumulated(added: dict[str, np.ndarray], held: dict[str, np.ndarray], g: dict[str, np.ndarray]) -> list[str]:
@@ -109,3 +139,7 @@ def accumulated(added: dict[str, np.ndarray], held: dict[str, np.ndarray], g: di
             + " (Layer.backward and write_grads do it for you)"
         )
     return problems
+
+
+def sums(held: dict[str, np.ndarray], g: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: held[name] + g[name] for name in g}

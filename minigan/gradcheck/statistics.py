@@ -12,6 +12,7 @@ from minigan.gradcheck.purity import attempt, largest_of, same
 from minigan.gradcheck.trial import Trial, rebound
 
 STRAIGHT = 1e-9  # of the largest number: how exactly two steps must be in one proportion
+SHARES = np.geomspace(1e-3, 1, 31)  # of the batch's statistic, what an update may take: 1 - decay, nearly
 FLIPPED = 4  # times nearer to training must inference be with the other sign
 
 
@@ -53,7 +54,7 @@ def statistics(trial: Trial) -> list[str]:
     if wild := {name: average for name, average in averages.items() if not 0 <= average.ratio < 1 + STRAIGHT}:
         return [runaway(name, average.ratio) for name, average in wild.items()]
     found = Point(trial, x, np.asarray(y))
-    return flipped(found, paths, averages) or unwritten(found, paths)
+    return flipped(found, paths, averages) or hoarded(found, paths) or unwritten(found, paths)
 
 
 class Average(NamedTuple):
@@ -126,6 +127,22 @@ def flipped(point: Point, paths: dict[str, list[np.ndarray]], averages: dict[str
             return [
                 f"update_buffers gives {name} the wrong sign: at inference the layer comes near to what it does in "
                 f"training with -{name}, and not with {name}"
+            ]
+    return []
+
+
+def hoarded(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
+    """Whether the batch's statistic, or a share of it, is added to a buffer that forgets nothing and so grows."""
+    held = {name: path[-1] for name, path in paths.items()}
+    for name, path in paths.items():
+        steps = np.diff(path, axis=0)
+        if not steps[0].any() or largest_of(steps - steps[0]) > STRAIGHT * largest_of(np.array(path)):
+            continue
+        once = min(point.off({**held, name: steps[0] / share}) for share in SHARES)
+        if once < 1 / FLIPPED and point.off(held) > FLIPPED * once:
+            return [
+                f"update_buffers adds the batch's statistic to {name} each time and forgets nothing of what it held; "
+                f"it should be self.{name}[...] = decay·self.{name} + (1 - decay)·batch"
             ]
     return []
 
