@@ -123,7 +123,7 @@ def compare(
         report.problems.append("nothing was tested: at this point y does not change with any of the arrays")
     for row in report.rows:
         if row.wrong.any() and not row.cause and not problems:  # else the numbers are not worth explaining
-            row.cause = diagnose(Case(subject, row, grads[row.name], dy, y))
+            row.cause = diagnose(Case(subject, row, grads[row.name], dy, y, report.rows))
     return report
 
 
