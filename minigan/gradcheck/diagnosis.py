@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minigan.gradcheck.case import Case
-from minigan.gradcheck.causes import CAUSES, factor
+from minigan.gradcheck.case import TELLING, Case
+from minigan.gradcheck.causes import ALONG_DIRECTIONS, CERTAIN, FACTS, HYPOTHESES, TRAITS
+from minigan.gradcheck.causes.place import pattern, seen
+from minigan.gradcheck.causes.through import unbalanced
 
 
 def diagnose(case: Case) -> str:
@@ -19,17 +22,34 @@ def diagnose(case: Case) -> str:
         return "it holds NaN or infinity (x/0, log 0, ∞ - ∞ or an overflow in the backward)"
     if not case.row.analytic.any():
         return "it is zero everywhere: it is never written, or what flows back is cut off or cancels"
-    if case.row.how != "entries":
-        return factor(case) or "not known along directions; to learn which entries are wrong, raise elementwise"
+    if case.row.how == "directions":
+        unknown = "not known along directions; to learn which entries are wrong, raise elementwise"
+        return first(ALONG_DIRECTIONS, case) or unknown
+    if cause := first(FACTS, case):
+        return cause
+    certain = case.numbers >= TELLING
+    for hypothesis in HYPOTHESES:
+        if cause := first([hypothesis], case):
+            return cause if certain or hypothesis in CERTAIN else f"{possibly(case)}{cause}"
+    return first(TRAITS, case) or where(case)
+
+
+def first(explanations: Sequence[Callable[[Case], str]], case: Case) -> str:
+    """The first sentence that is not empty."""
     with np.errstate(all="ignore"):
-        for explain in CAUSES:
+        for explain in explanations:
             try:
                 cause = explain(case)
             except Exception:  # noqa: S112 (a hypothesis may try points that the user's code does not allow)
                 continue
             if cause:
                 return cause
-    return where(case)
+    return ""
+
+
+def possibly(case: Case) -> str:
+    """What goes before a hypothesis for which few numbers speak: two of them show this or that order by chance."""
+    return f"as far as {'two numbers' if case.numbers == 2 else 'one number'} can tell: "
 
 
 def wrong_shape(case: Case) -> str:
@@ -62,20 +82,22 @@ def wrong_shape(case: Case) -> str:
 
 def where(case: Case) -> str:
     """No known cause: what the wrong entries have in common."""
-    wrong, a, n = case.row.wrong, case.row.analytic, case.row.numeric
+    wrong, a, n = case.row.wrong & ~case.row.kink, case.row.analytic, case.row.numeric
+    if wrong.size == 1:
+        return f"not known: it is {a[wrong][0]:.7g} where {n[wrong][0]:.7g} is right"
     cosine = float((a * n).sum() / math.sqrt((a * a).sum() * (n * n).sum() or 1.0))
-    if wrong.sum() == 1:
-        alone = f"one entry alone is wrong, at {list(case.row.index)}" if wrong.size > 1 else "not known"
-        return f"{alone}: {a[wrong][0]:.7g} where {n[wrong][0]:.7g} is right"
-    for axis in range(wrong.ndim):
-        at = np.unique(np.nonzero(wrong)[axis])
-        if len(at) == 1 and wrong.shape[axis] > 1 and wrong.size > 1:
-            edge = {0: ", the first", wrong.shape[axis] - 1: ", the last"}.get(int(at[0]), "")
-            lost = ", and are zero there: a loop or a slice ends one too early" if edge and not a[wrong].any() else ""
-            return f"all wrong entries lie at index {at[0]} of axis {axis}{edge}{lost}"
-    if case.is_input and len(a) > 1 and np.ptp(a - n, axis=0).max() < 1e-6 * case.row.scale + 10 * case.row.bar.max():
-        return "it is off by the same amount in every image: a mean over the batch is missing or too many"
+    found, lost = pattern(case), unbalanced(case)
     return (
-        f"not known; {int(wrong.sum())} of {wrong.size} entries are wrong, and the angle to the true gradient has the "
-        f"cosine {cosine:.3f} (near 1: a small term is missing or too many; near 0: another formula)"
+        f"not known; {int(wrong.sum())} of {wrong.size} entries are wrong{seen(case)}"
+        f"{f' ({found})' if found else ''}, and the angle to the true gradient has the cosine {cosine:.3f} "
+        f"{likely(cosine)}{f'; {lost}' if lost else ''}"
     )
+
+
+def likely(cosine: float) -> str:
+    """What the angle between the two gradients tells."""
+    if cosine > 0.9:
+        return "(near 1: a small term is missing or too many)"
+    if cosine < -0.9:
+        return "(near -1: a sign is wrong, and a small term besides)"
+    return "(far from 1: another formula)"
