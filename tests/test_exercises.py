@@ -211,7 +211,7 @@ SLIPS = [
         "",
         r"forward \(train=True\): y is off by up to .*it should be x W \+ b",
     ),
-    ("batchnorm", " - cache.x_hat * (dy * cache.x_hat).mean(over)", "", r"the batch's variance were missing"),
+    ("batchnorm", " - cache.x_hat * (dy * cache.x_hat).mean(over)", "", r"the batch's variance is\s+missing"),
     ("batchnorm", "self.gamma * cache.inv_std * inner", "cache.inv_std * inner", "gamma is missing"),
     ("batchnorm", "x.var(over)", "x.var(over, ddof=1)", "forward .*off by up to"),
     (
@@ -262,7 +262,12 @@ SLIPS = [
     ),
     ("conv2d", "return y + (self.b if self.bias else 0), x", "return y, x", "b is missing"),
     ("conv2d", "*pad, (0, 0)))\n        y", "*(p[::-1] for p in pad), (0, 0)))\n        y", "sides are exchanged"),
-    ("conv2d", "[...] += dy @", "[...] = dy @", "windows overlap: an entry that is in several of them gets the sum"),
+    (
+        "conv2d",
+        "[...] += dy @",
+        "[...] = dy @",
+        r"windows\s+that\s+overlap.*where it should be\s+added",
+    ),
     (
         "conv2d",
         "dy @ self.W[i, j].T",
@@ -291,7 +296,12 @@ SLIPS = [
         "x.repeat(b, axis=1).repeat(a",
         r"scale=\(2, 3\)\) on x .* has shape",
     ),
-    ("upsample2d", ".sum(axis=(2, 4))", ".mean(axis=(2, 4))", r"0\.25 times .*gets the sum of dy over its block"),
+    (
+        "upsample2d",
+        ".sum(axis=(2, 4))",
+        ".mean(axis=(2, 4))",
+        r"0\.25 times .*1/4, with 4 the number of\s+entries of y to one of x.* a mean\s+stands",
+    ),
     ("maxpool2d", "[...] += dy *", "[...] = dy *", "an entry that is in several of them gets the sum"),
     ("maxpool2d", "constant_values=-np.inf", "constant_values=0", "zeros where -∞ belongs"),
     ("maxpool2d", "parts.max(axis=0), ", "parts.mean(axis=0), ", "the mean of each window"),
