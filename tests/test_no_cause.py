@@ -108,6 +108,12 @@ OTHERS = {
         0,
         "a wrong index along axis 1: at 1 stands what belongs to 2",
     ),
+    "a reshape of parts": (
+        dense(5, 4, 6),
+        lambda g, *_: g.reshape(2, 2, 6).transpose(1, 2, 0).reshape(4, 6),
+        1,
+        "^right numbers in the wrong places: each is there",
+    ),
     "two columns": (dense(), lambda g, *_: g[:, [0, 3, 2, 1]], 1, "1 and 3 along axis 1 are exchanged, and only they"),
     "a scale's gradient without x": (scale(), lambda g, dy, c: dy.sum(0), 1, "it is Σ dy, as of a bias"),
     "sin(x)·dy for cos(x)·dy": (
