@@ -42,15 +42,11 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
 
     def run(draws: int = 0, /, **inputs: np.ndarray) -> tuple[Any, Any]:
         arguments = {**values, **inputs}
-        state = np.random.get_state()  # noqa: NPY002 (the functions of others may use it; it is put back)
-        np.random.seed(draws)  # noqa: NPY002
-        try:
-            if "rng" in parameters and parameters.keys() >= arguments.keys():
-                returned = forward(**arguments, rng=dropout_rng(draws))  # by name: rng may stand anywhere among them
-            else:
-                returned = forward(*arguments.values(), **({"rng": dropout_rng(draws)} if "rng" in parameters else {}))
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
+        np.random.seed(draws)  # noqa: NPY002 (the functions of others may use it; it is put back at the end)
+        if "rng" in parameters and parameters.keys() >= arguments.keys():
+            returned = forward(**arguments, rng=dropout_rng(draws))  # by name: rng may stand anywhere among them
+        else:
+            returned = forward(*arguments.values(), **({"rng": dropout_rng(draws)} if "rng" in parameters else {}))
         return two(returned, f"{name_of(forward)} must return (y, cache)")
 
     def grads(dy: Any, cache: Any) -> dict[str, Any]:
@@ -63,10 +59,14 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
         return dict(zip(variables, map(np.asarray, found), strict=True))
 
     x = next(iter(variables.values()), np.zeros(0))
-    batched = tuple(variables)[:1] if x.ndim > 0 and np.shape(run(**copies(variables))[0])[:1] == x.shape[:1] else ()
-    passes = tuple((what, partial(run, 1, **points)) for what, points in other_points(values))
-    subject = Subject(variables, run, grads, tuple(variables), batched, others, numbers(values), others=passes)
-    return compare(subject, title=title, **options)
+    state = np.random.get_state()  # noqa: NPY002 (once: at each forward it took most of the time of a check)
+    try:
+        batched = tuple(variables)[:1] if x.ndim and np.shape(run(**copies(variables))[0])[:1] == x.shape[:1] else ()
+        passes = tuple((what, partial(run, 1, **points)) for what, points in other_points(values))
+        subject = Subject(variables, run, grads, tuple(variables), batched, others, numbers(values), others=passes)
+        return compare(subject, title=title, **options)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 def other_points(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
