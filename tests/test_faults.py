@@ -1,10 +1,7 @@
-"""Disks that cannot be written, files of another version, and the page that names a test for every fault."""
+"""Disks that cannot be written, and files of another version."""
 
-import ast
 import os
 import pathlib
-import re
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,42 +13,7 @@ from minigan.errors import CheckpointError
 from minigan.saving import checkpoints
 from minigan.tensors import read_tensors, write_tensors
 
-ROOT = Path(__file__).parents[1]
-ROWS = [
-    [cell.strip() for cell in line.strip().strip("|").split("|")]
-    for line in (ROOT / "docs" / "faults.md").read_text().splitlines()
-    if line.startswith("| ")
-][1:]  # without the head
-
 pytestmark = pytest.mark.usefixtures("elsewhere")
-
-
-# The page ------------------------------------------------------------------------------------------------------------
-
-
-@cache
-def functions(file):
-    """The functions in one of the tests' files; none if there is no such file."""
-    path = ROOT / file
-    tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-
-
-@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
-def test_every_fault_on_the_page_names_tests_that_exist(row):
-    fault, _, shown = row
-    named = re.findall(r"`(tests/\w+\.py)(?:::(\w+))?`", shown)
-    assert named, f"no test shows what happens: {fault}"
-    for file, name in named:
-        assert functions(file), f"there is no {file}"
-        assert not name or name in functions(file), f"{file} has no {name}"
-
-
-def test_the_page_has_a_row_for_every_kind_of_fault():
-    page = " ".join(row[0] for row in ROWS).lower()
-    kinds = "network", "503", "hash", "read-only", "full", "folder", "clock", "memory", "nan", "ctrl-c", "sigterm"
-    for kind in (*kinds, "sigkill", "checkpoint", "metrics.jsonl", "hyper-parameter", "images", "version"):
-        assert kind in page
 
 
 # Disks ---------------------------------------------------------------------------------------------------------------

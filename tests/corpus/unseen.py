@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from corpus.norms import Centring
+from minigan.nn import Dense
 from minigan.nn.layer import Layer
 
 
@@ -59,4 +61,31 @@ class ExactlyOnTheEdge(Layer):
         return dy * ((cache < 1) + 2 * (cache == 1)).astype(dy.dtype)
 
 
-UNSEEN = [FarAway, AnotherFunction, LargeBatch, BelowTheTolerance, ExactlyOnTheEdge]
+class SwappedDecay(Centring):
+    """The running mean keeps a fifth of what it held, where four fifths were meant: still an average."""
+
+    def update_buffers(self, cache):
+        self.running *= 1 - self.decay
+        self.running += self.decay * cache
+
+
+class OneOfThousands(Dense):
+    """A single entry of 4,000 is too large by 1e-5, and so large an array is compared along a few directions."""
+
+    def __init__(self):
+        super().__init__(1000)
+
+    def param_grads(self, dy, cache, grads):
+        super().param_grads(dy, cache, grads)
+        grads["W"][1, 7] *= 1 + 1e-5
+
+
+UNSEEN = [
+    FarAway,
+    AnotherFunction,
+    LargeBatch,
+    BelowTheTolerance,
+    ExactlyOnTheEdge,
+    SwappedDecay,
+    OneOfThousands,
+]
