@@ -735,6 +735,12 @@ def test_initialiser_has_its_range_and_spread(initialiser, low, high, std):
     assert abs(W.std() - std) <= 0.02 * std
 
 
+def test_batchnorm_tells_its_initialiser_that_a_unit_has_one_input():
+    seen = []
+    lone(nn.BatchNorm(init_gamma=lambda rng, shape, **fans: seen.append((shape, fans)) or np.ones(shape)), (2, 3, 4))
+    assert seen == [((4,), {"fan_in": 1, "fan_out": 4})]
+
+
 def test_dense_tells_its_initialisers_the_fan_in_of_its_weights():
     seen = {}
 

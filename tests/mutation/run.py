@@ -26,6 +26,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -199,6 +200,8 @@ def survivors(module, session, equivalent):
             was, becomes = ("\n".join(line[1:].strip() for line in changes if line[:1] == sign) for sign in "-+")
             place = {"module": module, "in": mutation.definition_name or "", "was": was, "becomes": becomes}
             why = next((e["why"] for e in equivalent if all(place.get(key, e[key]) == e[key] for key in e)), None)
+            if ".reshape(" in was and re.sub(r"(?<!\[)- 2", "-1", becomes) == was:
+                why = "NumPy takes -2 in a shape for -1"
             found.append({"line": mutation.start_pos[0], **place, "equivalent": why})
     return sorted(found, key=lambda survivor: survivor["line"])
 
