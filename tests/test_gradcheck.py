@@ -732,6 +732,25 @@ def test_points_near_a_kink_are_drawn_again(monkeypatch):
     assert distances == []
 
 
+def test_a_parameter_that_is_a_single_number_is_checked():
+    class Scale(nn.Layer):
+        def params(self, in_shape):
+            return {"a": ((), nn.init.ones)}
+
+        def forward(self, x, *, train, rng=None):
+            return self.a * x, x
+
+        def input_grad(self, dy, cache):
+            return self.a * dy
+
+        def param_grads(self, dy, cache, grads):
+            grads["a"][...] = (dy * cache).sum()
+
+    report = check_layer(Scale(), (4,))
+    assert report, str(report)
+    assert report["a"].shape == ()
+
+
 def test_dropout_below_a_kinked_activation_can_be_checked():
     layers = [nn.Dense(6), nn.Dropout(drop=0.5), nn.LeakyReLU(slope=0.2), nn.Dense(2)]
     report = check_network(nn.Sequential(layers, (3,), rng=np.random.default_rng(0)))

@@ -1,102 +1,91 @@
-"""Other batches than the one of the check: of one example, of twice as many, and with other neighbours."""
+"""Other batches than the one of the check, with other weights: of one example, of many, and with other neighbours."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from minigan.backend import to_numpy
-from minigan.gradcheck.numeric import slope
-from minigan.gradcheck.purity import largest_of, same
+from minigan.gradcheck.elsewhere import FLOOR, off_along
+from minigan.gradcheck.purity import largest_of, other_values, same
 from minigan.gradcheck.trial import Trial
 
 SLICED = 1e-6  # of the largest output: what the products of a single row may differ by from those of many
-OFF = 1e-5  # of a slope along a direction: what a gradient is wrong by, if it is
-FLOOR = 0.01  # of the largest gradient at the point of the check: the least size that a slope is judged by
 DRAWS = 4  # of a point, as long as kinks or rounding hide whether the gradient is right there
 
 
 def other_batches(trial: Trial) -> list[str]:
-    """The gradients are right for one example, and for twice as many, too."""
+    """The gradients are right with other weights, and on other batches: of one, of two, of twice as many, and of more.
+
+    The largest is no multiple of anything: 23 where the check has 5 examples.
+    """
     n, size = len(trial.x), largest_of(*trial.both().gradients.values())
-    return [problem for other in (1, 2 * n) if other != n and (problem := at_batch(trial, other, size))]
+    kept = trial.net.params.copy()
+    trial.net.params[...] = other_values(kept, np.random.default_rng(trial.seed))
+    try:
+        if wrong := at_batch(trial, n, size):
+            return [f"with other weights than those of its first pass {wrong}; it must keep nothing of them"]
+        batches = {m: at_batch(trial, m, size, twice=m == 2 * n) for m in (1, 2, 2 * n, 4 * n + 3) if m != n}
+    finally:
+        trial.net.params[...] = kept
+    return [f"on a batch of {m} {wrong}" for m, wrong in batches.items() if wrong]
 
 
-def at_batch(trial: Trial, n: int, size: float) -> str:
+def at_batch(trial: Trial, n: int, size: float, *, twice: bool = False) -> str:
     """What is wrong on a batch of n, where gradients are usually of that size.
 
-    In training one example alone may be refused, as BatchNorm does.
+    In training a layer may refuse one example, as BatchNorm does, or take only as many as divide into groups: what it
+    was checked with, then, and twice that.
     """
-    excused, wrong = n == 1 and trial.train, 0
+    excused, wrong = trial.train and not twice, 0
     for draw in range(DRAWS):
         x = trial.normal((n, *trial.net.in_shape), 10 + draw)
         try:
             y, cache = trial.forward(x)
         except Exception as error:
-            return "" if excused else f"forward fails on a batch of {n} ({type(error).__name__}: {error})"
+            return "" if excused else f"forward fails ({type(error).__name__}: {error})"
         if y.shape != (n, *trial.net.out_shape):
-            return f"on a batch of {n} y has shape {y.shape} where out_shape says {(n, *trial.net.out_shape)}"
+            return f"y has shape {y.shape} where out_shape says {(n, *trial.net.out_shape)}"
         dy = trial.normal(y.shape, 20 + draw)
         try:
             dx = trial.backward(cache, dy)
         except Exception as error:
-            return f"backward fails on a batch of {n} ({type(error).__name__}: {error})"
+            return f"backward fails ({type(error).__name__}: {error})"
         if dx is None or dx.shape != x.shape:
-            return f"on a batch of {n} dx has shape {getattr(dx, 'shape', 'no')} where x has {x.shape}"
-        point = Point(trial, x, dy, np.concatenate([dx.ravel(), trial.net.grads]), FLOOR * size)
-        if not np.isfinite(y).all() or (excused and not np.isfinite(point.grad).all()):
+            return f"dx has shape {getattr(dx, 'shape', 'no')} where x has {x.shape}"
+        grads = {"x": np.copy(dx), **trial.grads()}
+        if not np.isfinite(y).all() or (
+            n == 1 and trial.train and not all(np.isfinite(grad).all() for grad in grads.values())
+        ):
             return ""
-        names = point.wrong()
+        names = wrong_along(trial, x, dy, grads, FLOOR * size)
         if names == []:
             return ""
         wrong += names is not None
         if names and wrong == 2:  # once may be a kink
-            return (
-                f"on a batch of {n} the gradient of {', '.join(names)} is wrong, though it is right on one of "
-                f"{len(trial.x)}"
-            )
+            return f"the gradient of {', '.join(names)} is wrong, though it is right on one of {len(trial.x)}"
     return ""
 
 
-class Point(NamedTuple):
-    """An input and the parameters as one vector, with an upstream and the gradient that backward gave."""
+def wrong_along(
+    trial: Trial, x: np.ndarray, dy: np.ndarray, grads: dict[str, np.ndarray], floor: float
+) -> list[str] | None:
+    """The arrays along whose random directions the gradient is wrong; None if it could not be told."""
+    rng = np.random.default_rng([trial.seed, len(x)])
+    arrays = {"x": x, **{trial.short(name): array for name, array in trial.net.named_params().items()}}
+    vs = {name: rng.standard_normal(array.shape) for name, array in arrays.items()}
 
-    trial: Trial
-    x: np.ndarray
-    dy: np.ndarray
-    grad: np.ndarray
-    floor: float  # a slope that is small beside usual ones, and may be rounding
+    def f() -> np.ndarray:
+        return np.ravel(trial.forward(x)[0] * dy)
 
-    def wrong(self) -> list[str] | None:
-        """The arrays along whose random directions the gradient is wrong; None if it could not be told."""
-        net, rng = self.trial.net, np.random.default_rng([self.trial.seed, len(self.x)])
-        theta = np.concatenate([self.x.ravel(), net.params])
-        kept = net.params.copy()
+    def off(names: Iterable[str]) -> bool | None:
+        return off_along(f, [(arrays[name], ..., vs[name]) for name in names], [grads[name] for name in names], floor)
 
-        def f() -> np.ndarray:
-            net.params[...] = theta[self.x.size :]
-            return np.ravel(self.trial.forward(theta[: self.x.size].reshape(self.x.shape))[0] * self.dy)
-
-        def off(direction: np.ndarray) -> bool | None:
-            v = direction / np.linalg.norm(direction)
-            analytic, found = float(self.grad @ v), slope(f, f(), theta, ..., v)
-            room = OFF * max(abs(analytic), abs(found.value), self.floor) + found.bar
-            if found.bend > found.noise + room or not np.isfinite(found.bar):
-                return None
-            return not abs(analytic - found.value) <= room
-
-        try:
-            whole = rng.standard_normal(theta.size)
-            if not (verdict := off(whole)):
-                return None if verdict is None else []
-            spans = {"x": self.x.size, **{self.trial.short(n): p.size for n, p in net.named_params().items()}}
-            ends = np.cumsum(list(spans.values()))
-            within = np.searchsorted(ends, np.arange(theta.size), side="right")
-            alone = {name: off(np.where(within == k, whole, 0.0)) for k, name in enumerate(spans)}
-            return [name for name, verdict in alone.items() if verdict] or list(spans)
-        finally:
-            net.params[...] = kept
+    if not (verdict := off(list(arrays))):
+        return None if verdict is None else []
+    return [name for name in arrays if off([name])] or list(arrays)
 
 
 def neighbours(trial: Trial) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from minigan.errors import ArgumentError, DTypeError
 from minigan.gradcheck.case import Case
 from minigan.gradcheck.diagnosis import diagnose
+from minigan.gradcheck.elsewhere import stale
 from minigan.gradcheck.kinks import Point
 from minigan.gradcheck.linearity import nonlinearities
 from minigan.gradcheck.numeric import Slope, Terms, first_steps, slope, typical
@@ -35,7 +36,8 @@ class Subject(NamedTuple):
     forward reads the `arrays` anew on each call. Those named in `inputs` may be handed to it in another memory layout,
     by name; those in `batched` have the batch for their first axis, as y then has. `state` is what forward reads
     besides, and must not change. `others` are further forward passes of the same object, on arrays of their own, which
-    a pass in flight must not notice, with a word on each: ("on other values", …). They may raise.
+    a pass in flight must not notice, with a word on each: ("on other values", …). They may raise. `elsewhere` are the
+    arrays at further points, where the gradients must be right, too.
     """
 
     arrays: dict[str, np.ndarray]
@@ -47,6 +49,7 @@ class Subject(NamedTuple):
     constants: dict[str, float] = {}  # noqa: RUF012 (numbers that a wrong factor may be made of, for the diagnosis)
     suspects: dict[str, Terms] = {}  # noqa: RUF012 ({the diagnosis: what would then have been differentiated})
     others: tuple[tuple[str, Callable[[], tuple[Any, Any]]], ...] = ()
+    elsewhere: tuple[dict[str, np.ndarray], ...] = ()
 
 
 def check(
@@ -124,6 +127,8 @@ def compare(
     for row in report.rows:
         if row.wrong.any() and not row.cause and not problems:  # else the numbers are not worth explaining
             row.cause = diagnose(Case(subject, row, grads[row.name], dy, y, report.rows))
+    if pure and report:
+        report.problems += stale(subject, dy, grads, rng)
     return report
 
 

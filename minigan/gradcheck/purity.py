@@ -74,7 +74,13 @@ def repeated(subject: Subject, dy: Any, grads: dict[str, np.ndarray]) -> list[st
             "numbers from the rng that forward is given, or freeze the generator"
         )
     once = copies(subject.backward(dy, cache))
-    twice = subject.backward(dy, cache)
+    try:
+        twice = subject.backward(dy, cache)
+    except Exception as error:
+        problems.append(
+            f"a second backward on the same cache fails ({type(error).__name__}: {error}); leave the cache whole"
+        )
+        return problems
     for name, grad in grads.items():
         if adds(grad, once[name], np.asarray(twice[name])):
             problems.append(f"backward adds to the gradient of {name} that an earlier call left; it should write it")

@@ -46,6 +46,13 @@ def statistics(trial: Trial) -> list[str]:
     names = [name.rsplit(".")[-1] for name in net.named_buffers()]
     paths = dict(zip(names, follow(trial, cache, born), strict=True))
     others = dict(zip(names, follow(trial, other, born), strict=True))
+    net.buffers[...] = born
+    again = trial.forward(x)[1]  # the last pass was another one until now
+    if any(not same(path[1], held) for path, held in zip(paths.values(), after(trial, again, born), strict=True)):
+        return [
+            "update_buffers writes what the last forward pass left in the layer, not what is in the cache that it is "
+            "given; keep nothing of a pass in the object"
+        ]
     averages = {
         name: average
         for name, path in paths.items()
@@ -93,6 +100,11 @@ def follow(trial: Trial, cache: Any, start: np.ndarray) -> list[list[np.ndarray]
         for path, view in zip(held, trial.net.named_buffers().values(), strict=True):
             path.append(view.copy())
     return held
+
+
+def after(trial: Trial, cache: Any, start: np.ndarray) -> list[np.ndarray]:
+    """What each buffer holds after one update."""
+    return [path[1] for path in follow(trial, cache, start)]
 
 
 def averaged(path: list[np.ndarray]) -> Average | None:

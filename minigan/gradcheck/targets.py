@@ -63,7 +63,11 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
     try:
         batched = tuple(variables)[:1] if x.ndim and np.shape(run(**copies(variables))[0])[:1] == x.shape[:1] else ()
         passes = tuple((what, partial(run, 1, **points)) for what, points in other_points(values))
-        subject = Subject(variables, run, grads, tuple(variables), batched, others, numbers(values), others=passes)
+        subject = Subject(
+            *(variables, run, grads, tuple(variables), batched, others, numbers(values)),
+            others=passes,
+            elsewhere=reordered(values),
+        )
         return compare(subject, title=title, **options)
     finally:
         np.random.set_state(state)  # noqa: NPY002
@@ -83,6 +87,19 @@ def other_points(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, np.nda
         together = {n: v[:-1].copy() for n, v in arrays.items() if v.ndim and len(v) == len(x)}
         yield "on a smaller batch", together
         yield "on a smaller batch", {name: together[name]}
+
+
+def reordered(values: dict[str, Any]) -> tuple[dict[str, np.ndarray], ...]:
+    """The examples in other orders: of all arrays that are as long as the first, and labels with them.
+
+    Any other values might not be allowed, or a gradient not be meant for them (as of rows that must add up to 1).
+    """
+    arrays = {n: v for n, v in values.items() if isinstance(v, np.ndarray)}
+    x = next(iter(arrays.values()), np.zeros(0))
+    if not x.ndim or len(x) < 2:
+        return ()
+    orders = np.arange(len(x))[::-1], np.roll(np.arange(len(x)), 1), np.roll(np.arange(len(x))[::-1], 1)
+    return tuple({n: v[order] if v.ndim and len(v) == len(x) else v for n, v in arrays.items()} for order in orders)
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -170,7 +187,7 @@ def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch, *net.in_shape))
     for array in net.named_params().values():
-        terms = array.size // array.shape[-1]
+        terms = array.size // array.shape[-1] if array.ndim else 1
         array[...] = (
             rng.uniform(0.2, 1.0, array.shape) * rng.choice([-1, 1], array.shape) / max(1.0, (terms / 8) ** 0.5)
         )
