@@ -149,7 +149,7 @@ def test_d_on_both_sides_of_the_hinge_passes_the_gradient_check():
 def test_an_answer_of_d_at_the_hinges_kink_is_reported_as_one_and_not_as_a_mistake(offset):
     G, D, x, z = toy_at_the_hinge(offset)
     report = check_discriminator_step(G, D, GANLoss(output="logit", kind="hinge"), x, z)
-    assert report.kinks > 0
+    assert (report.kinks > 0) == (offset == 0)  # beside it, a smaller step does not reach it
     assert not any(row.wrong.any() for row in report.rows), str(report)
 
 

@@ -235,11 +235,12 @@ def judge(arrays: dict[str, np.ndarray], found: dict[str, Measured]) -> list[Row
         return float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
 
     sizes = {n: max(largest(m.analytic), largest(np.array([s.value for s in m.slopes]))) for n, m in found.items()}
+    top = max(sizes.values())
     rows = []
     for name, m in found.items():
         columns = (np.array(column).reshape(m.analytic.shape) for column in zip(*m.slopes, strict=True))
         value, bar, bend, noise, low, high, _, _ = columns
-        scale = max(sizes[name], SCALE_FLOOR * max(sizes.values()), np.finfo(float).tiny)
-        kink = kinked(bend, noise, scale)
-        rows.append(Row(name, arrays[name].shape, m.how, m.analytic, value, bar, kink, low, high, scale, m.places))
+        scale = max(sizes[name], SCALE_FLOOR * top, np.finfo(float).tiny)
+        kink, shape = kinked(bend, noise, scale), arrays[name].shape
+        rows.append(Row(name, shape, m.how, m.analytic, value, bar, kink, low, high, scale, m.places, top=top))
     return rows

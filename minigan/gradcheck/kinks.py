@@ -114,7 +114,9 @@ def forgive(point: Point, row: Row, rng: np.random.Generator) -> None:
         except Exception:  # nearby the function may not be defined
             smooth += 1
             continue
-        room = HIDDEN * (high - low) + DECIDED * row.scale
+        plain = float(row.high.flat[k] - row.low.flat[k]) if kink else 0.0
+        hidden = HIDDEN * (high - low) if high - low > (1 + VARIES) * plain else 0.0
+        room = hidden + DECIDED * row.scale
         if low - room <= a <= high + room:
             row.kink.flat[k], row.low.flat[k], row.high.flat[k] = True, min(low, a), max(high, a)
 
@@ -129,13 +131,7 @@ def hides_kinks(point: Point, v: Direction, size: float, rng: np.random.Generato
 
 
 def bounds(
-    point: Point,
-    v: Direction,
-    rng: np.random.Generator,
-    steps: float = 1.0,
-    *,
-    places: int = PLACES,
-    passes: int = PASSES,
+    point: Point, v: Direction, rng: np.random.Generator, steps: float = 1.0, *, places: int = PLACES
 ) -> tuple[float, float]:
     """Between which numbers the gradient along v must be, whichever side was taken at each kink.
 
@@ -148,7 +144,7 @@ def bounds(
     ts = NEARBY * np.tan(np.pi * (np.arange(1, places) / places - 0.5))  # where kinks lie: ratios of random numbers
     ts = h * np.sort(np.concatenate([ts, [] if places == QUICK else [-1.0, -0.3, 0.3, 1.0]]))
     found = []
-    for _ in range(passes):
+    for _ in range(PASSES):
         aside = [
             (a, ..., steps * NEARBY * first_steps(a) * rng.standard_normal(a.shape)) for a in point.arrays.values()
         ]

@@ -45,8 +45,8 @@ def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: 
     θ + h·v is rounded too, ε·|θ|/h of the value.
 
     Where f is smooth, one-sided differences disagree by h·f'' and half as much at half the step. Where they do not
-    nearly halve there is a kink, unless the disagreement changes sign: then it is noise. What is left of it widens the
-    bar, of a kink as of rounding inside f.
+    nearly halve there is a kink, unless the disagreement changes sign: then it is noise. What is left of it, of a kink
+    or of rounding inside f, widens the bar.
     `here` is f(θ), and f must read the array anew on each call.
     Source: Richardson, "The approximate arithmetical solution by finite differences", 1911.
     """
@@ -70,9 +70,11 @@ def along(f: Terms, here: np.ndarray, moves: Moves, h: float) -> Slope:
         left_far, left = float((here - below).sum()) / h, float((here - below_half).sum()) / (h / 2)
         bend_far, bend_near = right_far - left_far, right - left
         bend = abs(bend_far - 2 * bend_near)
-        value = (4 * near - far) / 3
-        bar = CAUTION * (abs(near - far) / 3 + bend / 2) + noise
-        if bend <= BENT * (abs(bend_far) + 2 * abs(bend_near)) or bend_far * bend_near < 0:
+        value, bar = (4 * near - far) / 3, CAUTION * abs(near - far) / 3 + noise
+        smooth = bend <= BENT * (abs(bend_far) + 2 * abs(bend_near)) or bend_far * bend_near < 0
+        if smooth or bend > 4 * noise:
+            bar += CAUTION * bend / 2
+        if smooth:
             bend = 0.0
         # A corner has one slope on each side, at both steps; a smooth function that is too steep for the steps has not.
         curved = max(abs(right_far - right), abs(left_far - left))

@@ -45,13 +45,16 @@ def believed(at: Callable[[float], Slope], first: Slope, a: float, scale: float,
         return s._replace(bar=s.bar + s.lost, noise=s.noise + 4 * s.lost, lost=0.0)
 
     steps = [with_lost(first)]
-    while len(steps) <= SMALLER and not settled(steps, a, scale):
+    larger_first = rounding_hides(first, scale) and not off(first, a, scale)
+    while not larger_first and len(steps) <= SMALLER and not settled(steps, a, scale):
         steps.append(with_lost(at(steps[-1].h / FACTOR)))
         if not steps[-1].noise <= DECIDED * scale:
             break
     best = choose(steps, scale)
     limit, lower = STEP * max(1.0, size), np.inf
-    while BLURRED * scale < best.bar < lower and steps[0].h < limit and not kinked(best.bend, best.noise, scale):
+    while steps[0].h < limit and best.bar > BLURRED * scale and not kinked(best.bend, best.noise, scale):
+        if lower <= best.bar < np.inf:
+            break
         lower = best.bar
         try:
             steps.insert(0, with_lost(at(min(steps[0].h * FACTOR, limit))))
@@ -107,7 +110,8 @@ def agree(one: Slope, other: Slope) -> bool:
 
 def off(s: Slope, a: float, scale: float) -> bool:
     """Whether a is wrong beside a derivative without a kink."""
-    return not kinked(s.bend, s.noise, scale) and abs(a - s.value) > TOLERANCE * scale + s.bar
+    kink = kinked(s.bend, s.noise, scale) and s.bar > DECIDED * scale
+    return not kink and abs(a - s.value) > TOLERANCE * scale + s.bar
 
 
 def confirmed(best: Slope, steps: Sequence[Slope], a: float, scale: float) -> bool:

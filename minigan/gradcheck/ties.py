@@ -134,7 +134,7 @@ def try_direction(point: Point, group: list[Corner], v: Direction, rng: np.rando
         s = at(point.step(v))
         s = s if right(s) else believed(at, s, a, scale)
         if right(s):
-            low, high = bounds(point, v, rng, places=QUICK, passes=1)
+            low, high = bounds(point, v, rng, places=QUICK)
             if high - low <= VARIES * max(max(c.jump, abs(c.a)) for c in group):  # else kinks cancel by chance
                 for c in group:
                     c.row.tied.flat[c.k] = True
