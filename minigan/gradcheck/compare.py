@@ -107,7 +107,8 @@ def compare(
     def f() -> np.ndarray:
         return np.ravel(subject.forward()[0] * dy)
 
-    point = Point(f, f(), subject.arrays, {name: fitting(grads[name], a.shape) for name, a in subject.arrays.items()})
+    flat = {name: fitting(grads[name], array.shape) for name, array in subject.arrays.items()}
+    point = Point(f, f(), subject.arrays, flat, float(np.abs(dy).max(initial=0.0)))
     found = {}
     for name, array in subject.arrays.items():
         if array.size <= elementwise:
@@ -222,13 +223,13 @@ def fitting(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def judged(point: Point, found: dict[str, Measured]) -> list[Row]:
     """A row for each array, the doubts of which other steps have settled as far as they can."""
-    rows, doubts = judge(point.arrays, found), Doubts()
+    rows, doubts = judge(point, found), Doubts()
     while doubts.settle(point, rows, found):
-        rows = judge(point.arrays, found)  # the scale may have been that of an entry that was measured wrongly
+        rows = judge(point, found)  # the scale may have been that of an entry that was measured wrongly
     return rows
 
 
-def judge(arrays: dict[str, np.ndarray], found: dict[str, Measured]) -> list[Row]:
+def judge(point: Point, found: dict[str, Measured]) -> list[Row]:
     """A row for each array, with the scale by which its entries are judged."""
 
     def largest(a: np.ndarray) -> float:
@@ -241,6 +242,6 @@ def judge(arrays: dict[str, np.ndarray], found: dict[str, Measured]) -> list[Row
         columns = (np.array(column).reshape(m.analytic.shape) for column in zip(*m.slopes, strict=True))
         value, bar, bend, noise, low, high, _, _ = columns
         scale = max(sizes[name], SCALE_FLOOR * top, np.finfo(float).tiny)
-        kink, shape = kinked(bend, noise, scale), arrays[name].shape
-        rows.append(Row(name, shape, m.how, m.analytic, value, bar, kink, low, high, scale, m.places, top=top))
+        kink, shape, size = kinked(bend, noise, scale), point.arrays[name].shape, max(top, point.unit)
+        rows.append(Row(name, shape, m.how, m.analytic, value, bar, kink, low, high, scale, m.places, size=size))
     return rows

@@ -45,8 +45,8 @@ def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: 
     θ + h·v is rounded too, ε·|θ|/h of the value.
 
     Where f is smooth, one-sided differences disagree by h·f'' and half as much at half the step. Where they do not
-    nearly halve there is a kink, unless the disagreement changes sign: then it is noise. What is left of it, of a kink
-    or of rounding inside f, widens the bar.
+    nearly halve, or become less still, as of x⁴ at 0, there is a kink, unless they change sign: then it is noise. What
+    is left of it, of a kink or of rounding inside f, widens the bar.
     `here` is f(θ), and f must read the array anew on each call.
     Source: Richardson, "The approximate arithmetical solution by finite differences", 1911.
     """
@@ -71,7 +71,8 @@ def along(f: Terms, here: np.ndarray, moves: Moves, h: float) -> Slope:
         bend_far, bend_near = right_far - left_far, right - left
         bend = abs(bend_far - 2 * bend_near)
         value, bar = (4 * near - far) / 3, CAUTION * abs(near - far) / 3 + noise
-        smooth = bend <= BENT * (abs(bend_far) + 2 * abs(bend_near)) or bend_far * bend_near < 0
+        bends = abs(bend_far) + 2 * abs(bend_near)
+        smooth = bend <= BENT * bends or 2 * abs(bend_near) < abs(bend_far) or bend_far * bend_near < 0
         if smooth or bend > 4 * noise:
             bar += CAUTION * bend / 2
         if smooth:
@@ -86,7 +87,10 @@ def along(f: Terms, here: np.ndarray, moves: Moves, h: float) -> Slope:
 
 
 def walk(f: Terms, moves: Moves, ts: Sequence[float]) -> list[np.ndarray]:
-    """f at θ + t·v for each t; the arrays are left as they were, to the bit, whatever f raises."""
+    """f at θ + t·v for each t; the arrays are left as they were, to the bit, whatever f raises.
+
+    Where f raises what is raised of numbers that are not allowed, it has no value: NaN.
+    """
     kept = [np.copy(array[where]) for array, where, _ in moves]
     found = []
     try:
@@ -94,7 +98,10 @@ def walk(f: Terms, moves: Moves, ts: Sequence[float]) -> list[np.ndarray]:
             for t in ts:
                 for θ, (array, where, v) in zip(kept, moves, strict=True):
                     array[where] = θ + t * v
-                found.append(f())
+                try:
+                    found.append(f())
+                except (ValueError, ArithmeticError, AssertionError):
+                    found.append(np.array([np.nan]))
     finally:
         for θ, (array, where, _) in zip(kept, moves, strict=True):
             array[where] = θ

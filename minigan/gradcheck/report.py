@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-7  # an entry is wrong if it is off by more than this share of its array's scale, and the error bar
 DECIDED = 1e-4  # an entry is undecided if its error bar is wider than this share of the scale
 OWN = 0.01  # of its own size, what a right entry may be off by at most: the share of the scale can be many times that
-ZERO = 1e-13  # of the check's largest gradient: an analytic entry that is zero but for rounding
+ZERO = 1e-13  # of dy, or the check's largest gradient: an analytic entry that is zero but for rounding
 UNDECIDED = 0.01  # a check passes with at most this share of its entries undecided
 WIDTH = 88  # of the remarks below a table, in characters
 COLUMNS = ("", "array", "shape", "checked", "error", "at", "analytic", "numeric", "± bar", "not right")
@@ -48,7 +48,7 @@ class Row:
     cause: str = ""  # of what is wrong, if it can be told
     tied: np.ndarray = field(default_factory=lambda: np.zeros(()))  # for each entry; set from `kink` if not given
     miss: np.ndarray = field(default_factory=lambda: np.zeros(()))
-    top: float = 0.0  # the check's largest gradient
+    size: float = 0.0  # of dy, or of the check's largest gradient
 
     def __post_init__(self) -> None:
         self.tied = np.broadcast_to(self.tied.astype(bool), self.kink.shape).copy()
@@ -67,20 +67,31 @@ class Row:
     def wrong(self) -> np.ndarray:
         """For each entry whether it is wrong."""
         room = np.where(self.kink, DECIDED * self.scale, TOLERANCE * self.scale + self.bar)
-        return (self.difference > room) | (self.miss > 0) | ~np.isfinite(self.analytic)
+        return ((self.difference > room) & ~self.zero) | (self.miss > 0) | ~np.isfinite(self.analytic)
+
+    @property
+    def zero(self) -> np.ndarray:
+        """For each entry whether it is zero but for rounding, and its numeric derivative too."""
+        small = np.abs(self.analytic) <= ZERO * max(self.scale, self.size)
+        return ~self.kink & small & (np.abs(self.numeric) <= self.bar)
 
     @property
     def faint(self) -> np.ndarray:
         """For each entry whether it is too small beside the scale: right by that, and not held to its own size."""
         own = np.maximum(np.abs(self.analytic), np.abs(self.numeric))
-        zero = (np.abs(self.analytic) <= ZERO * max(self.scale, self.top)) & (np.abs(self.numeric) <= self.bar)
-        held = (self.difference <= OWN * own) | zero
+        held = (self.difference <= OWN * own) | self.zero
         return ~self.kink & ~self.wrong & (self.bar <= DECIDED * self.scale) & ~held
 
     @property
     def undecided(self) -> np.ndarray:
-        """For each entry whether it cannot be told: the error bar is too wide, or the entry too small."""
-        return (~self.kink & ~self.wrong & ~(self.bar <= DECIDED * self.scale)) | self.faint
+        """For each entry whether it cannot be told: the error bar is too wide, or the entry too small.
+
+        Where nothing has a gradient, as of steps, there is no scale but that of dy.
+        """
+        wide = ~(self.bar <= DECIDED * self.scale)
+        if not self.analytic.any():
+            wide &= ~(self.zero & (self.bar <= TOLERANCE * self.size))
+        return (~self.kink & ~self.wrong & wide) | self.faint
 
     @property
     def right(self) -> np.ndarray:

@@ -48,7 +48,7 @@ def believed(at: Callable[[float], Slope], first: Slope, a: float, scale: float,
     larger_first = rounding_hides(first, scale) and not off(first, a, scale)
     while not larger_first and len(steps) <= SMALLER and not settled(steps, a, scale):
         steps.append(with_lost(at(steps[-1].h / FACTOR)))
-        if not steps[-1].noise <= DECIDED * scale:
+        if steps[-1].noise > DECIDED * scale:  # not where f has no value, and so no noise: closer by it may have one
             break
     best = choose(steps, scale)
     limit, lower = STEP * max(1.0, size), np.inf
@@ -98,8 +98,8 @@ def choose(steps: Sequence[Slope], scale: float) -> Slope:
 
 def rounding_hides(s: Slope, scale: float) -> bool:
     """Whether a larger step might tell more: the bar is wide, and most of it is rounding."""
-    hidden = 0.25 * s.noise + s.lost
-    return s.bar + s.lost > BLURRED * scale and not 2 * hidden < s.bar + s.lost and not kinked(s.bend, s.noise, scale)
+    hidden, bar = 0.25 * s.noise + s.lost, s.bar + s.lost
+    return bar > BLURRED * scale and 2 * hidden >= bar and not kinked(s.bend, s.noise, scale)
 
 
 def agree(one: Slope, other: Slope) -> bool:

@@ -8,16 +8,17 @@ nothing can be said of it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
 from minigan.gradcheck.kinks import HIDDEN, QUICK, VARIES, Corner, Direction, Point, bounds, corners, forgive
-from minigan.gradcheck.numeric import Slope, along, first_steps, walk
+from minigan.gradcheck.numeric import Slope, along, first_steps, typical, walk
 from minigan.gradcheck.report import DECIDED, TOLERANCE, Row
 from minigan.gradcheck.steps import believed, kinked
 
-GROUPS = 400  # of tied entries, tried at most
+GROUPS = 100  # of tied entries, tried at most: if all of them are right, so are the others
 SIZES = 100  # of the entries of a group, tried at most
 PAIRS = 100  # of entries of a group, tried at most
 
@@ -27,17 +28,21 @@ def settle_ties(point: Point, rows: list[Row], rng: np.random.Generator) -> None
     for row in rows:
         forgive(point, row, rng)
     groups = [g for g in grouped(list(corners(point, rows))) if len(g) > 1 or g[0].row.how == "random entries"]
-    for i in rng.permutation(len(groups))[:GROUPS]:
-        try_group(point, groups[i], rng)
+    order = [groups[i] for i in rng.permutation(len(groups))]
+    for group in order[:GROUPS]:
+        try_group(point, group, rng)
+    if not any(c.open or c.row.miss.flat[c.k] for group in order[:GROUPS] for c in group):
+        for c in itertools.chain.from_iterable(order[GROUPS:]):
+            c.row.tied.flat[c.k] = True
 
 
 def changes_jointly(point: Point, rng: np.random.Generator) -> bool:
-    """Whether f changes at all if everything moves a step: of a product, no zero factor alone changes anything."""
-    moves = [(a, ..., first_steps(a) * rng.standard_normal(a.shape)) for a in point.arrays.values()]
-    try:
-        return any(bool((y != point.here).any()) for y in walk(point.f, moves, (1.0, -1.0)))
-    except Exception:  # a step further f may not be defined
-        return False
+    """Whether f changes if everything moves: no zero factor of a product does so alone, and jumps are far apart."""
+    for sizes in (first_steps, typical):
+        moves = [(a, ..., sizes(a) * rng.standard_normal(a.shape)) for a in point.arrays.values()]
+        if any(bool((y != point.here).any()) for y in walk(point.f, moves, (1.0, -1.0, 3.0, -3.0))):
+            return True
+    return False
 
 
 def grouped(found: list[Corner]) -> list[list[Corner]]:
@@ -66,9 +71,7 @@ def try_group(point: Point, group: list[Corner], rng: np.random.Generator) -> No
             if any(c.open for c in some) and (not signed or any(c.θ < 0 for c in some)):
                 try_direction(point, some, together(point, some, rng, signed=signed), rng)
     left = [c for c in group if c.open]
-    for other in left[
-        1 : PAIRS + 1
-    ]:  # of two straight lines that meet, a pair of entries can be moved so that both stay
+    for other in left[1 : PAIRS + 1]:  # where two straight lines meet, a pair can be moved so that they still do
         for sign in (1.0, -1.0):
             if other.open and other.jump:
                 ratio = sign * left[0].jump / other.jump
@@ -147,17 +150,17 @@ def try_direction(point: Point, group: list[Corner], v: Direction, rng: np.rando
     if (missed := max(low - a, a - high)) > DECIDED * scale + HIDDEN * (high - low):
         for c in group:
             c.row.miss.flat[c.k], c.row.tied.flat[c.k] = missed, False
-        explain(group, a, low, high)
+        explain(group, sum(len(places) for places, _ in v.values()), a, low, high)
 
 
-def explain(group: list[Corner], a: float, low: float, high: float) -> None:
+def explain(group: list[Corner], count: int, a: float, low: float, high: float) -> None:
     """Say of each array what is wrong with its ties, unless more is wrong with it."""
     should = f"{(low + high) / 2:+.6g}" if high - low <= VARIES * abs(a) else f"between {low:+.4g} and {high:+.4g}"
     names = ", ".join(dict.fromkeys(c.row.name for c in group))
     for row in {id(c.row): c.row for c in group}.values():
         if not row.cause and not (row.wrong & (row.miss == 0)).any():
             row.cause = (
-                f"a tie is counted more than once, or not at all: {len(group)} entries of {names} are at a kink "
+                f"a tie is counted more than once, or not at all: {count} entries of {names} are at a kink "
                 f"together, and their gradients add up to {a:+.6g}, where moving them together changes f by {should} "
                 "a unit; give a tie's gradient to one of the entries, or share it between them"
             )
