@@ -516,9 +516,8 @@ def test_a_forward_that_computes_in_float32_is_reported():
 
 
 def test_a_function_of_few_levels_is_not_taken_for_float32():
-    assert problems_of(lambda x: (np.clip(1e6 * x, -0.5, 0.5) + 0 * x, 0), lambda dy, c: 0 * dy)[0].startswith(
-        "nothing"
-    )
+    assert problems_of(lambda x: (np.clip(1e6 * x, -0.5, 0.5) + 0 * x, 0), lambda dy, c: 0 * dy) == []
+    assert problems_of(lambda x: (np.round(4 * x) / 4, 0), lambda dy, c: 0 * dy) == []
 
 
 def test_an_exception_on_another_memory_layout_is_a_caution_not_a_crash():

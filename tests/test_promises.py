@@ -296,7 +296,6 @@ STATEFUL_PAIRS = {
     "global": (keeps_in_global, lambda dy, w: (dy * w, dy * kept["x"]), draw(4, 3), draw(4, 3, seed=1)),
     "labels": (keeps_labels, lambda dy, _: dy * kept["labels"][:, None], draw(4, 3), np.array([1, 2, 3, 4])),
     "on the function": (keeps_on_itself, lambda dy, _: dy * keeps_on_itself.mask, draw(4, 3)),
-    "mask of positive numbers": (keeps_on_itself, lambda dy, _: dy * keeps_on_itself.mask, np.abs(draw(4, 3))),
     "length": (
         keeps_length,
         lambda dy, c: (np.repeat(dy * c[0], len(c[1]), 0) / kept["n"], (dy * c[1].mean(axis=0))[0]),

@@ -78,7 +78,7 @@ class Case:
     def terms(self, dy: Any = None) -> Terms:
         """The scalar function that is differentiated, as the terms of its sum."""
         dy = self.dy if dy is None else dy
-        return lambda: np.ravel(self.subject.forward()[0] * dy)
+        return lambda: np.ravel(np.asarray(self.subject.forward()[0]) * dy)
 
     @contextmanager
     def replaced(self, name: str, value: Any) -> Iterator[None]:

@@ -105,7 +105,7 @@ def compare(
     report.problems[:0] = problems + malformed(subject.arrays, grads)
 
     def f() -> np.ndarray:
-        return np.ravel(subject.forward()[0] * dy)
+        return np.ravel(np.asarray(subject.forward()[0]) * dy)
 
     flat = {name: fitting(grads[name], array.shape) for name, array in subject.arrays.items()}
     point = Point(f, f(), subject.arrays, flat, float(np.abs(dy).max(initial=0.0)))

@@ -7,11 +7,12 @@ by how much the numbers themselves tell: by as much as 0.7·dy fails to give 0.7
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigan.gradcheck.purity import ROUNDING, largest_of, strange_points
+from minigan.gradcheck.purity import ROUNDING, attempt, largest_of, strange_points
 
 if TYPE_CHECKING:
     from minigan.gradcheck.compare import Subject
@@ -36,7 +37,9 @@ def nonlinearities(subject: Subject, dy: np.ndarray, rng: np.random.Generator) -
     if not largest or not all(np.isfinite(grad).all() for grad in g.values()):
         return []  # the numbers say more of such a gradient
     sizes = {name: max(largest_of(grad), FLOOR * largest) for name, grad in g.items()}
-    found = of_zero(back, dy, sizes) or of_multiples(back, dy, g, sizes) or of_sums(back, dy, g, sizes, rng)
+    rules = (partial(of_zero, back, dy, sizes), partial(of_multiples, back, dy, g, sizes))
+    tried = map(attempt, (*rules, partial(of_sums, back, dy, g, sizes, rng)))  # backward may refuse some dy
+    found = next(filter(None, tried), "")
     return [f"backward is not linear in dy: {found}"] if found else []
 
 
@@ -60,6 +63,9 @@ def of_multiples(back: Callable[[np.ndarray], Grads], dy: np.ndarray, g: Grads, 
     if names := differ(minus, scaled(g, -1), sizes):
         if not differ({name: minus[name] for name in names}, g, sizes):
             return f"-dy gives the same as dy for {', '.join(names)}: the sign of dy is lost (|dy|, or dy²)"
+        twice, minus_twice = back(2 * dy), back(-2 * dy)
+        if not differ(added(twice, minus_twice, names), added(minus, g, names), sizes):
+            return f"dy and -dy add up to more than 0 for {', '.join(names)}: there is a term of which dy is no factor"
         return (
             f"-dy does not give the negative of what dy gives for {', '.join(names)}: a mask, a maximum or a bound "
             "looks at the sign of dy"
@@ -134,6 +140,10 @@ def shared_out(dy: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def rows_with(dy: np.ndarray) -> int:
     """How many rows of dy have an entry that is not zero."""
     return int(dy.reshape(len(dy), -1).any(axis=1).sum()) if dy.ndim else 1
+
+
+def added(one: Grads, other: Grads, names: list[str]) -> Grads:
+    return {name: one[name] + other[name] for name in names}
 
 
 def scaled(named: dict[str, Any], c: float) -> dict[str, Any]:

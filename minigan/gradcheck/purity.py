@@ -68,11 +68,14 @@ def repeated(subject: Subject, dy: Any, grads: dict[str, np.ndarray]) -> list[st
     y, cache = subject.forward()
     y, again = np.copy(y), subject.forward()[0]
     if not same(again, y):
-        apart = float(np.nanmax(np.abs(np.asarray(again) - y)))
+        alike = np.shape(again) == y.shape
+        apart = f"differ by up to {largest_of(np.asarray(again) - y) or np.nan:.1e}" if alike else "give other shapes"
         problems.append(
-            f"forward is not deterministic: two calls on the same arguments differ by up to {apart:.1e}; take random "
-            "numbers from the rng that forward is given, or freeze the generator"
+            f"forward is not deterministic: two calls on the same arguments {apart}; take random numbers from the rng "
+            "that forward is given, or freeze the generator"
         )
+        if not alike:
+            return problems
     once = copies(subject.backward(dy, cache))
     try:
         twice = subject.backward(dy, cache)
@@ -105,8 +108,10 @@ def in_between(subject: Subject, dy: Any, rng: np.random.Generator) -> list[str]
         with strange_points():
             for array in in_place:
                 array[...] = other_values(array, rng)
-            moved = attempt(other)
-            before.restore()
+            try:
+                moved = attempt(other)
+            finally:
+                before.restore()
         in_place = []
         if not same(y, kept):
             return [f"a forward pass {what} overwrites the output of the one before it; return a new array each time"]
@@ -207,7 +212,7 @@ def layout_problems(subject: Subject, dy: Any, grads: dict[str, np.ndarray]) -> 
                 got = call(laid_out)
             except Exception as error:  # whatever the code does that takes memory for granted
                 seen = f"{who} fails on a {layout} {name} ({type(error).__name__}: {error})"
-                if layout == "read-only":
+                if layout == "read-only" and "read-only" in str(error):  # as NumPy says it
                     problems.append(f"{seen}; it writes into its argument: work on a copy")
                 else:
                     cautions.append(f"{seen}; {name} = np.ascontiguousarray({name}) at its start makes it fit for any")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from minigan.gradcheck.batches import coupling
 from minigan.gradcheck.purity import attempt, largest_of, same
-from minigan.gradcheck.trial import Trial, rebound
+from minigan.gradcheck.trial import Trial, rebound, unbound
+from minigan.nn import Sequential
 
 STRAIGHT = 1e-9  # of the largest number: how exactly two steps must be in one proportion
 SHARES = np.geomspace(1e-3, 1, 31)  # of the batch's statistic, what an update may take: 1 - decay, nearly
@@ -24,8 +26,10 @@ def statistics(trial: Trial) -> list[str]:
     """
     if not trial.train or not trial.net.buffers.size:
         return []
+    if len(trial.net.layers) > 1:
+        return [problem for i in range(len(trial.net.layers)) for problem in of_layer(trial, i)]
     trial = trial.like(np.float64)
-    net, layers = trial.net, trial.net.layers
+    net = trial.net
     x = trial.normal((4 * len(trial.x), *net.in_shape), 6)
     try:
         (y, cache), (_, other) = trial.forward(x), trial.forward(trial.normal(x.shape, 7))
@@ -41,7 +45,7 @@ def statistics(trial: Trial) -> list[str]:
     now = {"the parameters": net.params, "the gradients": net.grads, "x": x, "y": np.asarray(y)}
     if moved := [name for name in kept if not same(now[name], kept[name])]:
         return [f"update_buffers changes {', '.join(moved)}; it may write buffers only"]
-    if (problems := rebound(trial)) or len(layers) > 1:
+    if problems := rebound(trial):
         return problems
     names = [name.rsplit(".")[-1] for name in net.named_buffers()]
     paths = dict(zip(names, follow(trial, cache, born), strict=True))
@@ -62,6 +66,20 @@ def statistics(trial: Trial) -> list[str]:
         return [runaway(name, average.ratio) for name, average in wild.items()]
     found = Point(trial, x, np.asarray(y))
     return flipped(found, paths, averages) or hoarded(found, paths) or unwritten(found, paths)
+
+
+def of_layer(trial: Trial, i: int) -> list[str]:
+    """The same of one layer of a network, alone."""
+    net, layer = trial.net, trial.net.layers[i]
+    in_shape = (net.in_shape, *net.out_shapes)[i]
+    if not layer.buffers(in_shape):
+        return []
+    alone = Sequential([unbound(layer)], in_shape, rng=np.random.default_rng(0), dtype=np.float64)
+    for name, view in alone.state().items():
+        view[...] = getattr(layer, name.rsplit(".")[-1])
+    x = np.random.default_rng(trial.seed).standard_normal((len(trial.x), *in_shape))
+    found = statistics(Trial(alone, x, train=True, seed=trial.seed))
+    return [f"{i}.{type(layer).__name__}: {problem}" for problem in found]
 
 
 class Average(NamedTuple):
@@ -86,7 +104,10 @@ class Point(NamedTuple):
 
     def off(self, buffers: dict[str, np.ndarray]) -> float:
         """How far inference is from training, as a share of the spread of what training gives."""
-        apart = self.at(buffers, train=False) - self.y
+        y = attempt(partial(self.at, buffers, train=False))
+        if y is None:  # the layer does not allow such numbers
+            return np.inf
+        apart = y - self.y
         size = float(np.sqrt(np.mean(apart * apart)) / (np.std(self.y) or 1.0))
         return size if np.isfinite(size) else np.inf
 
@@ -183,12 +204,15 @@ def kept_on_purpose(trial: Trial, names: list[str]) -> bool:
     """Whether the buffers would move with another decay than the 1, or momentum than the 0, that the layer has."""
     (layer,) = trial.net.layers
     for setting, value in list(vars(layer).items()):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value not in (0, 1):
+        named = any(word in setting for word in ("decay", "momentum"))
+        if isinstance(value, bool) or not isinstance(value, (float, int) if named else float) or value not in (0, 1):
             continue
-        setattr(layer, setting, 0.5)
         before = [getattr(layer, name).copy() for name in names]
-        attempt(lambda: trial.net.update_buffers(trial.forward()[1]))
-        setattr(layer, setting, value)
+        try:
+            setattr(layer, setting, 0.5)
+            attempt(lambda: trial.net.update_buffers(trial.forward()[1]))
+        finally:
+            setattr(layer, setting, value)
         if any(not same(getattr(layer, name), b) for name, b in zip(names, before, strict=True)):
             return True
     return False

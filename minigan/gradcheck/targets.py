@@ -81,7 +81,8 @@ def other_points(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, np.nda
     arrays = {n: v for n, v in values.items() if isinstance(v, np.ndarray)}
     rng = np.random.default_rng(0)
     yield "on other values", {n: other_values(v, rng) for n, v in arrays.items()}
-    yield "on larger values", {n: -3 * v for n, v in arrays.items() if v.dtype.kind == "f"}
+    floats = {n: v for n, v in arrays.items() if v.dtype.kind == "f"}
+    yield "on larger values", {n: (-3 if (v < 0).any() else 3) * v for n, v in floats.items()}
     name, x = next(iter(arrays.items()), ("", np.zeros(0)))
     if x.ndim and len(x) > 1:
         together = {n: v[:-1].copy() for n, v in arrays.items() if v.ndim and len(v) == len(x)}
@@ -187,7 +188,7 @@ def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch, *net.in_shape))
     for array in net.named_params().values():
-        terms = array.size // array.shape[-1] if array.ndim else 1
+        terms = array.size // max(1, array.shape[-1]) if array.ndim else 1
         array[...] = (
             rng.uniform(0.2, 1.0, array.shape) * rng.choice([-1, 1], array.shape) / max(1.0, (terms / 8) ** 0.5)
         )

@@ -100,7 +100,10 @@ class Trial:
 
 def unbound(layer: Layer) -> Layer:
     """A copy of the layer that belongs to no network, wherever the original is in use."""
-    layer = copy.copy(layer)
+    try:
+        layer = copy.deepcopy(layer)  # with what it keeps in lists and dicts
+    except Exception:
+        layer = copy.copy(layer)
     layer.grads = {}
     return layer
 
