@@ -213,7 +213,13 @@ def mlp_backward(slope):
 
 @pytest.mark.parametrize("at_zero", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize(
-    "x", [np.zeros((3, 4)), np.vstack([np.zeros((1, 4)), normal(4, 4)]), whole_numbers(4, 4)], ids=["0", "a 0", "whole"]
+    "x",
+    [
+        pytest.param(np.zeros((3, 4)), marks=pytest.mark.slow),
+        pytest.param(np.vstack([np.zeros((1, 4)), normal(4, 4)]), marks=pytest.mark.slow),
+        whole_numbers(4, 4),
+    ],
+    ids=["all", "a row", "some"],
 )
 def test_whatever_relus_slope_at_zero_a_network_of_them_is_not_wrong_where_many_are_zero(x, at_zero):
     for V, W in ((normal(4, 8), normal(8, 3)), (whole_numbers(4, 5), whole_numbers(5, 2))):
@@ -246,6 +252,7 @@ def test_at_a_kink_either_side_is_as_good_alone_and_in_a_sum(name, convention):
         assert not report["x"].tied.any(), "a kink in every direction is not decided by any"
 
 
+@pytest.mark.slow
 def test_the_middle_of_equal_numbers_is_a_tie_that_no_single_entry_shows():
     def median(x):
         at = np.argsort(x, axis=1, kind="stable")[:, 1:3]

@@ -17,12 +17,12 @@ from minigan.gradcheck.report import DECIDED, Row
 NEARBY = 2e-3  # of a step: how far away the kinks are set apart at random
 PASSES = 10  # lines that pass nearby, and
 PLACES = 64  # points on each, between which f's slopes are taken
-QUICK = 8  # of them for a first look
+QUICK = 12  # of them for a first look
 HIDDEN = 0.5  # of what the slope varies by: as much may have been missed, or be due to kinks within kinks
 VARIES = 0.02  # of the largest slope: what slopes near a kink may vary by where they are one
 LARGER = 10.0  # a step at which the same kinks must be found, and less rounding
+EXCUSED = 20  # wrong entries that all proved to be at kinks: then the others that show a kink need no closer look
 STILL_WRONG = 4  # entries that closer looks did not excuse: then the others of the array need none
-EXCUSED = 40  # entries that they did, and none that they did not: then those at kinks are all believed
 
 #: A direction: of each array the entries that move, by their place in C order, and how much each moves.
 Direction = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -109,7 +109,8 @@ def forgive(point: Point, row: Row, rng: np.random.Generator) -> None:
         if count == EXCUSED and not left:
             unsure = row.wrong & row.kink
             row.low[unsure], row.high[unsure] = -np.inf, np.inf
-            return
+        if not row.wrong.flat[k]:
+            continue
         left += 1
         a, v, kink = float(row.analytic.flat[k]), entry(row, int(k)), bool(row.kink.flat[k])
         try:
@@ -136,7 +137,13 @@ def hides_kinks(point: Point, v: Direction, size: float, rng: np.random.Generato
 
 
 def bounds(
-    point: Point, v: Direction, rng: np.random.Generator, steps: float = 1.0, *, places: int = PLACES
+    point: Point,
+    v: Direction,
+    rng: np.random.Generator,
+    steps: float = 1.0,
+    *,
+    places: int = PLACES,
+    passes: int = PASSES,
 ) -> tuple[float, float]:
     """Between which numbers the gradient along v must be, whichever side was taken at each kink.
 
@@ -149,7 +156,7 @@ def bounds(
     ts = NEARBY * np.tan(np.pi * (np.arange(1, places) / places - 0.5))  # where kinks lie: ratios of random numbers
     ts = h * np.sort(np.concatenate([ts, [] if places == QUICK else [-1.0, -0.3, 0.3, 1.0]]))
     found = []
-    for _ in range(PASSES):
+    for _ in range(passes):
         aside = [
             (a, ..., steps * NEARBY * first_steps(a) * rng.standard_normal(a.shape)) for a in point.arrays.values()
         ]

@@ -21,6 +21,7 @@ from minigan.gradcheck.steps import believed, kinked
 GROUPS = 100  # of tied entries, tried at most: if all of them are right, so are the others
 SIZES = 100  # of the entries of a group, tried at most
 PAIRS = 100  # of entries of a group, tried at most
+FEW = 3  # lines past a tie that must find one slope, before it counts as proven
 
 
 def settle_ties(point: Point, rows: list[Row], rng: np.random.Generator) -> None:
@@ -137,7 +138,7 @@ def try_direction(point: Point, group: list[Corner], v: Direction, rng: np.rando
         s = at(point.step(v))
         s = s if right(s) else believed(at, s, a, scale)
         if right(s):
-            low, high = bounds(point, v, rng, places=QUICK)
+            low, high = bounds(point, v, rng, places=QUICK, passes=FEW)
             if high - low <= VARIES * max(max(c.jump, abs(c.a)) for c in group):  # else kinks cancel by chance
                 for c in group:
                     c.row.tied.flat[c.k] = True
