@@ -3,6 +3,7 @@
     pip install -e ".[test]" cosmic-ray==8.7.0
     python tests/mutation/run.py                    try what has not been tried, then report (half an hour on two cores)
     python tests/mutation/run.py losses nn/norm     only those of these modules
+    python tests/mutation/run.py --sample 40        of each module only 40 mutants, drawn at random, always the same
     python tests/mutation/run.py --again            try the survivors once more, after tests were added
     python tests/mutation/run.py --report           only report what has been tried
     python tests/mutation/run.py --json             write the report to results.json too, which is kept beside this file
@@ -51,6 +52,38 @@ ROOT = HERE.parents[1]
 #: second of which is pytest's start. Of nn/, only summary.py has nothing to change: a table has no arithmetic.
 MODULES = {
     "gan": "oracle gan packing",
+    "gradcheck/anything": "gradcheck_command diagnosis gradcheck",
+    "gradcheck/batches": "promises contract",
+    "gradcheck/case": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/amount": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/counts": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/elementwise": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/order": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/place": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/point": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/scatter": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/term": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/through": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/upstream": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/vector": "hypotheses causes no_cause diagnosis",
+    "gradcheck/command": "gradcheck_command",
+    "gradcheck/compare": "others_code steps ties promises gradcheck",
+    "gradcheck/contract": "promises contract",
+    "gradcheck/diagnosis": "hypotheses causes no_cause diagnosis",
+    "gradcheck/elsewhere": "others_code promises gradcheck",
+    "gradcheck/form": "promises contract gradcheck",
+    "gradcheck/games": "packing gradcheck",
+    "gradcheck/kinks": "others_code steps ties gradcheck",
+    "gradcheck/linearity": "others_code promises ties",
+    "gradcheck/numeric": "others_code steps ties gradcheck",
+    "gradcheck/precision": "promises contract",
+    "gradcheck/purity": "others_code promises gradcheck",
+    "gradcheck/report": "diagnosis gradcheck_command gradcheck",
+    "gradcheck/statistics": "promises contract",
+    "gradcheck/steps": "others_code steps ties gradcheck",
+    "gradcheck/targets": "others_code promises gradcheck",
+    "gradcheck/ties": "ties others_code",
+    "gradcheck/trial": "promises contract",
     "losses": "oracle losses",
     "optim": "oracle optim network copies",
     "nn/activations": "oracle layers gan train contract",
@@ -74,7 +107,15 @@ MODULES = {
 }
 #: Without the gradient checks of whole steps, half a minute in which no mutant of gan.py died that the rest let live,
 #: and without the test of those checks' own step.
-OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-k", "not the_gradient_check and not step_of_the_check"]
+OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-k"]
+KEYWORDS = "not the_gradient_check and not step_of_the_check and not whole_step"
+#: {module: what stands for `KEYWORDS`}: nothing else is a test of the steps' checker; of the causes, each planted
+#: mistake is, of which most are in the slow suite, and not each at other random numbers.
+CAUSES = ["not other_noise and not other_upstreams", "-m", "slow or not slow"]
+OWN = {
+    "gradcheck/games": ["step or recipe or the_gradient_check"],
+    **{module: CAUSES for module in MODULES if re.match("gradcheck/(causes|case|diagnosis)", module)},
+}
 #: One file after the other in one process: what the first file kills need not wait for the others to be read.
 RUNNER = "import pytest, sys; sys.exit(next((code for f in sys.argv[1:] if (code := pytest.main([*{}, f]))), 0))"
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # which took two thirds of pytest's start
@@ -137,7 +178,7 @@ def open_session(module, work):
 
 def command(module):
     files = [f"tests/test_{name}.py" for name in MODULES[module].split()]
-    return shlex.join([sys.executable, "-c", RUNNER.format(OPTIONS), *files])
+    return shlex.join([sys.executable, "-c", RUNNER.format([*OPTIONS, *OWN.get(module, [KEYWORDS])]), *files])
 
 
 def enter_a_copy(copies):
@@ -150,12 +191,12 @@ def enter_a_copy(copies):
     os.chdir(copy)
 
 
-def seconds_unchanged(module):
-    """How long the module's tests take if nothing is changed; then they must pass."""
+def seconds_unchanged(tests):
+    """How long the command takes if nothing is changed; then it must succeed."""
     began = time.perf_counter()
-    outcome, output = run_tests(command(module), None)
+    outcome, output = run_tests(tests, None)
     if outcome != TestOutcome.SURVIVED:
-        raise RuntimeError(f"the tests of {module} fail without any change to it:\n{output}")
+        raise RuntimeError(f"tests fail without any change: {tests}\n{output}")
     return time.perf_counter() - began
 
 
@@ -167,8 +208,18 @@ def try_mutant(job):
     return module, item.job_id, result
 
 
-def run(sessions, work, jobs, again):
+def drawn(session, n):
+    """The ids of n of the module's mutants, for one text of the module always the same; a larger n adds to them."""
+    items = sorted(session.work_items, key=lambda item: (item.mutations[0].start_pos, str(item.mutations[0])))
+    random.Random(0).shuffle(items)
+    return {item.job_id for item in items[:n]}
+
+
+def run(sessions, work, jobs, again, sample):
     tasks = {module: list(session.pending_work_items) for module, session in sessions.items()}
+    if sample:
+        chosen = {module: drawn(session, sample) for module, session in sessions.items()}
+        tasks = {module: [item for item in items if item.job_id in chosen[module]] for module, items in tasks.items()}
     if again:
         for module, session in sessions.items():
             done = session.completed_work_items
@@ -179,7 +230,9 @@ def run(sessions, work, jobs, again):
     shutil.rmtree(work / "copies", ignore_errors=True)  # an interrupted run may have left a mutant in its copy
     (work / "copies").mkdir()
     with multiprocessing.Pool(jobs, enter_a_copy, (work / "copies",)) as pool:
-        seconds = dict(zip(tasks, pool.map(seconds_unchanged, tasks, chunksize=1), strict=True))
+        commands = sorted({command(module) for module in tasks})
+        found = dict(zip(commands, pool.map(seconds_unchanged, commands, chunksize=1), strict=True))
+        seconds = {module: found[command(module)] for module in tasks}
         print("Unchanged:", ", ".join(f"{module} {s:.1f} s" for module, s in seconds.items()), flush=True)
         queue = [(module, item, 10 + 5 * seconds[module]) for module, items in tasks.items() for item in items]
         random.shuffle(queue)  # so that the time left, told from the time spent, is right from the start
@@ -226,6 +279,7 @@ def row(tried, mutants, found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all if none is named")
+    parser.add_argument("--sample", type=int, metavar="N", help="at most N mutants of each module, always the same")
     parser.add_argument("--again", action="store_true", help="try the survivors once more, too")
     parser.add_argument("--report", action="store_true", help="try nothing, only report")
     parser.add_argument("--json", action="store_true", help="write the report of all modules to results.json")
@@ -242,7 +296,7 @@ def main():
     os.chdir(ROOT)
     sessions = {module: open_session(module, work) for module in arguments.modules or MODULES}
     if not arguments.report:
-        run(sessions, work, arguments.jobs, arguments.again)
+        run(sessions, work, arguments.jobs, arguments.again, arguments.sample)
 
     equivalent = json.loads((HERE / "equivalent.json").read_text(encoding="utf-8"))
     rows, all_tried, all_found = {}, [], []
