@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from minigan.gradcheck.case import Case, different, moved
-from minigan.gradcheck.causes import amount, counts, elementwise, order, place, point, scatter, term, through, upstream
-from minigan.gradcheck.causes import vector as of_axes
+from minigan.gradcheck.causes import amount, counts, elementwise, order, place, point, scatter, term
+from minigan.gradcheck.causes.through import Slices, missing_way, slices, spans, standing_still, unbalanced
+from minigan.gradcheck.causes.upstream import itself, parts, product, reordered, seen_at, summed, upstreams
+from minigan.gradcheck.causes.vector import axis_factor
 from minigan.gradcheck.compare import Subject
 from minigan.gradcheck.diagnosis import diagnose, likely, possibly, where, wrong_shape
 from minigan.gradcheck.report import Row
@@ -368,9 +370,7 @@ def test_axes_in_another_order():
     def swapped(n):
         return n.transpose(0, 2, 1, 3)
 
-    assert told(order.transposed, np.transpose, 4, 4) == (
-        "it is transposed: right numbers, rows and columns swapped"
-    )
+    assert told(order.transposed, np.transpose, 4, 4) == ("it is transposed: right numbers, rows and columns swapped")
     wide = "right numbers in the wrong order: a reshape where a transposition belongs"
     assert told(order.transposed, lambda n: n.T.reshape(3, 5), 3, 5) == wide
     assert told(order.transposed, lambda n: n.reshape(5, 3).T, 3, 5) == wide
@@ -436,7 +436,9 @@ def test_an_order_is_named_only_if_enough_numbers_show_it():
 
 
 def test_a_gradient_that_is_turned():
-    assert told(order.turned, lambda n: n[::-1, ::-1], 4, 5).startswith("it is turned by 180°: reversed along axes 0, 1")
+    assert told(order.turned, lambda n: n[::-1, ::-1], 4, 5).startswith(
+        "it is turned by 180°: reversed along axes 0, 1"
+    )
     assert told(order.turned, lambda n: n[:, ::-1, ::-1], 2, 3, 4).startswith(
         "it is turned by 180°: reversed along axes 1, 2 "
     )
@@ -622,3 +624,565 @@ def test_entries_at_kinks_are_told_with_the_nearest_bound():
     assert "the wrong entry lies where" in place.at_kinks(case(np.where(one, n + 1, n), n, kink=kink))
     assert not place.at_kinks(case(a + 1, n, kink=kink))
     assert not place.at_kinks(case(n, n, kink=kink))
+
+
+# Another point, another upstream ------------------------------------------------------------------------------------
+
+
+def equal(found, expected):
+    return {k: np.shape(v) == np.shape(expected.get(k)) and np.array_equal(v, expected[k]) for k, v in found.items()}
+
+
+def test_the_points_at_which_a_derivative_may_have_been_taken():
+    W, g, x, y = draw(3, 3), draw(3, seed=1), draw(4, 3, seed=2), draw(4, 3, seed=3)
+    found = {said: value for said, _, value in point.points(case(x, x, x=x, y=y, arrays={"W": W, "g": g}))}
+    expected = {
+        "W is not transposed where W.T belongs, or the other way round": W.T,
+        "the derivative is taken at the wrong point: at the output y, where the input x belongs": y,
+        "W is left out of the derivative: as if it were 0": 0 * W,
+        "W is left out of the derivative: as if it were 1": W**0,
+        "the sign of W is wrong in the derivative": -W,
+        "W² stands where W belongs": W**2,
+        "|W| stands where W belongs": abs(W),
+        "1/W stands where W belongs": 1 / W,
+        "the last index of W's axis 0 is left out: a loop or a slice is one too short": W * [[1], [1], [0]],
+        "the first index of W's axis 0 is left out: a loop or a slice is one too short": W * [[0], [1], [1]],
+        "the last index of W's axis 1 is left out: a loop or a slice is one too short": W * [1, 1, 0],
+        "the first index of W's axis 1 is left out: a loop or a slice is one too short": W * [0, 1, 1],
+        f"W is turned by 180° along axes 0, 1: {point.TURNS}": W[::-1, ::-1],
+        "W is taken in reverse order along axis 0": W[::-1],
+        "W is taken in reverse order along axis 1": W[:, ::-1],
+        "W is taken from an index too low by one, along axis 0": np.roll(W, 1, 0) * [[0], [1], [1]],
+        "W is taken from an index too high by one, along axis 0": np.roll(W, -1, 0) * [[1], [1], [0]],
+        "W is taken from an index too low by one, along axis 1": np.roll(W, 1, 1) * [0, 1, 1],
+        "W is taken from an index too high by one, along axis 1": np.roll(W, -1, 1) * [1, 1, 0],
+    }
+    found = {said: value for said, value in found.items() if "W" in said or "the output" in said}
+    assert found.keys() == expected.keys()
+    assert np.all([np.allclose(found[said], expected[said]) for said in found])
+
+
+def test_points_of_other_shapes():
+    def said(v, **options):
+        return {text: value for text, _, value in point.points(case(v, v, x=v, y=draw(2), **options))}
+
+    kernel = draw(3, 3, 2, 4)
+    swapped = "x is taken with its first two axes swapped"
+    assert np.array_equal(said(kernel, batched=())[swapped], kernel.swapaxes(0, 1))
+    assert swapped not in said(kernel)
+    assert swapped not in said(draw(3, 2, 2, 4), batched=())
+    halves = "the two halves of x along axis 0 are exchanged"
+    assert np.array_equal(said(draw(6))[halves], np.roll(draw(6), 3))
+    assert np.array_equal(said(draw(2))[halves], draw(2)[::-1])
+    assert halves not in said(draw(5))
+    assert "x is not transposed where x.T belongs, or the other way round" not in said(draw(3, 2))
+    assert not any("180" in text for text in said(draw(3, 3)))
+    z = draw(4, seed=4)
+    assert np.array_equal(said(draw(4), arrays={"z": z})["z stands where x belongs"], z)
+    assert not any("axis 0" in text for text in said(draw(1)))
+    assert {text for text in said(kernel, batched=()) if "180" in text} == {
+        f"x is turned by 180° along axes {i}, {k}: {point.TURNS}"
+        for i, k in ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+    }
+
+
+def test_of_many_arrays_only_the_neighbours_are_looked_at():
+    arrays = {f"w{i}": draw(2) for i in range(8)}
+    many = case(draw(2), draw(2), arrays=arrays)
+    for at, around in (("w4", "w2 w3 w4 w5 w6"), ("x", "x w0 w1"), ("w0", "x w0 w1 w2"), ("w7", "w5 w6 w7")):
+        many.row.name = at
+        assert point.neighbours(many) == around.split()
+    for count, all_of_them in ((5, True), (6, False)):
+        some = case(draw(2), draw(2), arrays={name: arrays[name] for name in list(arrays)[:count]})
+        assert any("w4" in text for text, *_ in point.points(some)) == all_of_them
+
+
+def test_a_gradient_of_another_array_is_told_as_exchanged_if_both_are():
+    n, m = draw(3, 4), draw(3, 4, seed=3)
+    for other, said in (
+        (case(n, m), "it is the gradient of w: the two are exchanged"),
+        (case(m, m), "it is the gradient of w, which has the same shape as x"),
+    ):
+        other.row.name = "w"
+        assert point.exchanged(case(m, n, rows=[other.row])) == said
+        assert not point.exchanged(case(m * 1.001, n, rows=[other.row]))
+        assert not point.exchanged(case(m, n, how="directions", rows=[other.row]))
+
+
+def test_the_upstreams_that_are_taken_for_dy():
+    dy, y = draw(4, 3), np.random.default_rng(2).uniform(0.1, 2, (4, 3))
+    found = dict(upstreams(case(y, y, dy=dy, y=y)))
+    mean, sum_ = (f"dy's {name} stands for dy, as if all of y had the same upstream" for name in ("mean", "sum"))
+    mixed = "(softmax and its logarithm are easily mixed up)"
+    expected = {
+        "dy is missing: it is the gradient of Σ y, the local derivative without the chain rule's first factor": dy**0,
+        mean: dy.mean() + 0 * dy,
+        sum_: dy.sum() + 0 * dy,
+        "dy is multiplied by twice: it is the gradient for dy²": dy**2,
+        "|dy| stands for dy": abs(dy),
+        "the sign of dy stands for dy": dy / abs(dy),
+        "negative dy are cut off: it is the gradient for max(dy, 0)": dy * (dy > 0),
+        f"it is the gradient of log y, not of y {mixed}": dy / y,
+        f"it is the gradient of e^y, not of y {mixed}": dy * np.exp(y),
+        "a factor of y is too many: it is the gradient for dy·y": dy * y,
+        "dy - y stands for dy, as if the derivative of a loss were in it": dy - y,
+        "y - dy stands for dy, as if the derivative of a loss were in it": y - dy,
+    }
+    for axis in (0, 1):
+        same = "as if all along that axis had the same upstream"
+        expected |= {
+            f"dy's mean over axis {axis} stands for dy, {same}": dy.mean(axis, keepdims=True) + 0 * dy,
+            f"dy's sum over axis {axis} stands for dy, {same}": dy.sum(axis, keepdims=True) + 0 * dy,
+            f"dy has lost its mean over axis {axis}: it is the gradient for dy - mean(dy)": dy
+            - dy.mean(axis, keepdims=True),
+        }
+    others = dict(reordered(case(y, y, dy=dy, y=y)))
+    assert found.keys() == expected.keys() | others.keys()
+    assert all(np.allclose(found[said], expected[said]) for said in expected)
+    assert not any("axis 1" in said for said in dict(upstreams(case(y[:, :1], y[:, :1], dy=dy[:, :1]))))
+
+
+def test_dy_in_another_order():
+    dy = draw(4, 3)
+    found = list(reordered(case(dy, dy, dy=dy)))
+    image = "dy is not that of the same image: it is"
+    expected = [
+        (f"{image} in reverse order over the batch (or x is)", dy[::-1]),
+        (f"{image} taken from an index too low by one over the batch (or x is)", dy[[3, 0, 1, 2]]),
+        (
+            f"{image} taken from an index too low by one over the batch (or x is)",
+            dy[[0, 0, 1, 2]] * [[0], [1], [1], [1]],
+        ),
+        (f"{image} taken from an index too high by one over the batch (or x is)", dy[[1, 2, 3, 0]]),
+        (
+            f"{image} taken from an index too high by one over the batch (or x is)",
+            dy[[1, 2, 3, 3]] * [[1], [1], [1], [0]],
+        ),
+        (f"{image} rolled by half over the batch (or x is)", dy[[2, 3, 0, 1]]),
+        ("dy's axis 0 is split as (2, 2) where the forward has (2, 2)", dy[[0, 2, 1, 3]]),
+        ("dy is in reverse order along axis 1", dy[:, ::-1]),
+        ("dy is taken from an index too low by one along axis 1", dy[:, [2, 0, 1]]),
+        ("dy is taken from an index too low by one along axis 1", dy[:, [0, 0, 1]] * [0, 1, 1]),
+        ("dy is taken from an index too high by one along axis 1", dy[:, [1, 2, 0]]),
+        ("dy is taken from an index too high by one along axis 1", dy[:, [1, 2, 2]] * [1, 1, 0]),
+    ]
+    assert [said for said, _ in found] == [said for said, _ in expected]
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(found, expected, strict=True))
+    two = dict(reordered(case(dy[:2], dy[:2], dy=dy[:2], batched=())))
+    assert np.array_equal(two["dy is exchanged along axis 0"], dy[1::-1])
+    square = dict(reordered(case(dy[:3], dy[:3], dy=dy[:3])))
+    assert np.array_equal(square["dy is not transposed where dy.T belongs, or the other way round"], dy[:3].T)
+    six = dict(reordered(case(draw(6), draw(6), dy=np.arange(6.0), batched=())))
+    assert list(six["dy's axis 0 is split as (2, 3) where the forward has (3, 2)"]) == [0, 3, 1, 4, 2, 5]
+    assert list(six["dy's axis 0 is split as (3, 2) where the forward has (2, 3)"]) == [0, 2, 4, 1, 3, 5]
+    assert list(six["dy is rolled by half along axis 0"]) == [3, 4, 5, 0, 1, 2]
+
+
+def test_a_part_of_dy():
+    dy = draw(4, 3)
+    found = dict(parts(case(draw(3, 5), draw(3, 5), dy=dy, y=dy, batched=())))
+    first, last = dy * [[1], [0], [0], [0]], dy * [[0], [0], [0], [1]]
+    over = "the sum over axis 0 of y"
+    short = "a loop or a slice is one too short"
+    for which, only in (("first", first), ("last", last)):
+        index = f"the {which} index of y's axis 0"
+        assert np.array_equal(found[f"{over} is missing: only {index} is counted"], only)
+        assert np.allclose(found[f"{index} is left out of {over}: {short}"], dy - only)
+    assert len(found) == 8
+    images = dict(parts(case(draw(3), draw(3), dy=dy, y=dy, batched=("z",), arrays={"z": dy})))
+    assert "the sum over the batch is missing: only the first image is counted" in images
+    assert "the last index of y's axis 1 is left out of the sum over axis 1 of y: " + short in images
+    own = dict(parts(case(draw(4, 3), draw(4, 3), dy=dy, y=dy)))
+    assert not any("batch" in said or "axis 0" in said for said in own)
+    assert not dict(parts(case(draw(1), draw(1), dy=draw(1), y=draw(1), batched=())))
+
+
+def test_what_one_slice_shows_is_not_a_part_of_dy():
+    n = draw(4, 3)
+    lost = np.where(np.arange(3) == 2, 0, n)
+    assert seen_at(case(lost, n, dy=n), 1, 2)
+    assert not seen_at(case(lost, n, dy=n), 1, 0)
+    alone = np.where(np.arange(3) == 2, n, 0)
+    assert seen_at(case(alone, n, dy=n), 1, 2)
+    assert not seen_at(case(lost, n, dy=draw(4, 5)), 1, 2)
+    assert not seen_at(case(lost, n, dy=n, how="directions"), 1, 2)
+    assert not seen_at(case(n, n + 1, dy=n), 1, 2)
+
+
+def test_a_product_with_dy_is_summed_over_what_an_array_lacks():
+    dy, z = draw(4, 3), draw(4, 3, seed=1)
+    assert np.array_equal(summed(dy, z, (4, 3)), dy * z)
+    assert np.allclose(summed(dy, z, (3,)), (dy * z).sum(0))
+    assert np.allclose(summed(dy, z, (1, 3)), (dy * z).sum(0, keepdims=True))
+    assert np.allclose(summed(dy, z, (4, 1)), (dy * z).sum(1, keepdims=True))
+    assert np.allclose(summed(dy, z, ()), (dy * z).sum())
+    for shape in ((4,), (2, 4, 3), (3, 4)):
+        assert summed(dy, z, shape) is None
+
+
+def test_dy_itself_and_a_product_that_is_no_derivative():
+    dy, x, w = draw(4, 3), draw(4, 3, seed=1), draw(4, 3, seed=2)
+    n = draw(4, 3, seed=3)
+    assert itself(case(dy, n, dy=dy)) == "it is dy itself, as if y were x: the derivative is missing"
+    assert itself(case(-dy, n, dy=dy)) == "it is -dy itself, as if y were -x: the derivative is missing"
+    assert itself(case(-dy.sum(0), n[0], dy=dy)) == "it is -Σ dy, as of a bias"
+    assert itself(case(dy.sum(0), n[0], dy=dy)) == "it is Σ dy, as of a bias"
+    assert not itself(case(2 * dy, n, dy=dy))
+    assert not itself(case([2.0], [1.0], dy=2.0))
+    options = {"x": x, "dy": dy, "y": draw(4, 3, seed=5), "arrays": {"w": w}}
+    assert product(case(dy * w, n, **options)) == "it is dy·w, and should be another product"
+    assert product(case(dy * x, n, **options)) == "it is dy·x, and should be another product"
+    assert product(case(dy * options["y"], n, **options)) == "it is dy·y, and should be another product"
+    bias = case((dy * w).sum(0), n[0], dy=dy, y=draw(4, 3, seed=5), arrays={"w": w})
+    assert product(bias) == "it is Σ dy·w, and should be another product"
+    assert not product(case(dy * w, np.where(n < 0, dy * w, n), **options))
+    assert not product(case(2 * dy * w, n, **options))
+
+
+# Several contributions ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_of_several_contributions():
+    parts = np.array([[0, 2, 3, 5, 0], [1, 4, 0, 0, 7.0]])
+    (last, a), (first, b), (mean, c) = scatter.candidates(parts, parts != 0, (parts != 0).sum(1))
+    assert list(a) == [5, 7] and list(b) == [2, 1] and np.allclose(c, [10 / 3, 4])
+    assert "only the last is there" in last and "only the first is there" in first and "the mean is there" in mean
+
+
+# Terms --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_becomes_of_a_matrix_that_is_thought_symmetric():
+    n = np.array([[1.0, 2.0, 3.0], [5.0, 7.0, 11.0], [13.0, 17.0, 19.0]])
+    said = {
+        "it is made symmetric: (G + Gᵀ)/2 where G is right": [[1, 3.5, 8], [3.5, 7, 14], [8, 14, 19]],
+        "it is made symmetric: G + Gᵀ where G is right": [[2, 7, 16], [7, 14, 28], [16, 28, 38]],
+        "it is made symmetric: G + Gᵀ, with the diagonal once, where G is right": [
+            [1, 7, 16],
+            [7, 7, 28],
+            [16, 28, 19],
+        ],
+        "it is made antisymmetric: (G - Gᵀ)/2 where G is right": [[0, -1.5, -5], [1.5, 0, -3], [5, 3, 0]],
+        "it is made antisymmetric: G - Gᵀ where G is right": [[0, -3, -10], [3, 0, -6], [10, 6, 0]],
+        "only the lower triangle is there: what is above the diagonal is 0": [[1, 0, 0], [5, 7, 0], [13, 17, 19]],
+        "only the upper triangle is there: what is below the diagonal is 0": [[1, 2, 3], [0, 7, 11], [0, 0, 19]],
+        "the lower triangle of G is mirrored into the upper one": [[1, 5, 13], [5, 7, 17], [13, 17, 19]],
+        "the upper triangle of G is mirrored into the lower one": [[1, 2, 3], [2, 7, 11], [3, 11, 19]],
+        "it is the lower triangle of G + Gᵀ where G is right": [[2, 0, 0], [7, 14, 0], [16, 28, 38]],
+        "it is the upper triangle of G + Gᵀ where G is right": [[2, 7, 16], [0, 14, 28], [0, 0, 38]],
+    }
+    for text, a in said.items():
+        assert term.symmetric(case(a, n)) == text
+    assert not term.symmetric(case(n, n))
+    assert not term.symmetric(case(draw(2, 3), draw(2, 3)))
+    batch = draw(2, 3, 3)
+    assert "G + Gᵀ where" in term.symmetric(case(batch + batch.swapaxes(1, 2), batch))
+    assert not term.symmetric(case([[1.0, 5.0], [5.0, 2.0]], [[1.0, 3.0], [5.0, 2.0]]))  # one number
+
+
+def test_a_term_too_many_is_told_with_its_amount():
+    n, x, dy, y, w = (draw(4, 3, seed=k) for k in range(5))
+    other = case(w, draw(4, 3, seed=7))
+    other.row.name = "w"
+    options = {"x": x, "dy": dy, "y": y, "arrays": {"w": w}, "rows": [other.row]}
+    off = "off by 0.3 times {}: one of its terms is scaled or missing".format
+    for t, said in {
+        "the sign of x is in it, 0.3 times: an absolute value that forward has not": np.sign(x),
+        "off by 0.3 times x itself": x,
+        off("dy"): dy,
+        off("dy·x"): dy * x,
+        off("dy·y"): dy * y,
+        off("w"): w,
+        off("dy·w"): dy * w,
+        off("y"): y,
+        "off by 0.3 times the gradient of w": other.row.numeric,
+    }.items():
+        assert term.added(case(n + 0.3 * said, n, **options)) == t
+    for c, said in {-1: "dy itself is missing: the way past", 1: "dy itself is too many: as if y had"}.items():
+        assert term.added(case(n + c * dy, n, **options)).startswith(said)
+    decay = "x itself is in it, -0.5 times: weight decay, or a penalty that forward has not"
+    assert term.added(case(n - 0.5 * x, n, x=x, batched=(), y=draw(2))) == decay
+    scalar = case(n + 0.3 * w, n, y=np.array(1.0), dy=2.0, arrays={"w": w})
+    assert term.added(scalar) == off("w")
+    assert not term.added(case(n + draw(4, 3, seed=8), n, **options))
+
+
+def test_a_term_needs_enough_numbers_that_speak_for_it():
+    n = draw(5, 4)
+    for different_numbers, enough in ((2, False), (3, True)):
+        t = np.zeros(20)
+        t[:different_numbers] = np.arange(1, different_numbers + 1)
+        t = t.reshape(5, 4)
+        assert bool(term.fits(case(n + 2 * t, n), t)) == enough
+    for count, enough in ((9, False), (10, True)):
+        t = np.where(np.arange(20) < count, (-1.0) ** np.arange(20), 0).reshape(5, 4)
+        assert bool(term.fits(case(n + 2 * t, n), t)) == enough
+    t = draw(5, 4, seed=1)
+    assert term.fits(case(n + 2 * t, n), t) == pytest.approx(2)
+    assert term.fits(case(n + 2 * t * (1 + 5e-5 * (n > 0)), n), t)
+    assert not term.fits(case(n + 2 * t * (1 + 5e-4 * (n > 0)), n), t)
+    assert not term.fits(case(n, n), t) and not term.fits(case(n + t, n), t[:4]) and not term.fits(case(n, n), 0 * t)
+    assert not term.fits(case(n + 2 * t, n), np.where(t > 1, np.nan, t))
+
+
+def test_a_sum_or_mean_that_is_broadcast_again():
+    n = draw(3, 4, 2)
+    for axes, said in (((0,), "axis 0"), ((1,), "axis 1"), ((0, 2), "axes 0, 2"), ((0, 1, 2), "axes 0, 1, 2")):
+        for name in ("mean", "sum"):
+            a = np.broadcast_to(getattr(n, name)(axis=axes, keepdims=True), n.shape)
+            assert term.levelled(case(a, n)) == (
+                f"it is the {name} over {said} of what it should be, the same all along: that {name} is too many"
+            )
+    assert not term.levelled(case(n, n))
+    assert not term.levelled(case(draw(3, 1), draw(3, 1)))
+
+
+# A sum over some axes -----------------------------------------------------------------------------------------------
+
+
+def test_the_sets_of_axes_that_are_summed_over():
+    def found(n, **options):
+        return [(some.over, some.shape, some.name) for some in slices(case(n, n, **options))]
+
+    assert found(draw(4, 6)) == [
+        ((0, 1), (4, 6), "axes 0, 1"),
+        ((0,), (4, 6), "the batch"),
+        ((1,), (4, 6), "the last axis"),
+        ((2,), (4, 2, 3), "each of 2 groups of the last axis"),
+    ]
+    assert found(draw(2, 3), batched=()) == [((0, 1), (2, 3), "axes 0, 1"), ((1,), (2, 3), "the last axis")]
+    assert found(draw(3), batched=()) == [((0,), (3,), "all of it")]
+    assert found(draw(3, 1), batched=()) == [((0,), (3, 1), "axis 0")]
+    image = found(draw(3, 2, 3, 4))
+    assert ((0, 1, 2), (3, 2, 3, 4), "the batch and the places") in image
+    assert ((1, 2), (3, 2, 3, 4), "axes 1, 2") in image
+    assert image[-1] == ((1, 2, 4), (3, 2, 3, 2, 2), "each of 2 groups of the last axis")
+    assert [name for *_, name in found(draw(2, 12))][-3:] == [
+        f"each of {groups} groups of the last axis" for groups in (2, 3, 4)
+    ]
+
+
+def test_slices_are_taken_and_centred_in_rows():
+    x = draw(3, 2, 4)
+    some = Slices(case(x, x, x=x), (0, 2), (3, 2, 4))
+    assert np.array_equal(some.rows(x), x.transpose(1, 0, 2).reshape(2, 12))
+    assert np.allclose(some.centred(), (x - x.mean(axis=(0, 2), keepdims=True)).transpose(1, 0, 2).reshape(2, 12))
+    assert some.share(x, 1.0) == pytest.approx(abs(x.sum(axis=(0, 2))).max() / abs(x).sum(axis=(0, 2)).max())
+    assert some.share(0 * x, 1.0) == 1.0
+    assert some.of("mean") == "the mean over axes 0, 2"
+    assert Slices(case(x, x, x=x), (0,), (3, 2, 4)).of("mean") == "the batch's mean"
+
+
+def test_an_offset_is_told_with_the_axes_along_which_it_is_the_same():
+    n = draw(4, 6)
+    assert missing_way(case(n + 0.3, n)) == (
+        "it is off by the same amount everywhere, by 0.3: a constant, or a mean, is added or missing"
+    )
+    assert missing_way(case(n + draw(6, seed=1), n)).startswith("it is off by the same amount in every image")
+    assert missing_way(case(n + draw(4, 1, seed=1), n)) == (
+        "it is off by the same amount all along the last axis: a sum or mean over it is missing or too many"
+    )
+    assert not missing_way(case(n + draw(4, 6, seed=1), n))
+
+
+def test_what_goes_through_a_statistic_is_told_by_what_the_right_gradient_is_orthogonal_to():
+    x, g = draw(4, 6, seed=1), draw(4, 6)
+    c = x - x.mean(1, keepdims=True)
+    flat = g - g.mean(1, keepdims=True)
+    both = flat - c * (flat * c).sum(1, keepdims=True) / (c * c).sum(1, keepdims=True)
+    radial = g - x * (g * x).sum(1, keepdims=True) / (x * x).sum(1, keepdims=True)
+    amounts = draw(4, 1, seed=3)
+    y, z = draw(4, 6, seed=5), draw(3)
+    for n, way, said, zero in (
+        (flat, amounts, "the mean or sum over the last axis", "Σ dx"),
+        (both, amounts * c, "the variance over the last axis", "Σ dx·(x - mean)"),
+        (both, amounts + amounts[::-1] * c, "the mean and variance over the last axis", "Σ dx and Σ dx·(x - mean)"),
+        (radial, amounts * x, "the norm (Σ x², or a mean of squares) over the last axis", "Σ dx·x"),
+        (flat, amounts * y, "the sum in softmax over the last axis", "Σ dx"),
+        (flat, amounts * np.exp(y), "the sum in softmax over the last axis", "Σ dx"),
+    ):
+        assert missing_way(case(n + way, n, x=x, y=y)) == (
+            f"what goes through {said} is missing, or wrong: it differs from the right gradient by just that ({zero} "
+            "over the last axis should be zero)"
+        )
+    assert not missing_way(case(g + amounts * c, g, x=x, y=z))
+    assert not missing_way(case(radial + amounts * y, radial, x=x, y=y))
+    assert unbalanced(case(both + g, both, x=x)) == (
+        "Σ dx and Σ dx·(x - mean) over the last axis should be zero and is not (y depends on it by way of a sum or mean "
+        "and a variance there)"
+    )
+    assert "Σ dx·x over the last axis should be zero" in unbalanced(case(radial + g, radial, x=x))
+    assert not unbalanced(case(g + 1, g, x=x))
+    dy = draw(4, 6, seed=6)
+    for n, said in (
+        (flat, "the mean over the last axis is taken for a constant: dx is dy times one number all along, but y"),
+        (both, "the mean and variance over the last axis are taken for constants: dx is dy times one number all"),
+        (radial, "the norm over the last axis is taken for a constant: "),
+    ):
+        assert standing_still(case(amounts * dy, n, x=x, dy=dy)).startswith(said)
+        assert not standing_still(case(amounts * dy * (1 + 1e-4 * (x > 0)), n, x=x, dy=dy))
+    assert not standing_still(case(amounts * dy, g, x=x, dy=dy))
+
+
+def test_few_numbers_are_a_combination_of_anything():
+    x, g = draw(1, 3), draw(1, 3, seed=1)
+    some = Slices(case(g + x, g, x=x), (1,), (1, 3))
+    ones = np.ones((1, 3))
+    assert spans(some, [x])
+    assert not spans(some, [ones, x])
+    assert not spans(some, [ones])
+    wide = Slices(case(draw(2, 3) + draw(2, 3, seed=1), draw(2, 3), x=draw(2, 3, seed=1)), (1,), (2, 3))
+    assert spans(wide, [np.ones((2, 3)), draw(2, 3, seed=1)])
+    assert not spans(wide, [np.ones((2, 3))])
+
+
+# A factor for each index --------------------------------------------------------------------------------------------
+
+MEASURES = {
+    "the standard deviation of x": np.std,
+    "the variance of x": np.var,
+    "the norm of x": lambda x, **k: (x**2).sum(**k) ** 0.5,
+    "the square of the norm of x": lambda x, **k: (x**2).sum(**k),
+    "the root mean square of x": lambda x, **k: (x**2).mean(**k) ** 0.5,
+    "the mean square of x": lambda x, **k: (x**2).mean(**k),
+    "the sum of x": np.sum,
+    "the sum of |x|": lambda x, **k: abs(x).sum(**k),
+    "the sum of e^x": lambda x, **k: np.exp(x).sum(**k),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_what_one_divides_by_is_told_whether_it_is_missing_or_twice(name):
+    n, x = draw(4, 5, 3), draw(4, 5, 3, seed=1)
+    c = MEASURES[name](x, axis=(1, 2), keepdims=True)
+    few = ", ".join(f"{v:.4g}" for v in c.ravel())
+    assert axis_factor(case(n * c, n, x=x, y=draw(2))) == (
+        f"each image has a factor of its own ({few}) that should be 1: it is {name} over axes 1, 2, and the division "
+        "by it is missing"
+    )
+    once = f"it is 1/({name}) over axes 1, 2, and it is divided by once too often"
+    assert axis_factor(case(n / c, n, x=x, y=draw(2))).endswith(once)
+    of_y = axis_factor(case(n * c, n, x=draw(4, 5, 3, seed=3), y=x))
+    assert f"it is {name.replace('x', 'y')} over axes 1, 2, and the division" in of_y
+    assert "divi" not in axis_factor(case(n * c * 1.01, n, x=x, y=draw(2)))
+
+
+def test_factors_of_which_nothing_is_known_are_listed():
+    n, c = draw(6, 5), draw(6, 1, seed=1)
+    few = ", ".join(f"{v:.4g}" for v in c.ravel()[:4])
+    own = f"has a factor of its own ({few}, …) that should be 1"
+    assert axis_factor(case(n * c, n)) == f"each image {own}"
+    assert axis_factor(case(n * c, n, batched=())) == f"each index of axis 0 {own}"
+    assert axis_factor(case((n * c).T, n.T)) == f"each feature {own}"
+    pairs = draw(2, 2, 1, seed=2)
+    said = axis_factor(case(draw(2, 2, 4) * pairs, draw(2, 2, 4)))
+    assert said.startswith("each index of axes 0, 1 has a factor of its own (") and "…" not in said
+    assert not axis_factor(case(n * draw(6, 5, seed=3), n))
+    assert not axis_factor(case(2 * n, n))
+    assert not axis_factor(case(n * c, n, how="directions"))
+    assert not axis_factor(case(draw(6, 1) * c, draw(6, 1)))
+
+
+def test_the_vector_that_the_factors_are_is_named():
+    n, g = draw(6, 5), draw(5, seed=1)
+    options = {"arrays": {"g": g, "wide": draw(5, 1)}}
+    assert axis_factor(case(n * g, n, **options)) == "g is a factor too many"
+    assert axis_factor(case(n / g, n, **options)) == "the factor g is missing"
+    assert axis_factor(case(2.5 * n * g, n, **options)) == "g is a factor too many (and a constant of 2.5)"
+    one = axis_factor(case(n * g, n, arrays={"g": np.ones(5)}))
+    assert one.startswith("each feature has a factor")
+
+
+# Cases and what is said of them -------------------------------------------------------------------------------------
+
+
+def test_numbers_are_different_to_six_digits():
+    assert different(np.array([0.0, 1.0, 1.0, 2.0]), 1.0) == 2
+    assert different(np.array([1.0, 1.000002]), 1.0) == 2
+    assert different(np.array([1.0, 1.0000002]), 1.0) == 1
+    assert different(np.array([1.0, np.nan, np.inf]), 1.0) == 1
+    assert different(np.array([1.0, 1.000002]), 100.0) == 1
+
+
+def test_an_array_of_numbers_is_differentiated_like_a_number():
+    x = np.array([0.3, 0.7])
+    kept = x.copy()
+    assert moved(lambda: np.sin(x), x, 1, 1.0) == pytest.approx([0, np.cos(0.7)], abs=1e-10)
+    assert moved(lambda: x**3, x, ..., np.array([1.0, 2.0]), 0.1) == pytest.approx([0.27, 2.94], rel=1e-9)
+    assert np.array_equal(x, kept)
+
+
+def test_a_gradient_is_like_a_guess_only_where_it_is_known_and_not_all_zero():
+    n = draw(4, 5)
+    assert case(n, n).like(n * (1 + 5e-7)) and not case(n, n).like(n + 2e-6 * abs(n).max())
+    assert not case(0 * n, n).like(0 * n)
+    assert not case(n, n).like(n[:3])
+    known = np.arange(20).reshape(4, 5)
+    assert case(n, n, kink=known >= 10).like(np.where(known < 10, n, 7))
+    assert not case(n, n, kink=known >= 9).like(np.where(known < 9, n, 7))
+    wide = case(n, n, bar=1e-6 * abs(n).max(), scale=abs(n).max())
+    assert wide.like(n + 9e-6 * abs(n).max()) and not wide.like(n + 13e-6 * abs(n).max())
+    assert not case(n, n, bar=2e-5 * abs(n).max()).sure.any()
+    assert case(n, n, bar=0.5e-5 * abs(n).max()).sure.all()
+
+
+def test_the_numbers_that_speak_for_a_cause_are_counted_once():
+    n = draw(2, 3)
+    assert case(n + [1.0, 1.0, 2.0], n).numbers == 2
+    assert case(n + [1.0, 3.0, 2.0], n, kink=np.arange(3) == 1).numbers == 2
+    assert case(n, n).numbers == 0
+
+
+def test_the_angle_between_two_gradients_is_told():
+    assert likely(0.95) == "(near 1: a small term is missing or too many)"
+    assert likely(-0.95) == "(near -1: a sign is wrong, and a small term besides)"
+    assert likely(0.5) == likely(-0.5) == likely(0.9) == likely(-0.9) == "(far from 1: another formula)"
+    n = np.array([[3.0, 4.0, 0.0, 0.0]])
+    said = where(case([[4.0, -3.0, 5.0, 5.0]], n))
+    assert said == (
+        "not known; 4 of 4 entries are wrong, and the angle to the true gradient has the cosine 0.000 (far from 1: "
+        "another formula)"
+    )
+    assert where(case([2.0], [3.0])) == "not known: it is 2 where 3 is right"
+    assert "the cosine 0.990" in where(case([[3.0, 4.0, 0.5, 0.51]], n))
+    two = case(draw(2) + 1, draw(2))
+    assert possibly(two) == "as far as one number can tell: "
+    assert possibly(case(draw(2) + [1, 2], draw(2))) == "as far as two numbers can tell: "
+
+
+def shaped(grad, n, how="entries"):
+    """A gradient of another shape."""
+    wrong = case(n, n, how=how)
+    wrong.grad = np.asarray(grad)
+    return wrong_shape(wrong)
+
+
+def test_a_gradient_of_another_shape_is_told_by_what_would_make_it_right():
+    n = draw(4, 3)
+    seen = "it has shape {} where x has (4, 3)"
+    assert shaped(n[None], n) == f"{seen.format((1, 4, 3))}: the numbers are right; leave out keepdims, or reshape it"
+    assert shaped(n.T, n) == f"{seen.format((3, 4))}: it is right but transposed"
+    split = np.stack([0.25 * n, 0.75 * n])
+    assert shaped(split, n) == f"{seen.format((2, 4, 3))}: the sum over the batch is missing (axis 0)"
+    twice = np.stack([0.5 * split, 0.5 * split])
+    assert shaped(twice, n) == f"{seen.format((2, 2, 4, 3))}: the sum over the batch is missing (axis 0, 1)"
+    thrice = np.stack([0.5 * twice, 0.5 * twice])
+    assert shaped(thrice, n) == f"{seen.format((2, 2, 2, 4, 3))}: the sum over the batch is missing (axis 0, 1, 2)"
+    for name in ("sum", "mean"):
+        said = f": it is the {name} over axis 0, which should not be taken; added to an array of shape (4, 3) it would"
+        assert shaped(getattr(n, name)(axis=0, keepdims=True), n).startswith(seen.format((1, 3)) + said)
+    said = ", and would be broadcast to it without an error: every entry along axis 1 gets the same"
+    assert shaped(n[:, :1], n) == seen.format((4, 1)) + said
+    other = ": a sum over the batch that is missing or too many, or another reshape than the forward's"
+    assert shaped(n[:, 0], n) == seen.format((4,)) + other
+    assert shaped(n[:2], n) == seen.format((2, 3)) + other
+    assert shaped(n[:, :1], n, how="directions").endswith(other)
+
+
+def test_a_cause_that_few_numbers_show_is_one_possibility_unless_it_can_be_seen():
+    n = draw(3, 4)
+    assert diagnose(case(np.full((3, 4), np.nan), n)).startswith("it holds NaN or infinity")
+    assert diagnose(case(0 * n, n)).startswith("it is zero everywhere")
+    assert diagnose(case(n + 1, n, how="directions")).startswith("not known along directions")
+    assert diagnose(case([2.0, 1.0], [1.0, 2.0], y=draw(5))).startswith("as far as two numbers can tell: the two")
+    assert diagnose(case(n[::-1], n)).startswith("right numbers in reverse order")
