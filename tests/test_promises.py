@@ -912,17 +912,17 @@ def test_a_promise_that_is_broken_is_named(name):
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_a_right_layer_of_a_kind_that_minigan_does_not_have_passes(name):
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_right_layer_of_a_kind_that_minigan_does_not_have_passes(name, seed):
     make, in_shape = RIGHT[name]
-    for seed in range(2):
-        for report in reports(make(), in_shape, seed=seed):
-            assert report, str(report)
-            assert not report.cautions, str(report)
+    for report in reports(make(), in_shape, seed=seed):
+        assert report, str(report)
+        assert not report.cautions, str(report)
 
 
 def test_a_layer_that_is_steep_at_a_point_breaks_no_promise():
     for f, derivative in ((lambda x: 1 / x, lambda x: -1 / (x * x)), (lambda x: np.log(np.abs(x)), lambda x: 1 / x)):
-        for seed in range(4):
+        for seed in range(2):
             for report in reports(Plain(f, derivative), (6,), seed=seed):
                 assert report.problems == [], str(report)
 
@@ -952,7 +952,7 @@ def test_a_layer_means_its_examples_to_be_seen_together_if_it_says_so():
     assert "across_batch = True" in said(Silent(), (3,))
 
 
-@pytest.mark.parametrize("batch", [1, 2, 7])
+@pytest.mark.parametrize("batch", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(7, marks=pytest.mark.slow)])
 def test_the_promises_are_kept_from_any_batch(batch):
     for name in ("layer norm", "GELU", "attention", "weight norm", "Gaussian dropout", "power iteration"):
         make, in_shape = RIGHT[name]

@@ -160,12 +160,15 @@ TIED = {
 }
 
 
-def of_many(name):
-    return pytest.param(name, marks=pytest.mark.slow) if "many" in name else name
+COSTLY = ("pooling of many", "overlapping windows of a constant", "maxout of twins", "pooling of a constant")
+
+
+def costly_slow(name):
+    return pytest.param(name, marks=pytest.mark.slow) if name in COSTLY else name
 
 
 @pytest.mark.parametrize("share", SHARES)
-@pytest.mark.parametrize("name", [of_many(name) for name in TIED])
+@pytest.mark.parametrize("name", [costly_slow(name) for name in TIED])
 def test_every_way_to_share_a_tie_is_proven_right(name, share):
     make, *arrays = TIED[name]
     report = check_pair(*make(SHARES[share]), *arrays, pure=False)
@@ -174,7 +177,7 @@ def test_every_way_to_share_a_tie_is_proven_right(name, share):
     assert "right at ties" in str(report) or name == "pooling of many"
 
 
-@pytest.mark.parametrize("name", [of_many(name) for name in TIED])
+@pytest.mark.parametrize("name", [costly_slow(name) for name in TIED])
 def test_a_tie_that_is_counted_by_each_of_its_entries_is_wrong(name):
     make, *arrays = TIED[name]
     report = check_pair(*make(lambda mask: mask * 1.0), *arrays, pure=False)
