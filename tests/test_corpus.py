@@ -10,7 +10,6 @@ from corpus.unseen import UNSEEN
 
 from minigan.gradcheck import check_gradients
 
-
 COSTLY = ("SelfAttentionAxes", "GroupNormCount", "DilatedDepthwiseTurned")
 
 
