@@ -162,6 +162,11 @@ def test_the_sizes_of_an_image_are_named_by_what_they_count():
         14: "the size of axes 2, 3 of y together",
         15: "the size of axes 0, 1 of y together",
     }
+    assert counts.counts(case(draw(3, 1, 5), draw(3, 1, 5))) == {
+        15: "the number of entries",
+        3: "the size of the batch (the first axis)",
+        5: "the size of the last axis of y",
+    }
 
 
 def test_the_sizes_of_other_arrays_count_only_if_need_be():
@@ -197,6 +202,7 @@ def test_a_window_and_an_enlargement_are_counted():
         -1: "the sign is wrong: every entry is the negative of what it should be",
         1.37: "a constant factor: every entry is 1.37 times what it should be",
         -1.37: "a constant factor: every entry is -1.37 times what it should be (and the sign is wrong)",
+        -0.37: "a constant factor: every entry is -0.37 times what it should be (and the sign is wrong)",
         -7: "every entry is -7 times what it should be, which is the size of the batch (the first axis), 7: a mean is "
         "missing, or a sum is taken twice (and the sign is wrong)",
         2: "a constant factor: every entry is 2 times what it should be, which may be a 2 of the formula: the 1/2 of "
@@ -233,6 +239,9 @@ def test_what_is_nearly_right_is_approximated():
     assert "of the largest entry (float32" in amount.approximated(case(n + 2e-6 * noise, n))
     assert not amount.approximated(case(n + 1e-4 * noise, n))
     assert not amount.approximated(case(n, n))
+    assert ": every entry is 1" in amount.approximated(case((1 + 4e-6) * n + 1e-6 * noise, n, bar=5e-6))
+    ones = np.ones((5, 6))
+    assert ": every entry is 1" not in amount.approximated(case((1 + 4e-6) * ones, ones))
     assert "W" not in amount.approximated(case(n, n + 1e-6))
 
 
@@ -244,6 +253,13 @@ def test_numbers_of_fewer_digits_are_rounded():
         assert f"every entry has {decimals} decimals" in amount.rounded(case(np.round(n, decimals), n))
     assert not amount.rounded(case(np.round(n, 9), n))
     assert not amount.rounded(case(np.floor(100 * n) / 100, n))  # cut, not rounded
+    for decimals in (2, 3):
+        near = np.round(n, decimals)
+        assert amount.rounded(case(near, near + 0.5 * 10.0**-decimals))
+        assert not amount.rounded(case(near, near + 0.52 * 10.0**-decimals))
+    for parts, said in ((8, "has 3 decimals"), (16, "is a number of float16")):
+        near = np.round(parts * n) / parts
+        assert said in amount.rounded(case(near, near + 1e-4))
     assert not amount.rounded(case(n, n))
     few = np.where(n > 0, 0.5, 0.25)
     assert not amount.rounded(case(few, n))
@@ -286,6 +302,7 @@ def test_a_function_for_a_factor_may_come_with_a_constant_or_a_sign():
     assert amount.functional(case(-n * x, n, x=x, y=draw(3))) == "x is a factor too many (and a sign)"
     assert amount.functional(case(2.5 * n * x, n, x=x, y=draw(3))) == "x is a factor too many (and a constant of 2.5)"
     assert amount.functional(case(n * x, n, x=x, y=draw(3), how="directions")) == ""
+    assert amount.functional(case(1e-4 * n * x, 1e-4 * n, x=x, y=draw(3))) == "x is a factor too many"
     other = {"g": draw(4, seed=5), "s": np.array(3.0), "odd": draw(3)}
     assert amount.functional(case(n * other["g"], n, arrays=other, y=draw(3))) == "g is a factor too many"
     dy = draw(5, 4, seed=6)
@@ -329,6 +346,7 @@ def test_a_mask_that_is_missing_may_come_with_a_factor():
     said = "where it should be zero it is not: the mask (of dropout, a clip, a ReLU, an index) is missing"
     assert elementwise.mask(case(g, g * kept)) == said
     assert elementwise.mask(case(g, 2 * g * kept)) == f"{said}, and so is a factor of 2"
+    assert elementwise.mask(case(1e-4 * g, 2e-4 * g * kept)) == f"{said}, and so is a factor of 2"
     assert not elementwise.mask(case(np.where(kept, g * g, g), g * kept))
     assert not elementwise.mask(case(np.where(kept, 0 * g, g), g * kept))
     assert not elementwise.mask(case(np.where(kept, 1, g), np.where(kept, 1, 0)))  # a single number
@@ -356,6 +374,60 @@ def test_a_derivative_that_is_wrong_on_one_side_is_told_with_both_values():
     part = elementwise.side(case(np.where(abs(x) > 1, 0.5 * dy, dy), dy, x=x, dy=dy))
     assert part.startswith("the derivative is wrong in 5 of 20 entries; all of them lie where |x| is above ")
     assert not elementwise.side(case(np.where(abs(x) < 1, 0.5 * dy, dy), dy, x=x, dy=dy))
+
+
+def own_derivative(x, f, wrong, right, dy=None, spread=0.0, **options):
+    """y = f(x), entry by entry, with the gradient dy·wrong where dy·right is right."""
+    dy = draw(*x.shape, seed=1) if dy is None else dy
+
+    def backward(dy, cache):
+        return {"x": dy * wrong + spread * dy.sum()}
+
+    def forward():
+        return f(x), "a cache"
+
+    a = backward(dy, None)["x"]
+    return case(a, dy * right, x=x, y=f(x), dy=dy, forward=forward, backward=backward, **options)
+
+
+def test_a_wrong_derivative_of_an_elementwise_function_is_told():
+    x = draw(5, 4)
+    said = (
+        "each entry is dy times a wrong derivative: taken at the wrong point (x for y, y for x), or another function's"
+    )
+    f, right = np.tanh, 1 - np.tanh(x) ** 2
+    assert elementwise.derivative(own_derivative(x, f, np.exp(x), right)) == said
+    assert not elementwise.derivative(own_derivative(x, f, np.exp(x), right, spread=0.01))
+    assert not elementwise.derivative(own_derivative(draw(2), f, np.exp(draw(2)), 1 - np.tanh(draw(2)) ** 2))
+    other = np.arange(20).reshape(5, 4) % 2 == 0
+    assert not elementwise.derivative(own_derivative(x, f, np.where(other, np.exp(x), right), right))
+
+    def part(x):
+        return np.tanh(x) * other
+
+    assert elementwise.derivative(own_derivative(x, part, np.exp(x) * other, right * other)) == said
+    along = own_derivative(x, lambda x: x.sum(1, keepdims=True) + 0 * x, np.exp(x), np.ones((5, 4)))
+    assert not elementwise.derivative(along)  # y is not of its own x alone
+
+
+def test_a_formula_in_y_that_was_given_x_is_told_where_y_can_be_x():
+    x = np.array([0.1, -0.3, 0.5, -0.7, 0.8, 0.2, 1.5])
+    said = "the derivative is taken at the wrong point: a formula in the output y was given the input x"
+    wrong, right = 1 - x**2, 1 - np.tanh(x) ** 2
+    assert elementwise.inverse_point(own_derivative(x, np.tanh, wrong, right)) == said
+    assert elementwise.derivative(own_derivative(x, np.tanh, wrong, right)) == said
+    assert not elementwise.inverse_point(own_derivative(x, np.tanh, wrong * (1 + 0.01 * (x > 0)), right))
+    assert not elementwise.inverse_point(own_derivative(x, lambda x: 2 * x, 2 + 0 * x, 1 + 0 * x))
+    assert not elementwise.inverse_point(own_derivative(x[:2], np.tanh, wrong[:2], right[:2]))
+    assert elementwise.inverse_point(own_derivative(x[:3], np.tanh, wrong[:3], right[:3])) == said
+
+
+def test_a_side_is_told_of_two_entries_and_without_zero():
+    x, dy = np.array([-1.0, 2.0, 0.0, 3.0, 0.5, -2.0]), draw(6, seed=1)
+    said = elementwise.side(case(np.where(x > 0, 0.5 * dy, dy), dy, x=x, dy=dy))
+    assert said.startswith("the derivative is wrong where x > 0, and only there")
+    one = np.array([-1.0, 2.0, 1.0, 3.0, 0.5, 2.0])
+    assert not elementwise.side(case(np.where(one < 0, 0.5 * dy, dy), dy, x=one, dy=dy))
 
 
 # Right numbers in the wrong places ----------------------------------------------------------------------------------
@@ -675,10 +747,14 @@ def test_points_of_other_shapes():
     assert swapped not in said(kernel)
     assert swapped not in said(draw(3, 2, 2, 4), batched=())
     halves = "the two halves of x along axis 0 are exchanged"
+    stack = draw(2, 3, 3)
+    turned = "x is not transposed where x.T belongs, or the other way round"
+    assert np.array_equal(said(stack)[turned], stack.swapaxes(1, 2))
+    assert turned not in said(draw(3, 3, 2))
     assert np.array_equal(said(draw(6))[halves], np.roll(draw(6), 3))
     assert np.array_equal(said(draw(2))[halves], draw(2)[::-1])
     assert halves not in said(draw(5))
-    assert "x is not transposed where x.T belongs, or the other way round" not in said(draw(3, 2))
+    assert turned not in said(draw(3, 2))
     assert not any("180" in text for text in said(draw(3, 3)))
     z = draw(4, seed=4)
     assert np.array_equal(said(draw(4), arrays={"z": z})["z stands where x belongs"], z)
@@ -710,6 +786,29 @@ def test_a_gradient_of_another_array_is_told_as_exchanged_if_both_are():
         assert point.exchanged(case(m, n, rows=[other.row])) == said
         assert not point.exchanged(case(m * 1.001, n, rows=[other.row]))
         assert not point.exchanged(case(m, n, how="directions", rows=[other.row]))
+        other.row.how = "directions"
+        assert not point.exchanged(case(m, n, rows=[other.row]))
+
+
+def test_an_exchange_is_told_of_two_numbers_and_not_of_one():
+    for n, m, said in (([1.0, 2.0], [3.0, 5.0], True), ([1.0, 2.0], [2.0, 3.0], False)):
+        other = case(n, m)
+        other.row.name = "w"
+        assert bool(point.exchanged(case(m, n, rows=[other.row]))) == said
+    large = case(np.array([1e6, 2e6]) + 0.9, [3e6, 5e6])
+    large.row.name = "w"
+    assert "the two are exchanged" in point.exchanged(case([3e6, 5e6], [1e6, 2e6], rows=[large.row]))
+    small = case(np.array([1e-6, 2e-6]) + 1e-7, [3e-6, 5e-6])
+    small.row.name = "w"
+    assert "the same shape" in point.exchanged(case([3e-6, 5e-6], [1e-6, 2e-6], rows=[small.row]))
+
+
+def test_what_a_layer_names_as_a_suspect_is_told():
+    x = draw(3)
+    suspects = {"it is the gradient of the cube": lambda: x**3}
+    assert point.suspect(case(3 * x**2, 2 * x, x=x, suspects=suspects)) == "it is the gradient of the cube"
+    assert not point.suspect(case(3 * x**2, 2 * x, x=x, suspects=suspects, how="directions"))
+    assert not point.suspect(case(4 * x**2, 2 * x, x=x, suspects=suspects))
 
 
 def test_the_upstreams_that_are_taken_for_dy():
@@ -854,6 +953,78 @@ def test_what_is_left_of_several_contributions():
     assert "only the last is there" in last
     assert "only the first is there" in first
     assert "the mean is there" in mean
+
+
+def gathered(index, mistake, shape=(5, 3)):
+    """What is said if rows of an array are looked up, some of them several times."""
+    x, dy = draw(*shape), draw(len(index), *shape[1:], seed=2)
+    n, count = np.zeros(shape), np.bincount(index, minlength=shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    np.add.at(n, index, dy)
+    a = n.copy()
+    if mistake == "mean":
+        a /= np.maximum(count, 1)
+    else:
+        for i, row in list(enumerate(index))[:: 1 if mistake == "last" else -1]:
+            a[row] = dy[i]
+    return case(a, n, x=x, y=x[index], dy=dy, forward=lambda: (x[index], 0)), dy
+
+
+@pytest.mark.parametrize("mistake", ["last", "first", "mean"])
+def test_one_of_several_contributions_is_told_by_what_is_there(mistake):
+    for index, shape in (
+        ([0, 2, 2, 1, 2, 0], (5, 3)),
+        ([0, 2, 2, 1], (5, 3)),
+        ([0, 1, 1, 0], (2,)),
+        ([0, 1, 1, 0], (2, 2)),
+    ):
+        said = scatter.written(gathered(index, mistake, shape)[0])
+        assert f"the {mistake} is there" in said.replace("only the", "the")
+
+
+def test_contributions_explain_nothing_where_others_of_them_are_summed():
+    wrong, dy = gathered([0, 1, 1, 2, 2], "last")
+    wrong.row.analytic[1] = dy[1] + dy[2]
+    assert not scatter.written(wrong)  # row 1 is right, and is a sum
+    wrong.row.analytic[2] *= 1.001
+    assert not scatter.written(wrong)
+    wrong, _ = gathered([0, 2, 2, 1], "last")
+    wrong.row.how = "directions"
+    assert not scatter.written(wrong)
+    wrong, _ = gathered([0, 2, 2, 1], "last", (5, 2))
+    assert not scatter.written(wrong)  # two numbers
+
+
+@pytest.mark.parametrize("features_first", [True, False])
+def test_windows_that_overlap_are_told_where_each_makes_several_features(features_first):
+    x, w = draw(7), draw(3, 2, seed=1)
+
+    def forward():
+        y = np.stack([x[i : i + 3] @ w for i in range(5)])
+        return (y.T if features_first else y), 0
+
+    dy = draw(*forward()[0].shape, seed=2)
+    n, last = np.zeros(7), np.zeros(7)
+    for i, d in enumerate(dy.T if features_first else dy):
+        n[i : i + 3] += w @ d
+        last[i : i + 3] = w @ d
+    assert "only the last is there" in scatter.written(case(last, n, x=x, y=forward()[0], dy=dy, forward=forward))
+
+
+def test_the_diagonal_of_a_jacobian_is_told():
+    def softmax(x):
+        return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+    for shape in ((3,), (2, 3)):
+        x, dy = draw(*shape), draw(*shape, seed=2)
+        y = softmax(x)
+        n = y * (dy - (dy * y).sum(-1, keepdims=True))
+        wrong = case(dy * y * (1 - y), n, x=x, y=y, dy=dy, forward=lambda x=x: (softmax(x), 0))
+        assert scatter.diagonal(wrong).startswith("it is dy times the diagonal of the Jacobian")
+        wrong.row.analytic[...] *= 1.001
+        assert not scatter.diagonal(wrong)
+        wrong.row.how = "directions"
+        assert not scatter.diagonal(wrong)
+    assert not scatter.diagonal(case(draw(3), draw(3, seed=3), y=draw(2), dy=draw(2)))
 
 
 # Terms --------------------------------------------------------------------------------------------------------------
