@@ -6,7 +6,16 @@ import pytest
 from minigan.gradcheck.case import Case, different, moved
 from minigan.gradcheck.causes import amount, counts, elementwise, order, place, point, scatter, term
 from minigan.gradcheck.causes.through import Slices, missing_way, slices, spans, standing_still, unbalanced
-from minigan.gradcheck.causes.upstream import itself, parts, product, reordered, seen_at, summed, upstreams
+from minigan.gradcheck.causes.upstream import (
+    flows_backward,
+    itself,
+    parts,
+    product,
+    reordered,
+    seen_at,
+    summed,
+    upstreams,
+)
 from minigan.gradcheck.causes.vector import axis_factor
 from minigan.gradcheck.compare import Subject
 from minigan.gradcheck.diagnosis import diagnose, likely, possibly, where, wrong_shape
@@ -518,6 +527,8 @@ def test_a_gradient_that_is_turned():
     assert "axes 0, 1, 2 " in told(order.turned, lambda n: n[::-1, ::-1, ::-1], 2, 3, 4)
     assert not told(order.turned, lambda n: n[::-1], 4, 5)
     assert not told(order.turned, lambda n: n[:, ::-1], 4, 5)
+    assert not told(order.turned, lambda n: n[:, ::-1], 1, 5)
+    assert not told(order.turned, lambda n: n[::-1, ::-1, ::-1, ::-1, ::-1], 2, 2, 2, 2, 3)
 
 
 def test_a_gradient_that_is_shifted_without_its_edge():
@@ -558,6 +569,8 @@ def test_the_same_numbers_in_no_order_at_all():
     n = draw(4, 5)
     mixed = np.random.default_rng(2).permutation(n.ravel()).reshape(4, 5)
     assert order.mixed(case(mixed, n)).startswith("right numbers in the wrong places")
+    assert order.mixed(case(mixed + 8e-6, n, bar=1e-6))
+    assert not order.mixed(case(mixed + 2e-5, n, bar=1e-6))
     assert not order.mixed(case(mixed * (1 + 1e-4 * (n > 0)), n))
     assert not order.mixed(case(mixed, n, kink=n == n.max()))
     five, six = np.arange(20) < 5, np.arange(20) < 6
@@ -585,6 +598,7 @@ PATTERNS = {
     "all of them lie on the diagonal or above it": ROW <= COLUMN,
     "all of them lie on the diagonal or below it": ROW >= COLUMN,
     "all of them lie on every other field, as of a chessboard": (ROW + COLUMN) % 2 == 1,
+    "all of them lie on every other field, as of a chessboard, too": (ROW + COLUMN) % 2 == 0,
     "all of them lie at index 0 to 2 of axis 0": ROW < 3,
     "all of them lie at index 1 to 5, every 2nd of axis 1": COLUMN % 2 == 1,
     "all of them lie at index 2, 3 of axis 0 and 1, 4 of axis 1": np.isin(ROW, (2, 3)) & np.isin(COLUMN, (1, 4)),
@@ -594,6 +608,7 @@ PATTERNS = {
 @pytest.mark.parametrize("said", PATTERNS)
 def test_a_pattern_of_the_wrong_entries_is_told(said):
     wrong = PATTERNS[said]
+    said = said.removesuffix(", too")
     assert place.pattern(off_at(wrong)) == said
     if "index" not in said:  # there, the hull of fewer is the same
         assert place.pattern(off_at(wrong ^ ((ROW == 2) & (COLUMN == 3)))) != said
@@ -627,6 +642,22 @@ def test_there_is_no_pattern_in_too_few_or_too_many():
     assert (
         place.pattern(off_at((ROW == 2) & (COLUMN < 3))) == "all of them lie at index 2 of axis 0 and 0 to 2 of axis 1"
     )
+    assert place.pattern(off_at(np.eye(2) > 0)) == "all of them lie on the diagonal"
+    assert "diagonal" not in place.pattern(off_at((ROW == COLUMN)[:4]))
+    i, k = np.indices((3, 3, 3, 4, 4))[3:]
+    edge = (i % 3 == 0) | (k % 3 == 0)
+    assert place.pattern(off_at(edge)) == "all of them lie at the edge, along axes 3, 4"
+
+
+def test_a_threshold_is_told_of_four_entries_with_two_beyond_them():
+    x = np.random.default_rng(8).permutation(np.arange(20.0)).reshape(4, 5) / 10
+    for count, said in ((4, "all of them lie where x is above 1.55 or so"), (3, "")):
+        assert place.pattern(off_at(x > np.sort(x, axis=None)[-count - 1], x=x)) == said
+    between = "all of them lie where x is between 0.15 and 0.95 or so"
+    assert place.pattern(off_at((x > 0.15) & (x < 0.95), x=x)) == between
+    assert place.pattern(off_at((x > 0.05) & (x < 0.95), x=x)) == ""
+    x = np.maximum(x - 0.8, 0)
+    assert place.pattern(off_at(x > 0, x=x)) == "all of them lie where x > 0"
 
 
 @pytest.mark.parametrize(
@@ -658,6 +689,7 @@ def test_one_entry_or_two_alone():
     two[0, 1] += 1
     assert not place.alone(case(two, n))
     assert not place.alone(case(n + 1, n))
+    assert place.alone(case([1.0, 2.0], [1.0, 3.0])) == "one entry alone is wrong, at [1]: 2 where 3 is right"
     assert not place.alone(case([1.0], [2.0]))
     assert not place.alone(case([1.0, 2.0], [2.0, 1.0]))
     assert place.alone(case([1.0, 2.0, 3.0], [1.0, 3.0, 2.0]))
@@ -670,6 +702,10 @@ def test_what_the_wrong_entries_share_as_numbers():
     assert place.seen(case(np.where(some, -n, n), n)) == ", and have the wrong sign"
     assert place.seen(case(np.where(some, 2.5 * n, n), n)) == ", and are 2.5 times what they should be"
     assert place.seen(off_at(some)) == ""
+    two = some & (COLUMN[:4, :5] < 2)
+    assert place.seen(case(np.where(two, 0, n), n)) == ", and are zero there"
+    assert place.seen(case(n, np.where(two, 0, n))) == ", where they should be zero"
+    assert place.seen(case(np.where(two, -n, n), n)) == ", and have the wrong sign"
     one = some & (COLUMN[:4, :5] == 2)
     for a, right in ((np.where(one, 0, n), n), (n, np.where(one, 0, n)), (np.where(one, -n, n), n)):
         assert place.seen(case(a, right)) == ""
@@ -680,6 +716,7 @@ def test_what_the_wrong_entries_share_as_numbers():
 def test_all_wrong_entries_in_one_slice():
     n = draw(4, 5)
     assert place.in_one_slice(off_at(ROW[:4, :5] == 0)) == "all wrong entries lie at index 0 of axis 0, the first"
+    assert place.in_one_slice(off_at(ROW[:2, :3] == 0)) == "all wrong entries lie at index 0 of axis 0, the first"
     assert place.in_one_slice(off_at(COLUMN[:4, :5] == 2)) == "all wrong entries lie at index 2 of axis 1"
     assert place.in_one_slice(off_at(COLUMN[:4, :5] == 4)) == "all wrong entries lie at index 4 of axis 1, the last"
     lost = place.in_one_slice(case(np.where(COLUMN[:4, :5] == 4, 0, n), n))
@@ -872,6 +909,11 @@ def test_dy_in_another_order():
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(found, expected, strict=True))
     two = dict(reordered(case(dy[:2], dy[:2], dy=dy[:2], batched=())))
     assert np.array_equal(two["dy is exchanged along axis 0"], dy[1::-1])
+    assert not any("reverse order along axis 0" in said or "by one along axis 0" in said for said in two)
+    stack = draw(2, 3, 3)
+    turned = dict(reordered(case(stack, stack, dy=stack)))
+    swapped = "dy is not transposed where dy.T belongs, or the other way round"
+    assert np.array_equal(turned[swapped], stack.swapaxes(1, 2))
     square = dict(reordered(case(dy[:3], dy[:3], dy=dy[:3])))
     assert np.array_equal(square["dy is not transposed where dy.T belongs, or the other way round"], dy[:3].T)
     six = dict(reordered(case(draw(6), draw(6), dy=np.arange(6.0), batched=())))
@@ -897,6 +939,8 @@ def test_a_part_of_dy():
     own = dict(parts(case(draw(4, 3), draw(4, 3), dy=dy, y=dy)))
     assert not any("batch" in said or "axis 0" in said for said in own)
     assert not dict(parts(case(draw(1), draw(1), dy=draw(1), y=draw(1), batched=())))
+    both = dict(parts(case(draw(3), draw(3), dy=draw(2, 1), y=draw(2, 1), batched=())))
+    assert not any("axis 1" in said for said in both)
 
 
 def test_what_one_slice_shows_is_not_a_part_of_dy():
@@ -904,6 +948,7 @@ def test_what_one_slice_shows_is_not_a_part_of_dy():
     lost = np.where(np.arange(3) == 2, 0, n)
     assert seen_at(case(lost, n, dy=n), 1, 2)
     assert not seen_at(case(lost, n, dy=n), 1, 0)
+    assert seen_at(case(lost.T, n.T, dy=n.T), 0, 2)
     alone = np.where(np.arange(3) == 2, n, 0)
     assert seen_at(case(alone, n, dy=n), 1, 2)
     assert not seen_at(case(lost, n, dy=draw(4, 5)), 1, 2)
@@ -918,7 +963,7 @@ def test_a_product_with_dy_is_summed_over_what_an_array_lacks():
     assert np.allclose(summed(dy, z, (1, 3)), (dy * z).sum(0, keepdims=True))
     assert np.allclose(summed(dy, z, (4, 1)), (dy * z).sum(1, keepdims=True))
     assert np.allclose(summed(dy, z, ()), (dy * z).sum())
-    for shape in ((4,), (2, 4, 3), (3, 4)):
+    for shape in ((4,), (2, 4, 3), (4, 3, 1), (3, 4)):
         assert summed(dy, z, shape) is None
 
 
@@ -939,6 +984,16 @@ def test_dy_itself_and_a_product_that_is_no_derivative():
     assert product(bias) == "it is Σ dy·w, and should be another product"
     assert not product(case(dy * w, np.where(n < 0, dy * w, n), **options))
     assert not product(case(2 * dy * w, n, **options))
+
+
+def test_a_sum_that_runs_the_wrong_way_is_told():
+    x, dy = draw(4, 5), draw(4, 5, seed=1)
+    n = np.cumsum(dy[:, ::-1], 1)[:, ::-1]
+    options = {"x": x, "y": np.cumsum(x, 1), "dy": dy, "forward": lambda: (np.cumsum(x, 1), 0)}
+    said = "along axis 1 it goes in the wrong direction: a sum or a loop runs the forward's way"
+    assert flows_backward(case(np.cumsum(dy, 1), n, **options)) == said
+    assert not flows_backward(case(draw(4, 5, seed=3), n, **options))
+    assert not flows_backward(case(draw(5), draw(5, seed=1), dy=draw(5, 5), y=draw(5, 5), forward=lambda: (0 * x, 0)))
 
 
 # Several contributions ----------------------------------------------------------------------------------------------
@@ -1053,6 +1108,10 @@ def test_what_becomes_of_a_matrix_that_is_thought_symmetric():
         assert term.symmetric(case(a, n)) == text
     assert not term.symmetric(case(n, n))
     assert not term.symmetric(case(draw(2, 3), draw(2, 3)))
+    assert not term.symmetric(case(draw(3), draw(3, seed=1)))
+    both = np.stack([n, n**2])
+    for (stack, _), (one, _), (other, _) in zip(*map(term.symmetrised, (both, n, n**2)), strict=True):
+        assert np.array_equal(stack, [one, other])
     batch = draw(2, 3, 3)
     assert "G + Gᵀ where" in term.symmetric(case(batch + batch.swapaxes(1, 2), batch))
     assert not term.symmetric(case([[1.0, 5.0], [5.0, 2.0]], [[1.0, 3.0], [5.0, 2.0]]))  # one number
@@ -1078,6 +1137,8 @@ def test_a_term_too_many_is_told_with_its_amount():
         assert term.added(case(n + 0.3 * said, n, **options)) == t
     for c, said in {-1: "dy itself is missing: the way past", 1: "dy itself is too many: as if y had"}.items():
         assert term.added(case(n + c * dy, n, **options)).startswith(said)
+        assert term.added(case(n + c * (1 + 4e-7) * dy, n, **options)).startswith(said)
+    assert not term.added(case(n + draw(4, 3, seed=8), n, x=x, dy=draw(4, 2), y=draw(4, 2)))
     decay = "x itself is in it, -0.5 times: weight decay, or a penalty that forward has not"
     assert term.added(case(n - 0.5 * x, n, x=x, batched=(), y=draw(2))) == decay
     scalar = case(n + 0.3 * w, n, y=np.array(1.0), dy=2.0, arrays={"w": w})
@@ -1097,6 +1158,8 @@ def test_a_term_needs_enough_numbers_that_speak_for_it():
         assert bool(term.fits(case(n + 2 * t, n), t)) == enough
     t = draw(5, 4, seed=1)
     assert term.fits(case(n + 2 * t, n), t) == pytest.approx(2)
+    assert term.fits(case(n + 2 * t, n, kink=n > 1), t) == pytest.approx(2)
+    assert term.fits(case(n + 2e-3 * t, n), 1e-8 * t) == pytest.approx(2e5)
     assert term.fits(case(n + 2 * t * (1 + 5e-5 * (n > 0)), n), t)
     assert not term.fits(case(n + 2 * t * (1 + 5e-4 * (n > 0)), n), t)
     assert not term.fits(case(n, n), t)
@@ -1209,6 +1272,8 @@ def test_few_numbers_are_a_combination_of_anything():
     some = Slices(case(g + x, g, x=x), (1,), (1, 3))
     ones = np.ones((1, 3))
     assert spans(some, [x])
+    two = np.array([[2.0, 3.0, 0.0]])
+    assert not spans(Slices(case(g + two, g, x=x), (1,), (1, 3)), [two])
     assert not spans(some, [ones, x])
     assert not spans(some, [ones])
     wide = Slices(case(draw(2, 3) + draw(2, 3, seed=1), draw(2, 3), x=draw(2, 3, seed=1)), (1,), (2, 3))
@@ -1272,6 +1337,22 @@ def test_the_vector_that_the_factors_are_is_named():
     assert axis_factor(case(2.5 * n * g, n, **options)) == "g is a factor too many (and a constant of 2.5)"
     one = axis_factor(case(n * g, n, arrays={"g": np.ones(5)}))
     assert one.startswith("each feature has a factor")
+    two = np.array([1.0, 2.0, 1.0, 2.0, 1.0])
+    assert axis_factor(case(n * two, n, arrays={"odd": draw(4), "g": two})) == "g is a factor too many"
+    near = axis_factor(case(n * g * (1 + 0.1 * two), n, **options))
+    assert near.startswith("each feature has a factor")
+
+
+def test_a_factor_is_told_of_two_known_entries_for_each_index():
+    n, c = draw(4, 5), draw(4, 1, seed=1)
+    assert axis_factor(case(n * c, n)).startswith("each image has a factor of its own")
+    first = np.arange(20).reshape(4, 5) < 4
+    assert not axis_factor(case(n * c, n, kink=first))
+    assert not axis_factor(case(np.where(first, 0, n * c), np.where(first, 0, n)))
+    one = np.arange(20).reshape(4, 5) == 7
+    assert axis_factor(case(np.where(one, 9, n * c), n, kink=one)).startswith("each image has a factor of its own")
+    x = draw(4, 5, seed=3)
+    assert "it is the variance of x over axis 1, and" in axis_factor(case(n * x.var(1, keepdims=True), n, x=x))
 
 
 # Cases and what is said of them -------------------------------------------------------------------------------------
@@ -1360,6 +1441,14 @@ def test_a_gradient_of_another_shape_is_told_by_what_would_make_it_right():
     assert shaped(n[:, 0], n) == seen.format((4,)) + other
     assert shaped(n[:2], n) == seen.format((2, 3)) + other
     assert shaped(n[:, :1], n, how="directions").endswith(other)
+    assert shaped(1.5 * n[None], n).endswith(other)
+    for total in (n.sum(axis=1, keepdims=True), n.sum(keepdims=True)):
+        assert f": it is the sum over axis {int(len(total) > 1)}, which" in shaped(total * (1 + 5e-7), n)
+        assert f": it is the sum over axis {int(len(total) > 1)}, which" in shaped(1e4 * total + 5e-3, 1e4 * n)
+        assert "it is the sum" not in shaped(total + 1e-4, n)
+    assert (
+        shaped(draw(5), draw(5).sum()) == "it has shape (5,) where x has (): the sum over the batch is missing (axis 0)"
+    )
 
 
 def test_a_cause_that_few_numbers_show_is_one_possibility_unless_it_can_be_seen():
@@ -1369,3 +1458,5 @@ def test_a_cause_that_few_numbers_show_is_one_possibility_unless_it_can_be_seen(
     assert diagnose(case(n + 1, n, how="directions")).startswith("not known along directions")
     assert diagnose(case([2.0, 1.0], [1.0, 2.0], y=draw(5))).startswith("as far as two numbers can tell: the two")
     assert diagnose(case(n[::-1], n)).startswith("right numbers in reverse order")
+    assert diagnose(case([4.0, 1.0, 2.0], [1.0, 2.0, 4.0])).startswith("a shifted index: right numbers, 1 too far on")
+    assert diagnose(case(n + draw(3, 4, seed=9), n)).startswith("not known; 12 of 12 entries are wrong")

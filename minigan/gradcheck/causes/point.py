@@ -27,7 +27,7 @@ def suspect(case: Case) -> str:
 def exchanged(case: Case) -> str:
     """a is the true gradient of another array of the same shape."""
     for row in case.rows:
-        if row.name == case.row.name or row.shape != case.row.shape or row.how != "entries" != case.row.how:
+        if row.name == case.row.name or row.shape != case.row.shape:
             continue
         if row.how == case.row.how == "entries" and case.numbers > 1 and case.like(row.numeric):
             mutual = np.allclose(row.analytic, case.row.numeric, rtol=1e-6, atol=1e-6 * case.row.scale)
