@@ -351,6 +351,22 @@ def test_how_far_a_maximum_is_from_its_kink_is_how_far_the_largest_is_ahead_of_t
         assert layer.kink_offsets(image) == []
 
 
+def test_pooling_keeps_the_channels_of_an_image_whose_sides_and_channels_all_differ():
+    assert nn.MaxPool2d(2).out_shape((4, 6, 5)) == (2, 3, 5)
+    dx = nn.Maxout(2).input_grad(np.ones((2, 3, 4, 5)), np.zeros((2, 3, 4, 5), "int32"))
+    assert dx.shape == (2, 3, 4, 10)
+
+
+def test_the_distance_from_a_kink_is_told_for_any_kink_and_for_two_candidates():
+    class Clip(nn.Layer):
+        kinks = (-1.0, 2.0)
+
+    np.testing.assert_array_equal(Clip().kink_offsets(np.array([[0.5, 2.0]])), [[[1.5, 3.0]], [[-1.5, 0.0]]])
+    (ahead,) = nn.Maxout(2).kink_offsets(np.array([[3.0, 1.0, 2.0, 5.0]]))
+    np.testing.assert_array_equal(ahead, [[2.0, 3.0]])
+    assert nn.Maxout(1).kink_offsets(np.ones((1, 2))) == []
+
+
 def test_maxout_of_an_image_keeps_its_sides_and_says_which_channels_can_be_shared_out():
     assert nn.Maxout(2).out_shape((2, 3, 6)) == (2, 3, 3)
     with pytest.raises(ShapeError, match="7 features cannot be shared out to groups of 3; 6 can"):

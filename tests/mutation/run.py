@@ -94,7 +94,7 @@ MODULES = {
     "nn/fourier": "layers",
     "nn/im2col": "oracle layers",
     "nn/init": "oracle layers recipes",
-    "nn/layer": "oracle network names contract",
+    "nn/layer": "oracle network names layers contract promises",
     "nn/names": "names",
     "nn/network": "oracle network files copies gan contract",
     "nn/norm": "oracle layers contract",
