@@ -1390,6 +1390,39 @@ def test_a_gradient_is_like_a_guess_only_where_it_is_known_and_not_all_zero():
     assert case(n, n, bar=0.5e-5 * abs(n).max()).sure.all()
 
 
+def for_another_upstream(offset=0.0):
+    """A case whose gradient is that for another dy, and that dy."""
+    x, w, dy, other = draw(4, 3), draw(3, 2, seed=1), draw(4, 2, seed=2), draw(4, 2, seed=3)
+
+    def forward():
+        return np.tanh(x @ w) + offset, 0
+
+    slope = 1 - np.tanh(x @ w) ** 2
+    n, a = ((d * slope) @ w.T for d in (dy, other))
+    return case(a, n, x=x, y=forward()[0], dy=dy, forward=forward), dy, other
+
+
+def test_a_hypothesis_is_held_against_the_gradient_along_directions():
+    wrong, dy, other = for_another_upstream()
+    assert [np.linalg.norm(v) for v in wrong.directions] == pytest.approx([1, 1, 1])
+    for says in (wrong.agrees, wrong.flows):
+        assert says(other)
+        for near in (dy, 1.0001 * other, other + 1e-4, -other):
+            assert not says(near)
+    right = case(wrong.row.numeric, wrong.row.numeric, x=wrong.array, dy=dy, forward=wrong.subject.forward)
+    assert not right.directions
+    assert not right.agrees(dy)
+    assert not right.flows(other)
+    assert np.allclose(right.numeric(other), wrong.grad)
+
+
+def test_a_hypothesis_may_be_off_by_what_rounding_hides():
+    wrong, _, other = for_another_upstream(offset=3e3)
+    assert wrong.agrees(other)
+    assert not wrong.agrees(1.001 * other)
+    assert not for_another_upstream(offset=1e9)[0].agrees(other)
+
+
 def test_the_numbers_that_speak_for_a_cause_are_counted_once():
     n = draw(2, 3)
     assert case(n + np.array([1.0, 1.0, 2.0]), n).numbers == 2
@@ -1446,6 +1479,8 @@ def test_a_gradient_of_another_shape_is_told_by_what_would_make_it_right():
         assert f": it is the sum over axis {int(len(total) > 1)}, which" in shaped(total * (1 + 5e-7), n)
         assert f": it is the sum over axis {int(len(total) > 1)}, which" in shaped(1e4 * total + 5e-3, 1e4 * n)
         assert "it is the sum" not in shaped(total + 1e-4, n)
+    assert ": it is the mean over axis 1, which" in shaped(n.mean(axis=1, keepdims=True), n)
+    assert shaped(np.full((1, 1), 7.0), n).endswith("without an error: every entry along axis 0 gets the same")
     assert (
         shaped(draw(5), draw(5).sum()) == "it has shape (5,) where x has (): the sum over the batch is missing (axis 0)"
     )

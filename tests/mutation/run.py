@@ -109,13 +109,8 @@ MODULES = {
 #: and without the test of those checks' own step.
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-k"]
 KEYWORDS = "not the_gradient_check and not step_of_the_check and not whole_step"
-#: {module: what stands for `KEYWORDS`}: nothing else is a test of the steps' checker; of the causes, each planted
-#: mistake is, of which most are in the slow suite, and not each at other random numbers.
-CAUSES = ["not other_noise and not other_upstreams", "-m", "slow or not slow"]
-OWN = {
-    "gradcheck/games": ["step or recipe or the_gradient_check"],
-    **{module: CAUSES for module in MODULES if re.match("gradcheck/(causes|case|diagnosis)", module)},
-}
+#: {module: what stands for `KEYWORDS`}: of the steps' own checker nothing else is a test.
+OWN = {"gradcheck/games": "step or recipe or the_gradient_check"}
 #: One file after the other in one process: what the first file kills need not wait for the others to be read.
 RUNNER = "import pytest, sys; sys.exit(next((code for f in sys.argv[1:] if (code := pytest.main([*{}, f]))), 0))"
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # which took two thirds of pytest's start
@@ -178,7 +173,7 @@ def open_session(module, work):
 
 def command(module):
     files = [f"tests/test_{name}.py" for name in MODULES[module].split()]
-    return shlex.join([sys.executable, "-c", RUNNER.format([*OPTIONS, *OWN.get(module, [KEYWORDS])]), *files])
+    return shlex.join([sys.executable, "-c", RUNNER.format([*OPTIONS, OWN.get(module, KEYWORDS)]), *files])
 
 
 def enter_a_copy(copies):
