@@ -398,10 +398,15 @@ def test_a_right_pair_has_no_problems():
     assert problems_of(lambda x: (x * x, 2 * x)) == []
 
 
+def random_pair(rng):
+    return lambda x: (x * (m := rng.uniform(size=x.shape)), m), lambda dy, m: dy * m
+
+
 def test_a_forward_with_a_generator_of_its_own_is_called_not_deterministic():
     rng = np.random.default_rng(0)
     (problem,) = problems_of(lambda x: (x * (m := rng.uniform(size=x.shape)), m))
     assert "not deterministic" in problem
+    assert "kinks" not in " ".join(check_pair(*random_pair(rng), np.ones((4, 3))).remarks())  # no advice on noise
     assert "rng that forward is given" in problem
 
 

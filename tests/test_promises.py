@@ -828,6 +828,24 @@ class Hoards(Norm):
         self.running_var[...] = 0.9 * self.running_var + 0.1 * cache[3]
 
 
+class Totals(nn.Layer):
+    """Right: sums and counts what it has seen, and divides by the mean of it, at inference alone."""
+
+    def buffers(self, in_shape):
+        return {"total": (in_shape[-1:], zeros), "n": ((1,), zeros)}
+
+    def forward(self, x, *, train, rng=None):
+        scale = np.ones_like(x[0]) if train else 1 + self.total / np.maximum(self.n, 1)
+        return x / scale, (scale, x)
+
+    def input_grad(self, dy, cache):
+        return dy / cache[0]
+
+    def update_buffers(self, cache):
+        self.total += np.abs(cache[1]).sum(axis=0)
+        self.n += len(cache[1])
+
+
 class LooksBack(nn.Layer):
     """Each example sees those before it, at inference too."""
 
@@ -918,6 +936,11 @@ def test_a_right_layer_of_a_kind_that_minigan_does_not_have_passes(name, seed):
     for report in reports(make(), in_shape, seed=seed):
         assert report, str(report)
         assert not report.cautions, str(report)
+
+
+def test_a_sum_and_a_count_that_only_inference_reads_are_no_statistic_that_should_decay():
+    for seed in range(3):
+        assert said(Totals(), (4,), seed=seed) == ""
 
 
 def test_a_layer_that_is_steep_at_a_point_breaks_no_promise():

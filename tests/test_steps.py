@@ -94,6 +94,24 @@ def test_sizes_may_differ_within_an_array():
         assert report, str(report)
 
 
+@pytest.mark.parametrize("small", [1e-4, 5e-5, 1e-8])
+def test_a_step_that_ends_where_the_function_is_not_defined_is_followed_by_a_smaller_one(small):
+    def careful(x):
+        if (x <= 0).any():
+            raise ValueError("log needs positive numbers")
+        return np.log(x), x
+
+    for forward in (careful, lambda x: (np.log(x), x)):
+        report = check_pair(forward, lambda dy, x: dy / x, np.array([small, 1.0, 2.0]))
+        assert report, str(report)
+
+
+@pytest.mark.parametrize("power", range(2, 8))
+def test_the_derivative_of_a_power_is_zero_at_zero_and_no_kink(power):
+    report = check_pair(lambda x: (x**power, x), lambda dy, x: power * dy * x ** (power - 1), np.zeros(3))
+    assert report, str(report)
+
+
 def test_next_to_a_pole_nothing_right_is_wrong():
     for seed in range(20):
         rng = np.random.default_rng(seed)

@@ -102,6 +102,7 @@ def compare(
         if not problems:
             report.problems, report.cautions = layout_problems(subject, dy, grads)
             report.problems += nonlinearities(subject, dy, draws) if free else []
+    report.sound = not problems
     report.problems[:0] = problems + malformed(subject.arrays, grads)
 
     def f() -> np.ndarray:

@@ -95,8 +95,8 @@ def where(case: Case) -> str:
 
 def likely(cosine: float) -> str:
     """What the angle between the two gradients tells."""
-    if cosine > 0.9:
+    if cosine > 0.98:
         return "(near 1: a small term is missing or too many)"
-    if cosine < -0.9:
+    if cosine < -0.98:
         return "(near -1: a sign is wrong, and a small term besides)"
     return "(far from 1: another formula)"

@@ -147,6 +147,7 @@ class Report:
     title: str
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # what was wrong besides the numbers
+    sound: bool = True  # whether the passes are such that their numbers are worth advice
     cautions: list[str] = field(default_factory=list)  # what is not wrong and may surprise
 
     @property
@@ -204,13 +205,13 @@ class Report:
                 causes.setdefault(row.cause, []).append(row.name)
         found = [f"{', '.join(names)}: {cause}" for cause, names in causes.items()]
         advice = [f"{', '.join(names)}: {text}" for text, names in self.advice().items() if names]
-        sound = all(row.proven for row in self.rows) and any(row.analytic.any() for row in self.rows)
+        proven = all(row.proven for row in self.rows) and any(row.analytic.any() for row in self.rows)
         right = "the gradients are right, at this point and with this dy; what is wrong is what the problems say"
         return [
             *(f"problem: {p}" for p in self.problems),
-            *([right] if self.problems and sound else []),
+            *([right] if self.problems and proven else []),
             *found,
-            *advice,
+            *(advice if self.sound else []),
             *(f"caution: {c}" for c in self.cautions),
         ]
 

@@ -65,6 +65,9 @@ def statistics(trial: Trial) -> list[str]:
     if wild := {name: average for name, average in averages.items() if not 0 <= average.ratio < 1 + STRAIGHT}:
         return [runaway(name, average.ratio) for name, average in wild.items()]
     found = Point(trial, x, np.asarray(y))
+    net.buffers[...] = born
+    if trial.across_batch or not coupling(trial) > 1e-6 * largest_of(found.y):
+        return []  # training reads no statistic of the batch: there is nothing to hold inference against
     return flipped(found, paths, averages) or hoarded(found, paths) or unwritten(found, paths)
 
 
@@ -169,7 +172,10 @@ def hoarded(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
     held = {name: path[-1] for name, path in paths.items()}
     for name, path in paths.items():
         steps = np.diff(path, axis=0)
-        if not steps[0].any() or largest_of(steps - steps[0]) > STRAIGHT * largest_of(np.array(path)):
+        sizes = np.abs(steps[0])
+        if not np.ptp(sizes) > 1e-6 * sizes.max(initial=0.0):  # a count, or steps of one size
+            continue
+        if largest_of(steps - steps[0]) > STRAIGHT * largest_of(np.array(path)):
             continue
         once = min(point.off({**held, name: steps[0] / share}) for share in SHARES)
         if once < 1 / FLIPPED and point.off(held) > FLIPPED * once:
@@ -182,9 +188,6 @@ def hoarded(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
 
 def unwritten(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
     """Whether what inference reads in place of the batch's statistics is never written."""
-    trial = point.trial
-    if trial.across_batch:
-        return []
     start, names = {name: path[0] for name, path in paths.items()}, []
     for name, path in paths.items():
         other = {**start, name: 1.5 * path[0] + 0.1}
@@ -192,7 +195,7 @@ def unwritten(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
             continue
         if not same(point.at(other, train=False), point.at(start, train=False)):
             names.append(name)
-    if not names or not coupling(trial) > 1e-6 * largest_of(point.y) or kept_on_purpose(trial, names):
+    if not names or kept_on_purpose(point.trial, names):
         return []
     return [
         f"update_buffers never writes {', '.join(names)}, which inference reads where training reads the batch: it "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from minigan.gradcheck.kinks import Point
 
 FACTOR = 30.0  # from one step to the next
-SMALLER = 5  # steps at most; with the first they span seven decades
+SMALLER = 6  # steps at most; with the first they span nine decades
 WITNESSES = 3  # smaller steps that must not contradict, before an entry is wrong
 CLOSER = 3.0  # a last smaller step, where rounding hides at h/30 what h has seen
 ENOUGH = 20  # doubts of one kind that all proved true: then the others of the array are believed
@@ -99,7 +99,7 @@ def choose(steps: Sequence[Slope], scale: float) -> Slope:
 def rounding_hides(s: Slope, scale: float) -> bool:
     """Whether a larger step might tell more: the bar is wide, and most of it is rounding."""
     hidden, bar = 0.25 * s.noise + s.lost, s.bar + s.lost
-    return bar > BLURRED * scale and 2 * hidden >= bar and not kinked(s.bend, s.noise, scale)
+    return BLURRED * scale < bar < np.inf and 2 * hidden >= bar and not kinked(s.bend, s.noise, scale)
 
 
 def agree(one: Slope, other: Slope) -> bool:

@@ -156,7 +156,8 @@ def try_direction(point: Point, group: list[Corner], v: Direction, rng: np.rando
 
 def explain(group: list[Corner], count: int, a: float, low: float, high: float) -> None:
     """Say of each array what is wrong with its ties, unless more is wrong with it."""
-    should = f"{(low + high) / 2:+.6g}" if high - low <= VARIES * abs(a) else f"between {low:+.4g} and {high:+.4g}"
+    middle = (low + high) / 2 if abs(low + high) > 1e-9 * abs(a) else 0.0
+    should = f"{middle:+.6g}" if high - low <= VARIES * abs(a) else f"between {low:+.4g} and {high:+.4g}"
     names = ", ".join(dict.fromkeys(c.row.name for c in group))
     for row in {id(c.row): c.row for c in group}.values():
         if not row.cause and not (row.wrong & (row.miss == 0)).any():
