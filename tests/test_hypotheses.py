@@ -644,6 +644,8 @@ def test_there_is_no_pattern_in_too_few_or_too_many():
     )
     assert place.pattern(off_at(np.eye(2) > 0)) == "all of them lie on the diagonal"
     assert "diagonal" not in place.pattern(off_at((ROW == COLUMN)[:4]))
+    i, k = np.indices((3, 4, 4, 3))[1:3]
+    assert place.pattern(off_at((i % 3 == 0) | (k % 3 == 0))) == "all of them lie at the edge, along axes 1, 2"
     i, k = np.indices((3, 3, 3, 4, 4))[3:]
     edge = (i % 3 == 0) | (k % 3 == 0)
     assert place.pattern(off_at(edge)) == "all of them lie at the edge, along axes 3, 4"
@@ -790,6 +792,9 @@ def test_points_of_other_shapes():
     assert turned not in said(draw(3, 3, 2))
     assert np.array_equal(said(draw(6))[halves], np.roll(draw(6), 3))
     assert np.array_equal(said(draw(2))[halves], draw(2)[::-1])
+    assert not any("reverse" in text for text in said(draw(2)))
+    two = case(draw(4), draw(4), y=draw(4), arrays={"z": draw(4)})
+    assert [name for text, name, _ in point.points(two) if "at the output y" in text] == ["x"]
     assert halves not in said(draw(5))
     assert turned not in said(draw(3, 2))
     assert not any("180" in text for text in said(draw(3, 3)))
@@ -825,6 +830,15 @@ def test_a_gradient_of_another_array_is_told_as_exchanged_if_both_are():
         assert not point.exchanged(case(m, n, how="directions", rows=[other.row]))
         other.row.how = "directions"
         assert not point.exchanged(case(m, n, rows=[other.row]))
+
+
+def test_an_array_that_is_left_out_of_the_derivative_is_told():
+    x, b, dy = draw(4, 3), draw(3, seed=1), draw(4, 3, seed=2)
+    right, wrong = dy * (1 - np.tanh(x + b) ** 2), dy * (1 - np.tanh(x) ** 2)
+    options = {"x": x, "dy": dy, "y": np.tanh(x + b), "arrays": {"b": b}, "forward": lambda: (np.tanh(x + b), 0)}
+    assert point.elsewhere(case(wrong, right, **options)) == "b is left out of the derivative: as if it were 0"
+    assert not point.elsewhere(case(right, right, **options))
+    assert not point.elsewhere(case(right + 0.1 * draw(4, 3, seed=5), right, **options))
 
 
 def test_an_exchange_is_told_of_two_numbers_and_not_of_one():
@@ -1047,6 +1061,7 @@ def test_contributions_explain_nothing_where_others_of_them_are_summed():
     assert not scatter.written(wrong)
     wrong, _ = gathered([0, 2, 2, 1], "last", (5, 2))
     assert not scatter.written(wrong)  # two numbers
+    assert not scatter.written(case(draw(3), draw(3, seed=1)))  # dy is one number
 
 
 @pytest.mark.parametrize("features_first", [True, False])
