@@ -1,11 +1,15 @@
 """minigan gradcheck, on recipes and on other people's files."""
 
+import re
 import sys
 
 import numpy as np
 import pytest
 
+from minigan import nn
 from minigan.cli import main
+from minigan.gradcheck import check_gradients
+from minigan.gradcheck.command import check_and_print
 
 THEIRS = """
 import numpy as np
@@ -42,6 +46,11 @@ def mean_square(x):
 
 def pair():
     return (lambda x, w: (x @ w, (x, w))), (lambda dy, c: (dy @ c[1].T, c[0].T @ dy)), np.ones((2, 3)), np.eye(3)
+
+def at_a_corner():
+    x = np.array([0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 1.0, 2.0])
+    high = np.where(np.arange(12) >= 10, 1e8, 0)
+    return (lambda x: (np.maximum(x, 0) + high, x)), (lambda dy, x: dy * (x > 0)), x
 """
 
 
@@ -88,6 +97,31 @@ def test_a_wrong_gradient_exits_with_1_and_names_the_cause(theirs, capsys):
     assert "→ x: a constant factor: every entry is 0.5 times what it should be" in said
     assert "2 of 2 checks FAILED" in said
     assert (theirs / "errors.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_last_line_counts_what_was_checked(theirs, capsys):
+    assert gradcheck("theirs_file.py:at_a_corner") == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(
+        r"all 1 checks passed: 12 entries and directions, 2 undecided, 3 at kinks, \d{1,2}\.\d s", line
+    ), line
+
+
+def test_in_a_pipe_a_report_is_printed_as_its_text(theirs, capsys):
+    class Of(nn.Layer):
+        """A name that is longer than a line."""
+
+        def __repr__(self):
+            return f"Of({'many features ' * 12})"
+
+        def forward(self, x, *, train, rng=None):
+            return 2 * x, None
+
+        def input_grad(self, dy, cache):
+            return dy
+
+    assert not check_and_print({"of": Of()}, in_shape=(2,), batch=None, seed=0, picture=None)
+    assert str(check_gradients(Of(), in_shape=(2,))[0]) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
