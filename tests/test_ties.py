@@ -306,3 +306,9 @@ def test_where_everything_is_at_kinks_the_report_says_what_to_do():
 def test_a_wrong_slope_at_a_kink_is_not_excused_by_what_else_is_there(wrong):
     report = check_pair(mlp, mlp_backward(relu(wrong)), np.zeros((3, 4)), normal(4, 8), normal(8, 3), pure=False)
     assert report["x"].wrong.any()
+
+
+def test_a_tie_that_is_counted_twice_is_told_of_small_gradients_too():
+    x = whole_numbers(4, 6)
+    forward, backward = row_max(lambda mask: mask.astype(float))
+    assert not check_pair(lambda x: (1e-4 * forward(x)[0], x), lambda dy, x: 1e-4 * backward(dy, x), x)
