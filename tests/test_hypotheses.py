@@ -266,8 +266,8 @@ def test_numbers_of_fewer_digits_are_rounded():
         near = np.round(n, decimals)
         assert amount.rounded(case(near, near + 0.5 * 10.0**-decimals))
         assert not amount.rounded(case(near, near + 0.52 * 10.0**-decimals))
-    for parts, said in ((8, "has 3 decimals"), (16, "is a number of float16")):
-        near = np.round(parts * n) / parts
+    for shares, said in ((8, "has 3 decimals"), (16, "is a number of float16")):
+        near = np.round(shares * n) / shares
         assert said in amount.rounded(case(near, near + 1e-4))
     assert not amount.rounded(case(n, n))
     few = np.where(n > 0, 0.5, 0.25)
@@ -1446,9 +1446,9 @@ def test_the_numbers_that_speak_for_a_cause_are_counted_once():
 
 
 def test_the_angle_between_two_gradients_is_told():
-    assert likely(0.95) == "(near 1: a small term is missing or too many)"
-    assert likely(-0.95) == "(near -1: a sign is wrong, and a small term besides)"
-    assert likely(0.5) == likely(-0.5) == likely(0.9) == likely(-0.9) == "(far from 1: another formula)"
+    assert likely(0.99) == "(near 1: a small term is missing or too many)"
+    assert likely(-0.99) == "(near -1: a sign is wrong, and a small term besides)"
+    assert likely(0.5) == likely(-0.5) == likely(0.98) == likely(-0.98) == "(far from 1: another formula)"
     n = np.array([[3.0, 4.0, 0.0, 0.0]])
     said = where(case([[4.0, -3.0, 5.0, 5.0]], n))
     assert said == (
