@@ -1,7 +1,7 @@
 """Mutation testing: does a test fail for every small mistake in the arithmetic?
 
     pip install -e ".[test]" cosmic-ray==8.7.0
-    python tests/mutation/run.py                    try what has not been tried, then report (half an hour on two cores)
+    python tests/mutation/run.py                    try what has not been tried, then report (hours: see below)
     python tests/mutation/run.py losses nn/norm     only those of these modules
     python tests/mutation/run.py --sample 40        of each module only 40 mutants, drawn at random, always the same
     python tests/mutation/run.py --again            try the survivors once more, after tests were added
@@ -12,6 +12,7 @@ A mutant is a module with one operator, comparison, number or truth value change
 the module's tests (`MODULES`) fails or hangs. Mutants are made in copies of minigan/ and tests/, one for each of
 `--jobs` processes; the checkout is only read. Interrupted, the command goes on where it stopped. A module whose text
 has changed starts anew; after other changes of the code or its tests, delete the folder `--work` to start all anew.
+On two cores all but gradcheck/ takes half an hour, a sample of 40 of each of its modules another, all of it some hours.
 
 A survivor, shown by place and line, is a test to write or a change that no test can see. The latter are listed in
 equivalent.json as they are shown, each with the reason (an entry without "becomes" is for all that became of its line),
