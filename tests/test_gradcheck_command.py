@@ -228,7 +228,7 @@ def test_the_line_of_their_code_that_raised_is_named(theirs, capsys):
 
 
 def test_a_picture_that_cannot_be_drawn_stops_nothing(theirs, capsys):
-    assert gradcheck("theirs_file.py:Wrong", "--in-shape", "1000", "--picture", "new/errors.png") == 1
+    assert gradcheck("theirs_file.py:Wrong", "--in-shape", "1000", "--picture", "new/one/errors.png") == 1
     said = capsys.readouterr().out
     assert "No picture: there is nothing to draw" in said
     assert "2 of 2 checks FAILED" in said
