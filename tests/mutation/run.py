@@ -14,6 +14,8 @@ the module's tests (`MODULES`) fails or hangs. Mutants are made in copies of min
 has changed starts anew; after other changes of the code or its tests, delete the folder `--work` to start all anew.
 On two cores all but gradcheck/ takes half an hour, a sample of 40 of each of its modules another, all of it some hours.
 
+With --sample, a score is that of the mutants tried: of n mutants drawn at random it is known to about 1/√n.
+
 A survivor, shown by place and line, is a test to write or a change that no test can see. The latter are listed in
 equivalent.json as they are shown, each with the reason (an entry without "becomes" is for all that became of its line),
 and the table's last column leaves them out. cosmic-ray makes the mutants and keeps what became of them; the package and
@@ -304,9 +306,10 @@ def main():
     if arguments.json:
         text = json.dumps({"modules": rows, "survivors": all_found}, indent=1, ensure_ascii=False)
         (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
-    print(f"{'module':<16}", *rows["together"])
+    width = max(map(len, rows))
+    print(f"{'module':<{width}}", *rows["together"])
     for module, r in rows.items():
-        print(f"{module:<16}", *(f"{'-' if n is None else n:>{len(column)}}" for column, n in r.items()))
+        print(f"{module:<{width}}", *(f"{'-' if n is None else n:>{len(column)}}" for column, n in r.items()))
     for survivor in all_found:
         print("\nminigan/{module}.py:{line} {in}\n- {was}\n+ {becomes}".format(**survivor))
         if survivor["equivalent"]:
