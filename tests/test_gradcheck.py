@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import math
 
 import numpy as np
@@ -27,6 +28,7 @@ from minigan.gradcheck import (
     check_pair,
     check_recipe,
 )
+from minigan.gradcheck.linearity import parts
 from minigan.gradcheck.numeric import EPS, slope
 from minigan.gradcheck.targets import distance_to_kinks
 from minigan.losses import binary_cross_entropy
@@ -911,3 +913,26 @@ def test_no_memory_layout_changes_the_result_of_a_layer(case, dtype, layout, dat
     for a, b in zip(passes(x, dy), passes(layout(x), layout(dy)), strict=True):
         assert a.dtype == b.dtype == dtype
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1.0, np.abs(a).max(initial=0)))
+
+
+def test_two_passes_that_differ_are_told_by_how_much():
+    calls = itertools.count()
+    (problem,) = problems_of(lambda x: (x + next(calls), 1.0), lambda dy, c: dy)
+    assert "two calls on the same arguments differ by up to 1.0e+00;" in problem
+
+
+def test_a_term_that_comes_with_any_dy_is_told_as_one_of_which_dy_is_no_factor():
+    (problem,) = problems_of(lambda x: (x * x, x), lambda dy, x: 2 * dy * x + 0.1 * (dy != 0))
+    assert "dy and -dy add up to more than 0 for x: there is a term of which dy is no factor" in problem
+
+
+def test_an_upstream_is_shared_out_by_entries_by_rows_and_with_another():
+    dy = np.random.default_rng(0).standard_normal((6, 3))
+    one, half, rows, dense = parts(dy, np.random.default_rng(1))
+    for a, b in (one, half, rows):
+        assert np.array_equal(a + b, dy)
+    assert [np.count_nonzero(a) for a, _ in (one, half, rows)] == [1, 9, 9]
+    assert sorted((rows[0] != 0).sum(axis=1)) == [0, 0, 0, 3, 3, 3]
+    assert dense[0] is dy
+    assert dense[1].shape == dy.shape
+    assert np.abs(one[0]).max() == np.abs(dy).max()

@@ -77,7 +77,7 @@ MODULES = {
     "gradcheck/form": "promises contract gradcheck",
     "gradcheck/games": "packing gradcheck",
     "gradcheck/kinks": "others_code steps ties gradcheck",
-    "gradcheck/linearity": "others_code promises ties",
+    "gradcheck/linearity": "others_code promises ties gradcheck",
     "gradcheck/numeric": "others_code steps ties gradcheck",
     "gradcheck/precision": "promises contract",
     "gradcheck/purity": "others_code promises gradcheck",
