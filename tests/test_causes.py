@@ -514,7 +514,7 @@ KINDS = {
     ),
 }
 PLANTED = [
-    pytest.param(kind, name, marks=[pytest.mark.slow] if i > 1 else [])
+    pytest.param(kind, name, marks=[pytest.mark.slow] if i else [])
     for kind, (_, cases) in KINDS.items()
     for i, name in enumerate(cases)
 ]

@@ -14,9 +14,9 @@ COSTLY = ("SelfAttentionAxes", "GroupNormCount", "DilatedDepthwiseTurned")
 
 
 def of(cases, right):
-    """The cases with one verdict, as parameters; each fourth of them is among the fast tests, but for the costly."""
+    """The cases with one verdict, as parameters; each sixth of them is among the fast tests, but for the costly."""
     chosen = [case for case in cases if case.right == right]
-    fast = [i % 4 == 0 and case.name not in COSTLY for i, case in enumerate(chosen)]
+    fast = [i % 6 == 0 and case.name not in COSTLY for i, case in enumerate(chosen)]
     marks = [() if quick else pytest.mark.slow for quick in fast]
     return [pytest.param(case, marks=mark, id=case.name) for case, mark in zip(chosen, marks, strict=True)]
 

@@ -929,7 +929,9 @@ def test_a_promise_that_is_broken_is_named(name):
 # What must not be refused --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if i % 2 else ()) for i, name in enumerate(RIGHT)]
+)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_right_layer_of_a_kind_that_minigan_does_not_have_passes(name, seed):
     make, in_shape = RIGHT[name]

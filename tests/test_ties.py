@@ -167,7 +167,10 @@ def costly_slow(name):
     return pytest.param(name, marks=pytest.mark.slow) if name in COSTLY else name
 
 
-@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize(
+    "share",
+    ["to the first", "equally", *(pytest.param(s, marks=pytest.mark.slow) for s in ("to the last", "at random"))],
+)
 @pytest.mark.parametrize("name", [costly_slow(name) for name in TIED])
 def test_every_way_to_share_a_tie_is_proven_right(name, share):
     make, *arrays = TIED[name]
