@@ -81,7 +81,7 @@ def compare(
 ) -> Report:
     """Check a subject: its purity (if `pure`), then each array, then, where something is wrong, the likely cause.
 
-    With `pure` False nothing but the numbers is looked at.
+    With `pure` False only the form of what is returned, what a first pass changes, and the numbers are looked at.
 
     Arrays of at most `elementwise` entries are compared entry by entry, larger ones along `directions` random unit
     directions each (an error in one entry of a million shows in them only if it is large).
