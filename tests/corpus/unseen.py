@@ -69,6 +69,21 @@ class SwappedDecay(Centring):
         self.running += self.decay * cache
 
 
+class UnreadInTraining(Centring):
+    """The running mean has the wrong sign, and training, which leaves x as it is, has nothing to hold it against."""
+
+    def forward(self, x, *, train, rng=None):
+        scale = np.ones_like(x[0]) if train else 1 + self.running * self.running
+        return x / scale, (scale, x.mean(axis=0))
+
+    def input_grad(self, dy, cache):
+        return dy / cache[0]
+
+    def update_buffers(self, cache):
+        self.running *= self.decay
+        self.running -= (1 - self.decay) * cache[1]
+
+
 class OneOfThousands(Dense):
     """A single entry of 4,000 is too large by 1e-5, and so large an array is compared along a few directions."""
 
@@ -87,5 +102,6 @@ UNSEEN = [
     BelowTheTolerance,
     ExactlyOnTheEdge,
     SwappedDecay,
+    UnreadInTraining,
     OneOfThousands,
 ]
