@@ -6,7 +6,7 @@
     python tests/mutation/run.py --sample 40        of each module only 40 mutants, drawn at random, always the same
     python tests/mutation/run.py --again            try the survivors once more, after tests were added
     python tests/mutation/run.py --report           only report what has been tried
-    python tests/mutation/run.py --json             write the report to results.json too, which is kept beside this file
+    python tests/mutation/run.py --json …           put the rows of these modules into results.json, beside this file
 
 A mutant is a module with one operator, comparison, number or truth value changed (`OPERATORS`). It is killed if one of
 the module's tests (`MODULES`) fails or hangs. Mutants are made in copies of minigan/ and tests/, one for each of
@@ -14,7 +14,9 @@ the module's tests (`MODULES`) fails or hangs. Mutants are made in copies of min
 has changed starts anew; after other changes of the code or its tests, delete the folder `--work` to start all anew.
 On two cores all but gradcheck/ takes half an hour, a sample of 40 of each of its modules another, all of it some hours.
 
-With --sample, a score is that of the mutants tried: of n mutants drawn at random it is known to about 1/√n.
+results.json keeps the row of a module as long as its text is the one that was tried, by its digest; `--json --report`
+drops the others. With --sample, a score is that of the mutants tried: of n mutants drawn at random it is known to about
+1/√n.
 
 A survivor, shown by place and line, is a test to write or a change that no test can see. The latter are listed in
 equivalent.json as they are shown, each with the reason (an entry without "becomes" is for all that became of its line),
@@ -58,17 +60,17 @@ MODULES = {
     "gradcheck/anything": "gradcheck_command diagnosis gradcheck",
     "gradcheck/batches": "promises contract",
     "gradcheck/case": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/amount": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/counts": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/elementwise": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/order": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/place": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/point": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/scatter": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/term": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/through": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/upstream": "hypotheses causes no_cause diagnosis",
-    "gradcheck/causes/vector": "hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/amount": "causes_factors hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/counts": "causes_factors hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/elementwise": "causes_factors hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/order": "causes_places hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/place": "causes_places hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/point": "causes_upstream hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/scatter": "causes_terms hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/term": "causes_terms hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/through": "causes_terms hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/upstream": "causes_upstream hypotheses causes no_cause diagnosis",
+    "gradcheck/causes/vector": "causes_factors hypotheses causes no_cause diagnosis",
     "gradcheck/command": "gradcheck_command",
     "gradcheck/compare": "others_code steps ties promises gradcheck",
     "gradcheck/contract": "promises contract",
@@ -118,6 +120,9 @@ OWN = {"gradcheck/games": "step or recipe or the_gradient_check"}
 RUNNER = "import pytest, sys; sys.exit(next((code for f in sys.argv[1:] if (code := pytest.main([*{}, f]))), 0))"
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # which took two thirds of pytest's start
 
+#: What is counted of a module's mutants.
+COUNTS = ("mutants", "untried", "killed", "timeout", "survived", "equivalent")
+
 #: Opposites and, for comparisons, neighbours; a number becomes one more and one less. Operators on bits occur only in
 #: type annotations, and replacing + by ** or < by == fails too loudly to teach anything.
 OPERATORS = [
@@ -153,12 +158,16 @@ OPERATOR_PROVIDERS["core"] = {name: OPERATOR_PROVIDERS["core"][name] for name in
 OPERATOR_PROVIDERS["minigan"] = {"ReplaceInPlace": ReplaceInPlace}
 
 
+def text_of(module):
+    """What tells one text of a module from another."""
+    return hashlib.sha256(Path(f"minigan/{module}.py").read_bytes()).hexdigest()[:12]
+
+
 def open_session(module, work):
     """cosmic-ray's database of the module's mutants and their results, one for each text that the module has had."""
     path = Path(f"minigan/{module}.py")
     source = path.read_text(encoding="utf-8")
-    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-    session = WorkDB(work / f"{module.replace('/', '-')}-{digest}.sqlite", WorkDB.Mode.create)
+    session = WorkDB(work / f"{module.replace('/', '-')}-{text_of(module)}.sqlite", WorkDB.Mode.create)
     if session.num_work_items == 0:
         found, tree = WorkDB(":memory:", WorkDB.Mode.create), parso.parse(source)
         init([path], found, {})
@@ -258,20 +267,37 @@ def survivors(module, session, equivalent):
 
 
 def row(tried, mutants, found):
-    """{column: number}. The scores are percentages of the mutants tried, the second without the equivalent ones."""
+    """{column: number} of a module's results, and of its survivors."""
     timeouts, same = sum(r.output == "timeout" for r in tried), sum(s["equivalent"] is not None for s in found)
     killed = len(tried) - len(found)
-    shares = [round(100 * killed / n, 1) if n else None for n in (len(tried), len(tried) - same)]
-    return {
-        "mutants": mutants,
-        "untried": mutants - len(tried),
-        "killed": killed - timeouts,
-        "timeout": timeouts,
-        "survived": len(found),
-        "equivalent": same,
-        "score": shares[0],
-        "without equivalent": shares[1],
-    }
+    counts = {"killed": killed - timeouts, "timeout": timeouts, "survived": len(found), "equivalent": same}
+    return scored({"mutants": mutants, "untried": mutants - len(tried), **counts})
+
+
+def scored(counts):
+    """With the scores: percentages of the mutants tried, the second without the equivalent ones."""
+    tried = counts["mutants"] - counts["untried"]
+    killed = tried - counts["survived"]
+    shares = [round(100 * killed / n, 1) if n else None for n in (tried, tried - counts["equivalent"])]
+    return {**counts, "score": shares[0], "without equivalent": shares[1]}
+
+
+def together(rows):
+    """The row of all modules."""
+    return scored({name: sum(r[name] for r in rows) for name in COUNTS})
+
+
+def keep(rows, found):
+    """Put rows and survivors into results.json; those of other modules stay if their text is what was tried."""
+    path = HERE / "results.json"
+    before = json.loads(path.read_text(encoding="utf-8"))
+    stay = {m: r for m, r in before["modules"].items() if m in MODULES and m not in rows and r["text"] == text_of(m)}
+    new = {module: {**r, "text": text_of(module)} for module, r in rows.items()}
+    modules = {module: (stay | new)[module] for module in MODULES if module in stay | new}
+    left = [s for s in before["survivors"] if s["module"] in stay] + found
+    left.sort(key=lambda s: (list(modules).index(s["module"]), s["line"]))
+    text = {"modules": {**modules, "together": together(modules.values())}, "survivors": left}
+    path.write_text(json.dumps(text, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main():
@@ -280,14 +306,12 @@ def main():
     parser.add_argument("--sample", type=int, metavar="N", help="at most N mutants of each module, always the same")
     parser.add_argument("--again", action="store_true", help="try the survivors once more, too")
     parser.add_argument("--report", action="store_true", help="try nothing, only report")
-    parser.add_argument("--json", action="store_true", help="write the report of all modules to results.json")
+    parser.add_argument("--json", action="store_true", help="put the report into results.json")
     parser.add_argument("--work", type=Path, default=ROOT / "build/mutation", help="where copies and results are kept")
     parser.add_argument("--jobs", type=int, default=2, help="processes at work (default 2)")
     arguments = parser.parse_args()
     if unknown := set(arguments.modules) - MODULES.keys():
         parser.error(f"no such module: {', '.join(sorted(unknown))}")
-    if arguments.json and arguments.modules:
-        parser.error("--json is for the report of all modules")
 
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -297,15 +321,15 @@ def main():
         run(sessions, work, arguments.jobs, arguments.again, arguments.sample)
 
     equivalent = json.loads((HERE / "equivalent.json").read_text(encoding="utf-8"))
-    rows, all_tried, all_found = {}, [], []
+    rows, all_found = {}, []
     for module, session in sessions.items():
         tried, found = [result for _, result in session.completed_work_items], survivors(module, session, equivalent)
-        rows[module] = row(tried, session.num_work_items, found)
-        all_tried, all_found = all_tried + tried, all_found + found
-    rows["together"] = row(all_tried, sum(r["mutants"] for r in rows.values()), all_found)
+        if tried or module in arguments.modules:
+            rows[module] = row(tried, session.num_work_items, found)
+            all_found += found
     if arguments.json:
-        text = json.dumps({"modules": rows, "survivors": all_found}, indent=1, ensure_ascii=False)
-        (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
+        keep(rows, all_found)
+    rows["together"] = together(rows.values())
     width = max(map(len, rows))
     print(f"{'module':<{width}}", *rows["together"])
     for module, r in rows.items():
