@@ -19,7 +19,7 @@ from minigan.gradcheck.elsewhere import stale
 from minigan.gradcheck.kinks import Origin
 from minigan.gradcheck.linearity import nonlinearities
 from minigan.gradcheck.numeric import Slope, Terms, first_steps, slope, typical
-from minigan.gradcheck.purity import Snapshot, impurities, layout_problems, malformed, same
+from minigan.gradcheck.purity import Snapshot, impurities, largest_of, layout_problems, malformed, same
 from minigan.gradcheck.report import Report, Row
 from minigan.gradcheck.steps import Doubts, kinked
 from minigan.gradcheck.ties import changes_jointly, settle_ties
@@ -91,25 +91,24 @@ def compare(
     doubt, other steps are tried (see `steps`), and at kinks moves of several entries (see `ties`).
     """
     check_arrays(subject.arrays, title)
-    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the draws that x may come from
+    rng, draws = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))  # not what x may be drawn from
     free = dy is None
     y, dy, grads, problems = first_passes(subject, title, dy, rng)
     check_form(subject.arrays, grads, title)
     report = Report(title)
     if pure and not problems:
-        draws = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
         problems = impurities(subject, dy, grads, draws)
         if not problems:
             report.problems, report.cautions = layout_problems(subject, dy, grads)
             report.problems += nonlinearities(subject, dy, draws) if free else []
     report.sound = not problems
-    report.problems[:0] = problems + malformed(subject.arrays, grads)
+    report.problems = problems + malformed(subject.arrays, grads) + report.problems
 
     def f() -> np.ndarray:
         return np.ravel(np.asarray(subject.forward()[0]) * dy)
 
     flat = {name: fitting(grads[name], array.shape) for name, array in subject.arrays.items()}
-    origin = Origin(f, f(), subject.arrays, flat, float(np.abs(dy).max(initial=0.0)))
+    origin = Origin(f, f(), subject.arrays, flat, largest_of(np.asarray(dy)))
     found = {}
     for name, array in subject.arrays.items():
         if array.size <= elementwise:
@@ -232,11 +231,7 @@ def judged(origin: Origin, found: dict[str, Measured]) -> list[Row]:
 
 def judge(origin: Origin, found: dict[str, Measured]) -> list[Row]:
     """A row for each array, with the scale by which its entries are judged."""
-
-    def largest(a: np.ndarray) -> float:
-        return float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
-
-    sizes = {n: max(largest(m.analytic), largest(np.array([s.value for s in m.slopes]))) for n, m in found.items()}
+    sizes = {name: largest_of(m.analytic, np.array([s.value for s in m.slopes])) for name, m in found.items()}
     top = max(sizes.values())
     rows = []
     for name, m in found.items():
