@@ -41,7 +41,7 @@ class Origin(NamedTuple):
         """A direction as `along` takes it."""
         arrays = self.arrays
         return [
-            (arrays[n], np.unravel_index(i, arrays[n].shape), w) if arrays[n].ndim else (arrays[n], ..., w[0])
+            (arrays[n], np.unravel_index(i, arrays[n].shape), w) if arrays[n].ndim else (arrays[n], ..., w.item())
             for n, (i, w) in v.items()
         ]
 
@@ -87,7 +87,7 @@ def corners(origin: Origin, rows: list[Row]) -> Iterator[Corner]:
             continue
         for k in np.flatnonzero(row.kink & np.isfinite(row.analytic)):
             v = entry(row, int(k))
-            flat, h = int(v[row.name][0][0]), origin.step(v)
+            flat, h = v[row.name][0].item(), origin.step(v)
             above, below = walk(origin.f, origin.moves(v), (h, -h))
             bends = (above + below - 2 * origin.here) / h
             least = max(1e-3 * float(np.abs(bends).max()), DECIDED * row.scale)
@@ -121,8 +121,8 @@ def forgive(origin: Origin, row: Row, rng: np.random.Generator) -> None:
             low, high = bounds(origin, v, rng)
         except Exception:  # noqa: S112 (nearby the function may not be defined; then nothing excuses the entry)
             continue
-        plain = float(row.high.flat[k] - row.low.flat[k]) if kink else 0.0
-        hidden = HIDDEN * (high - low) if high - low > (1 + VARIES) * plain else 0.0
+        bends_more = not kink or high - low > (1 + VARIES) * float(row.high.flat[k] - row.low.flat[k])
+        hidden = HIDDEN * (high - low) if bends_more else 0.0
         room = hidden + DECIDED * row.scale
         if low - room <= a <= high + room:
             left -= 1
@@ -155,16 +155,18 @@ def bounds(
     need not take the same side.
     """
     h = steps * origin.step(v)
-    ts = NEARBY * np.tan(np.pi * (np.arange(1, places) / places - 0.5))  # where kinks lie: ratios of random numbers
+    ts = NEARBY / np.tan(np.pi * np.arange(1, places) / places)  # where kinks lie: ratios of random numbers
     ts = h * np.sort(np.concatenate([ts, [] if places == QUICK else [-1.0, -0.3, 0.3, 1.0]]))
     found = []
     for _ in range(passes):
         aside = [
             (a, ..., steps * NEARBY * first_steps(a) * rng.standard_normal(a.shape)) for a in origin.arrays.values()
         ]
-        slopes = np.diff(walk_aside(origin.f, aside, origin.moves(v), ts), axis=0) / np.diff(ts)[:, np.newaxis]
-        changes = np.diff(slopes, axis=0)
-        found.append([float((slopes[0] + sign(changes, 0).sum(axis=0)).sum()) for sign in (np.minimum, np.maximum)])
+        terms = walk_aside(origin.f, aside, origin.moves(v), ts)
+        with np.errstate(all="ignore"):  # where f is infinite
+            slopes = np.diff(terms, axis=0) / np.diff(ts)[:, np.newaxis]
+            changes = np.diff(slopes, axis=0)
+            found.append([float((slopes[0] + sign(changes, 0).sum(axis=0)).sum()) for sign in (np.minimum, np.maximum)])
     low, high = np.min(found, axis=0)[0], np.max(found, axis=0)[1]
     return (float(low), float(high)) if np.isfinite(low) and np.isfinite(high) else (-np.inf, np.inf)
 
@@ -175,7 +177,7 @@ def walk_aside(f: Terms, aside: Moves, moves: Moves, ts: np.ndarray) -> np.ndarr
 
     def beside() -> np.ndarray:
         found.extend(walk(f, moves, ts.tolist()))
-        return found[-1]
+        return ts  # which nobody reads
 
     walk(beside, aside, (1.0,))
     return np.array(found)
