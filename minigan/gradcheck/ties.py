@@ -107,8 +107,9 @@ def together(origin: Origin, group: list[Corner], rng: np.random.Generator, *, s
         for size in {abs(c.θ) for c in group if c.row.name == name}:
             w[np.abs(flat) == size] = weight[size]
         w = w * np.sign(flat) if signed else w
-        found[name] = np.flatnonzero(w), w[w != 0]
-    return {name: move for name, move in found.items() if move[0].size}
+        if w.any():
+            found[name] = np.flatnonzero(w), w[w != 0]
+    return found
 
 
 def direction(pairs: list[tuple[Corner, float]]) -> Direction:
