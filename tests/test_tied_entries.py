@@ -11,7 +11,7 @@ from minigan.gradcheck.ties import alike, changes_jointly, direction, explain, g
 
 
 class Draws:
-    """A random generator that draws 0.5 and, evenly, the end of an interval's third quarter, of its fourth, and so on.
+    """A generator whose normal numbers are 0.5 and whose uniform ones lie 3/4, 4/4, 5/4, … along their interval.
 
     What it is to permute it turns around.
     """
