@@ -16,10 +16,10 @@ from minigan.errors import ArgumentError, DTypeError
 from minigan.gradcheck.case import Case
 from minigan.gradcheck.diagnosis import diagnose
 from minigan.gradcheck.elsewhere import stale
-from minigan.gradcheck.kinks import Point
+from minigan.gradcheck.kinks import Origin
 from minigan.gradcheck.linearity import nonlinearities
 from minigan.gradcheck.numeric import Slope, Terms, first_steps, slope, typical
-from minigan.gradcheck.purity import Snapshot, impurities, layout_problems, malformed, same
+from minigan.gradcheck.purity import Snapshot, impurities, largest_of, layout_problems, malformed, same
 from minigan.gradcheck.report import Report, Row
 from minigan.gradcheck.steps import Doubts, kinked
 from minigan.gradcheck.ties import changes_jointly, settle_ties
@@ -91,40 +91,39 @@ def compare(
     doubt, other steps are tried (see `steps`), and at kinks moves of several entries (see `ties`).
     """
     check_arrays(subject.arrays, title)
-    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])  # not the draws that x may come from
+    rng, draws = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))  # not what x may be drawn from
     free = dy is None
     y, dy, grads, problems = first_passes(subject, title, dy, rng)
     check_form(subject.arrays, grads, title)
     report = Report(title)
     if pure and not problems:
-        draws = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
         problems = impurities(subject, dy, grads, draws)
         if not problems:
             report.problems, report.cautions = layout_problems(subject, dy, grads)
             report.problems += nonlinearities(subject, dy, draws) if free else []
     report.sound = not problems
-    report.problems[:0] = problems + malformed(subject.arrays, grads)
+    report.problems = problems + malformed(subject.arrays, grads) + report.problems
 
     def f() -> np.ndarray:
         return np.ravel(np.asarray(subject.forward()[0]) * dy)
 
     flat = {name: fitting(grads[name], array.shape) for name, array in subject.arrays.items()}
-    point = Point(f, f(), subject.arrays, flat, float(np.abs(dy).max(initial=0.0)))
+    origin = Origin(f, f(), subject.arrays, flat, largest_of(np.asarray(dy)))
     found = {}
     for name, array in subject.arrays.items():
         if array.size <= elementwise:
-            found[name] = at_entries(point, name, None, h)
+            found[name] = at_entries(origin, name, None, h)
         else:
-            found[name] = along_directions(point, name, directions, rng, h)
-    rows = judged(point, found)
+            found[name] = along_directions(origin, name, directions, rng, h)
+    rows = judged(origin, found)
     for row in rows:
         if row.how == "directions" and row.kink.any():
-            found[row.name] = at_entries(point, row.name, rng, h)
+            found[row.name] = at_entries(origin, row.name, rng, h)
             rows = []
-    report.rows = rows or judged(point, found)
-    settle_ties(point, report.rows, rng)
+    report.rows = rows or judged(origin, found)
+    settle_ties(origin, report.rows, rng)
 
-    if all(row.zero.all() for row in report.rows) and not changes_jointly(point, rng):
+    if all(row.zero.all() for row in report.rows) and not changes_jointly(origin, rng):
         report.problems.append("nothing was tested: at this point y does not change with any of the arrays")
     for row in report.rows:
         if row.wrong.any() and not row.cause and not problems:  # else the numbers are not worth explaining
@@ -167,29 +166,29 @@ class Measured(NamedTuple):
     places: list[tuple[int, ...]] | None = None
 
 
-def at_entries(point: Point, name: str, rng: np.random.Generator | None, h: float | None) -> Measured:
+def at_entries(origin: Origin, name: str, rng: np.random.Generator | None, h: float | None) -> Measured:
     """The derivatives with respect to the entries, in C order; with an rng only to some of them, drawn at random.
 
     A direction moves all entries of a large array, and may so meet a kink that few are at.
     """
-    array, grad = point.arrays[name], point.grads[name]
+    array, grad = origin.arrays[name], origin.grads[name]
     chosen = np.arange(array.size) if rng is None else np.sort(rng.permutation(array.size)[:SAMPLE])
     places = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in chosen] if array.ndim else [()]
     steps = first_steps(array, h)
-    slopes = [slope(point.f, point.here, array, place, 1.0, float(steps[place])) for place in places]
+    slopes = [slope(origin.f, origin.here, array, place, 1.0, float(steps[place])) for place in places]
     lines = [(place, 1.0) for place in places]
     if rng is None:
         return Measured("entries", grad, lines, slopes)
     return Measured("random entries", grad.ravel()[chosen], lines, slopes, places)
 
 
-def along_directions(point: Point, name: str, count: int, rng: np.random.Generator, h: float | None) -> Measured:
+def along_directions(origin: Origin, name: str, count: int, rng: np.random.Generator, h: float | None) -> Measured:
     """The derivatives along random unit directions in the whole array."""
-    array, step = point.arrays[name], float(first_steps(np.zeros(()), h))
+    array, step = origin.arrays[name], float(first_steps(np.zeros(()), h))
     step = step if h is not None else step * min(1.0, typical(array))
     vs = [v / np.linalg.norm(v) for v in (rng.standard_normal(array.shape) for _ in range(count))]
-    analytic = np.array([np.sum(point.grads[name] * v) for v in vs])
-    slopes = [slope(point.f, point.here, array, ..., v, step) for v in vs]
+    analytic = np.array([np.sum(origin.grads[name] * v) for v in vs])
+    slopes = [slope(origin.f, origin.here, array, ..., v, step) for v in vs]
     return Measured("directions", analytic, [(..., v) for v in vs], slopes)
 
 
@@ -222,27 +221,23 @@ def fitting(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return grad.astype(np.float64) if grad.shape == shape else np.full(shape, np.nan)
 
 
-def judged(point: Point, found: dict[str, Measured]) -> list[Row]:
+def judged(origin: Origin, found: dict[str, Measured]) -> list[Row]:
     """A row for each array, the doubts of which other steps have settled as far as they can."""
-    rows, doubts = judge(point, found), Doubts()
-    while doubts.settle(point, rows, found):
-        rows = judge(point, found)  # the scale may have been that of an entry that was measured wrongly
+    rows, doubts = judge(origin, found), Doubts()
+    while doubts.settle(origin, rows, found):
+        rows = judge(origin, found)  # the scale may have been that of an entry that was measured wrongly
     return rows
 
 
-def judge(point: Point, found: dict[str, Measured]) -> list[Row]:
+def judge(origin: Origin, found: dict[str, Measured]) -> list[Row]:
     """A row for each array, with the scale by which its entries are judged."""
-
-    def largest(a: np.ndarray) -> float:
-        return float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
-
-    sizes = {n: max(largest(m.analytic), largest(np.array([s.value for s in m.slopes]))) for n, m in found.items()}
+    sizes = {name: largest_of(m.analytic, np.array([s.value for s in m.slopes])) for name, m in found.items()}
     top = max(sizes.values())
     rows = []
     for name, m in found.items():
         columns = (np.array(column).reshape(m.analytic.shape) for column in zip(*m.slopes, strict=True))
         value, bar, bend, noise, low, high, _, _ = columns
         scale = max(sizes[name], SCALE_FLOOR * top, np.finfo(float).tiny)
-        kink, shape, size = kinked(bend, noise, scale), point.arrays[name].shape, max(top, point.unit)
+        kink, shape, size = kinked(bend, noise, scale), origin.arrays[name].shape, max(top, origin.unit)
         rows.append(Row(name, shape, m.how, m.analytic, value, bar, kink, low, high, scale, m.places, size=size))
     return rows

@@ -28,8 +28,8 @@ STILL_WRONG = 4  # entries that closer looks did not excuse: then the others of 
 Direction = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-class Point(NamedTuple):
-    """Where a check takes place: f, its terms there, the arrays, and their analytic gradients."""
+class Origin(NamedTuple):
+    """The point of a check, from which steps are taken: f, its terms there, the arrays, their analytic gradients."""
 
     f: Terms
     here: np.ndarray
@@ -41,7 +41,7 @@ class Point(NamedTuple):
         """A direction as `along` takes it."""
         arrays = self.arrays
         return [
-            (arrays[n], np.unravel_index(i, arrays[n].shape), w) if arrays[n].ndim else (arrays[n], ..., w[0])
+            (arrays[n], np.unravel_index(i, arrays[n].shape), w) if arrays[n].ndim else (arrays[n], ..., w.item())
             for n, (i, w) in v.items()
         ]
 
@@ -80,22 +80,24 @@ def entry(row: Row, k: int) -> Direction:
     return {row.name: (np.array([flat]), np.ones(1))}
 
 
-def corners(point: Point, rows: list[Row]) -> Iterator[Corner]:
+def corners(origin: Origin, rows: list[Row]) -> Iterator[Corner]:
     """The entries at kinks."""
     for row in rows:
         if row.how == "directions":
             continue
         for k in np.flatnonzero(row.kink & np.isfinite(row.analytic)):
             v = entry(row, int(k))
-            flat, h = int(v[row.name][0][0]), point.step(v)
-            above, below = walk(point.f, point.moves(v), (h, -h))
-            bends = (above + below - 2 * point.here) / h
+            flat, h = v[row.name][0].item(), origin.step(v)
+            above, below = walk(origin.f, origin.moves(v), (h, -h))
+            bends = (above + below - 2 * origin.here) / h
             least = max(1e-3 * float(np.abs(bends).max()), DECIDED * row.scale)
             terms = frozenset(np.flatnonzero(np.abs(bends) > least).tolist() or [-1])
-            yield Corner(row, int(k), flat, float(point.arrays[row.name].ravel()[flat]), abs(float(bends.sum())), terms)
+            yield Corner(
+                row, int(k), flat, float(origin.arrays[row.name].ravel()[flat]), abs(float(bends.sum())), terms
+            )
 
 
-def forgive(point: Point, row: Row, rng: np.random.Generator) -> None:
+def forgive(origin: Origin, row: Row, rng: np.random.Generator) -> None:
     """Allow a wrong entry what any choice at any of the kinks that meet at the point would give.
 
     One entry alone may show less than that: several kinks of both signs, or, of a median of equal numbers, none.
@@ -114,30 +116,30 @@ def forgive(point: Point, row: Row, rng: np.random.Generator) -> None:
         left += 1
         a, v, kink = float(row.analytic.flat[k]), entry(row, int(k)), bool(row.kink.flat[k])
         try:
-            if not kink and not hides_kinks(point, v, max(abs(a), abs(float(row.numeric.flat[k]))), rng):
+            if not kink and not hides_kinks(origin, v, max(abs(a), abs(float(row.numeric.flat[k]))), rng):
                 continue
-            low, high = bounds(point, v, rng)
+            low, high = bounds(origin, v, rng)
         except Exception:  # noqa: S112 (nearby the function may not be defined; then nothing excuses the entry)
             continue
-        plain = float(row.high.flat[k] - row.low.flat[k]) if kink else 0.0
-        hidden = HIDDEN * (high - low) if high - low > (1 + VARIES) * plain else 0.0
+        bends_more = not kink or high - low > (1 + VARIES) * float(row.high.flat[k] - row.low.flat[k])
+        hidden = HIDDEN * (high - low) if bends_more else 0.0
         room = hidden + DECIDED * row.scale
         if low - room <= a <= high + room:
             left -= 1
             row.kink.flat[k], row.low.flat[k], row.high.flat[k] = True, min(low, a), max(high, a)
 
 
-def hides_kinks(point: Point, v: Direction, size: float, rng: np.random.Generator) -> bool:
+def hides_kinks(origin: Origin, v: Direction, size: float, rng: np.random.Generator) -> bool:
     """Whether f bends near the point and not at it: as much at a larger step, where rounding would be less."""
-    low, high = bounds(point, v, rng, places=QUICK)
+    low, high = bounds(origin, v, rng, places=QUICK)
     if not VARIES * size < high - low < np.inf:
         return False
-    low_again, high_again = bounds(point, v, rng, LARGER, places=QUICK)
+    low_again, high_again = bounds(origin, v, rng, LARGER, places=QUICK)
     return 0.3 < (high_again - low_again) / (high - low) < 3
 
 
 def bounds(
-    point: Point,
+    origin: Origin,
     v: Direction,
     rng: np.random.Generator,
     steps: float = 1.0,
@@ -152,17 +154,19 @@ def bounds(
     most the first slope and all positive ones; of each term of f by itself, since two terms that bend at the same place
     need not take the same side.
     """
-    h = steps * point.step(v)
-    ts = NEARBY * np.tan(np.pi * (np.arange(1, places) / places - 0.5))  # where kinks lie: ratios of random numbers
+    h = steps * origin.step(v)
+    ts = NEARBY / np.tan(np.pi * np.arange(1, places) / places)  # where kinks lie: ratios of random numbers
     ts = h * np.sort(np.concatenate([ts, [] if places == QUICK else [-1.0, -0.3, 0.3, 1.0]]))
     found = []
     for _ in range(passes):
         aside = [
-            (a, ..., steps * NEARBY * first_steps(a) * rng.standard_normal(a.shape)) for a in point.arrays.values()
+            (a, ..., steps * NEARBY * first_steps(a) * rng.standard_normal(a.shape)) for a in origin.arrays.values()
         ]
-        slopes = np.diff(walk_aside(point.f, aside, point.moves(v), ts), axis=0) / np.diff(ts)[:, np.newaxis]
-        changes = np.diff(slopes, axis=0)
-        found.append([float((slopes[0] + sign(changes, 0).sum(axis=0)).sum()) for sign in (np.minimum, np.maximum)])
+        terms = walk_aside(origin.f, aside, origin.moves(v), ts)
+        with np.errstate(all="ignore"):  # where f is infinite
+            slopes = np.diff(terms, axis=0) / np.diff(ts)[:, np.newaxis]
+            changes = np.diff(slopes, axis=0)
+            found.append([float((slopes[0] + sign(changes, 0).sum(axis=0)).sum()) for sign in (np.minimum, np.maximum)])
     low, high = np.min(found, axis=0)[0], np.max(found, axis=0)[1]
     return (float(low), float(high)) if np.isfinite(low) and np.isfinite(high) else (-np.inf, np.inf)
 
@@ -173,7 +177,7 @@ def walk_aside(f: Terms, aside: Moves, moves: Moves, ts: np.ndarray) -> np.ndarr
 
     def beside() -> np.ndarray:
         found.extend(walk(f, moves, ts.tolist()))
-        return found[-1]
+        return ts  # which nobody reads
 
     walk(beside, aside, (1.0,))
     return np.array(found)

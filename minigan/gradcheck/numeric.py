@@ -79,7 +79,7 @@ def along(f: Terms, here: np.ndarray, moves: Moves, h: float) -> Slope:
             bend = 0.0
         # A corner has one slope on each side, at both steps; a smooth function that is too steep for the steps has not.
         curved = max(abs(right_far - right), abs(left_far - left))
-        corner = curved <= ONE_SLOPE * abs(bend_near)
+        corner = np.isfinite(value) and curved <= ONE_SLOPE * abs(bend_near)
         sides = 2 * right - right_far, 2 * left - left_far  # of each side, too, what is proportional to h is removed
         room = curved + noise
     low, high = (min(sides) - room, max(sides) + room) if corner else (-np.inf, np.inf)

@@ -17,7 +17,7 @@ from minigan.gradcheck.report import DECIDED, TOLERANCE, Row
 
 if TYPE_CHECKING:
     from minigan.gradcheck.compare import Measured
-    from minigan.gradcheck.kinks import Point
+    from minigan.gradcheck.kinks import Origin
 
 FACTOR = 30.0  # from one step to the next
 SMALLER = 6  # steps at most; with the first they span nine decades
@@ -32,7 +32,7 @@ def kinked(bend: Any, noise: Any, scale: float) -> Any:
     return bend > noise + TOLERANCE * scale
 
 
-def believed(at: Callable[[float], Slope], first: Slope, a: float, scale: float, size: float = 0.0) -> Slope:
+def believed(at: Callable[[float], Slope], first: Slope, a: float, scale: float, size: float = 1.0) -> Slope:
     """The slope `at` the step that can be trusted, starting from the one at the `first` step, which left a doubt.
 
     Of the steps the one with the smallest bar is taken, after each bar was widened by what smaller steps contradict.
@@ -51,7 +51,7 @@ def believed(at: Callable[[float], Slope], first: Slope, a: float, scale: float,
         if steps[-1].noise > DECIDED * scale:  # not where f has no value, and so no noise: closer by it may have one
             break
     best = choose(steps, scale)
-    limit, lower = STEP * max(1.0, size), np.inf
+    limit, lower = STEP * size, np.inf
     while steps[0].h < limit and best.bar > BLURRED * scale and not kinked(best.bend, best.noise, scale):
         if lower <= best.bar < np.inf:
             break
@@ -83,7 +83,7 @@ def settled(steps: Sequence[Slope], a: float, scale: float) -> bool:
 def choose(steps: Sequence[Slope], scale: float) -> Slope:
     """Of steps, from large to small, the one to believe; its bar tells what smaller ones say against it."""
     bars = [
-        max([s.bar] + [abs(s.value - t.value) - t.bar for t in steps[i + 1 :] if np.isfinite(t.bar)])
+        max([s.bar] + [abs(s.value - t.value) - t.bar for t in steps[i:] if np.isfinite(t.bar)])
         for i, s in enumerate(steps)
     ]
     i = int(np.argmin(bars))
@@ -125,7 +125,7 @@ class Doubts:
     def __init__(self) -> None:
         self.tried: dict[str, np.ndarray] = {}
 
-    def settle(self, point: Point, rows: Sequence[Row], found: dict[str, Measured]) -> bool:
+    def settle(self, origin: Origin, rows: Sequence[Row], found: dict[str, Measured]) -> bool:
         """Ask about what is wrong, at kinks, undecided or blurred in the rows; whether there was anything new."""
         asked = False
         for row in rows:
@@ -140,18 +140,18 @@ class Doubts:
                 for count, k in enumerate(np.random.default_rng(0).permutation(new)):
                     if count == proved == ENOUGH:
                         break
-                    before = self.ask(point, row, m, int(k))
+                    before = self.ask(origin, row, m, int(k))
                     proved += same_verdict(before, m.slopes[k], row, int(k))
         return asked
 
-    def ask(self, point: Point, row: Row, m: Measured, k: int) -> Slope:
+    def ask(self, origin: Origin, row: Row, m: Measured, k: int) -> Slope:
         """Put the slope to be believed in the place of the k-th, which is returned."""
-        array, (where, v) = point.arrays[row.name], m.lines[k]
+        array, (where, v) = origin.arrays[row.name], m.lines[k]
 
         def at(h: float) -> Slope:
-            return slope(point.f, point.here, array, where, v, h)
+            return slope(origin.f, origin.here, array, where, v, h)
 
-        before, size = m.slopes[k], max(typical(array), float(np.abs(array[where]).max()))
+        before, size = m.slopes[k], max(1.0, typical(array), float(np.abs(array[where]).max()))
         m.slopes[k] = believed(at, before, float(m.analytic.flat[k]), row.scale, size)
         return before
 

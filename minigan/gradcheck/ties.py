@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigan.gradcheck.kinks import HIDDEN, QUICK, VARIES, Corner, Direction, Point, bounds, corners, forgive
+from minigan.gradcheck.kinks import HIDDEN, QUICK, VARIES, Corner, Direction, Origin, bounds, corners, forgive
 from minigan.gradcheck.numeric import Slope, along, first_steps, typical, walk
 from minigan.gradcheck.report import DECIDED, TOLERANCE, Row
 from minigan.gradcheck.steps import believed, kinked
@@ -24,24 +24,24 @@ PAIRS = 100  # of entries of a group, tried at most
 FEW = 3  # lines past a tie that must find one slope, before it counts as proven
 
 
-def settle_ties(point: Point, rows: list[Row], rng: np.random.Generator) -> None:
+def settle_ties(origin: Origin, rows: list[Row], rng: np.random.Generator) -> None:
     """Mark the entries at kinks that are right at a tie, or wrong; and take back what is wrong only by convention."""
     for row in rows:
-        forgive(point, row, rng)
-    groups = [g for g in grouped(list(corners(point, rows))) if len(g) > 1 or g[0].row.how == "random entries"]
+        forgive(origin, row, rng)
+    groups = [g for g in grouped(list(corners(origin, rows))) if len(g) > 1 or g[0].row.how == "random entries"]
     order = [groups[i] for i in rng.permutation(len(groups))]
     for group in order[:GROUPS]:
-        try_group(point, group, rng)
+        try_group(origin, group, rng)
     if not any(c.open or c.row.miss.flat[c.k] for group in order[:GROUPS] for c in group):
         for c in itertools.chain.from_iterable(order[GROUPS:]):
             c.row.tied.flat[c.k] = True
 
 
-def changes_jointly(point: Point, rng: np.random.Generator) -> bool:
+def changes_jointly(origin: Origin, rng: np.random.Generator) -> bool:
     """Whether f changes if everything moves: no zero factor of a product does so alone, and jumps are far apart."""
     for sizes in (first_steps, typical):
-        moves = [(a, ..., sizes(a) * rng.standard_normal(a.shape)) for a in point.arrays.values()]
-        if any(bool((y != point.here).any()) for y in walk(point.f, moves, (1.0, -1.0, 3.0, -3.0))):
+        moves = [(a, ..., sizes(a) * rng.standard_normal(a.shape)) for a in origin.arrays.values()]
+        if any(bool((y != origin.here).any()) for y in walk(origin.f, moves, (1.0, -1.0, 3.0, -3.0))):
             return True
     return False
 
@@ -65,21 +65,21 @@ def grouped(found: list[Corner]) -> list[list[Corner]]:
     return list(groups.values())
 
 
-def try_group(point: Point, group: list[Corner], rng: np.random.Generator) -> None:
+def try_group(origin: Origin, group: list[Corner], rng: np.random.Generator) -> None:
     """Find ways to move entries that bend the same terms, together, along which f has a derivative."""
     for some in alike(group):
         for signed in (False, True):
             if any(c.open for c in some) and (not signed or any(c.θ < 0 for c in some)):
-                try_direction(point, some, together(point, some, rng, signed=signed), rng)
+                try_direction(origin, some, together(origin, some, rng, signed=signed), rng)
     left = [c for c in group if c.open]
     for other in left[1 : PAIRS + 1]:  # where two straight lines meet, a pair can be moved so that they still do
         for sign in (1.0, -1.0):
             if other.open and other.jump:
                 ratio = sign * left[0].jump / other.jump
-                try_direction(point, [left[0], other], direction([(left[0], 1.0), (other, ratio)]), rng)
+                try_direction(origin, [left[0], other], direction([(left[0], 1.0), (other, ratio)]), rng)
     left = [c for c in left if c.open]
     if len(left) > 1:  # the most telling of all directions: all of what the entries get adds up
-        try_direction(point, left, direction([(c, float(np.sign(c.a)) or 1.0) for c in left]), rng)
+        try_direction(origin, left, direction([(c, float(np.sign(c.a)) or 1.0) for c in left]), rng)
 
 
 def alike(group: list[Corner]) -> Iterator[list[Corner]]:
@@ -92,7 +92,7 @@ def alike(group: list[Corner]) -> Iterator[list[Corner]]:
         yield from [some for some in sizes.values() if len(some) > 1 or some[0].row.how != "entries"][:SIZES]
 
 
-def together(point: Point, group: list[Corner], rng: np.random.Generator, *, signed: bool) -> Direction:
+def together(origin: Origin, group: list[Corner], rng: np.random.Generator, *, signed: bool) -> Direction:
     """Equal entries move equally, or with their signs; others by another amount, so that no errors cancel.
 
     Of an array of which only some entries were checked, all that are equal to them move.
@@ -102,13 +102,14 @@ def together(point: Point, group: list[Corner], rng: np.random.Generator, *, sig
     pairs = [(c, weight[abs(c.θ)] * (float(np.sign(c.θ)) if signed else 1.0)) for c in group]
     found = direction([(c, w) for c, w in pairs if c.row.how == "entries"])
     for name in dict.fromkeys(c.row.name for c in group if c.row.how != "entries"):
-        flat = point.arrays[name].ravel()
+        flat = origin.arrays[name].ravel()
         w = np.zeros(flat.size)
         for size in {abs(c.θ) for c in group if c.row.name == name}:
             w[np.abs(flat) == size] = weight[size]
         w = w * np.sign(flat) if signed else w
-        found[name] = np.flatnonzero(w), w[w != 0]
-    return {name: move for name, move in found.items() if move[0].size}
+        if w.any():
+            found[name] = np.flatnonzero(w), w[w != 0]
+    return found
 
 
 def direction(pairs: list[tuple[Corner, float]]) -> Direction:
@@ -120,32 +121,32 @@ def direction(pairs: list[tuple[Corner, float]]) -> Direction:
     return {n: (np.array([i for i, _ in moved]), np.array([w for _, w in moved])) for n, moved in found.items()}
 
 
-def try_direction(point: Point, group: list[Corner], v: Direction, rng: np.random.Generator) -> None:
+def try_direction(origin: Origin, group: list[Corner], v: Direction, rng: np.random.Generator) -> None:
     """Hold the gradient along v against f's derivative, or, where there is none, against its bounds."""
     if not v:
         return
-    a, moves = point.analytic(v), point.moves(v)
+    a, moves = origin.analytic(v), origin.moves(v)
     scale = max(c.row.scale for c in group) * max(1.0, sum(float(np.abs(w).sum()) for _, w in v.values()) ** 0.5)
 
     def at(h: float) -> Slope:
-        return along(point.f, point.here, moves, h)
+        return along(origin.f, origin.here, moves, h)
 
     def right(s: Slope) -> bool:
         decided = s.bar <= DECIDED * scale and not kinked(s.bend, s.noise, scale)
         return bool(decided and abs(a - s.value) <= TOLERANCE * scale + s.bar)
 
     try:
-        s = at(point.step(v))
+        s = at(origin.step(v))
         s = s if right(s) else believed(at, s, a, scale)
         if right(s):
-            low, high = bounds(point, v, rng, places=QUICK, passes=FEW)
+            low, high = bounds(origin, v, rng, places=QUICK, passes=FEW)
             if high - low <= VARIES * max(max(c.jump, abs(c.a)) for c in group):  # else kinks cancel by chance
                 for c in group:
                     c.row.tied.flat[c.k] = True
             return
         if kinked(s.bend, s.noise, scale) and s.low - DECIDED * scale <= a <= s.high + DECIDED * scale:
             return
-        low, high = bounds(point, v, rng)
+        low, high = bounds(origin, v, rng)
     except Exception:  # a move of several entries may leave where f is defined
         return
     if (missed := max(low - a, a - high)) > DECIDED * scale + HIDDEN * (high - low):
