@@ -115,7 +115,7 @@ MODULES = {
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-k"]
 KEYWORDS = "not the_gradient_check and not step_of_the_check and not whole_step"
 #: {module: what stands for `KEYWORDS`}: of the steps' own checker nothing else is a test.
-OWN = {"gradcheck/games": "step or recipe or the_gradient_check"}
+OWN = {"gradcheck/games": "games or step or recipe or the_gradient_check"}
 #: One file after the other in one process: what the first file kills need not wait for the others to be read.
 RUNNER = "import pytest, sys; sys.exit(next((code for f in sys.argv[1:] if (code := pytest.main([*{}, f]))), 0))"
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # which took two thirds of pytest's start
