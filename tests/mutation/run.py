@@ -55,7 +55,7 @@ ROOT = HERE.parents[1]
 #: second of which is pytest's start. Of nn/, only summary.py has nothing to change: a table has no arithmetic.
 MODULES = {
     "gan": "oracle gan packing",
-    "gradcheck/anything": "gradcheck_command diagnosis gradcheck",
+    "gradcheck/anything": "anything gradcheck_command diagnosis gradcheck",
     "gradcheck/batches": "promises contract",
     "gradcheck/case": "hypotheses causes no_cause diagnosis",
     "gradcheck/causes/amount": "hypotheses causes no_cause diagnosis",
@@ -75,16 +75,16 @@ MODULES = {
     "gradcheck/diagnosis": "hypotheses causes no_cause diagnosis",
     "gradcheck/elsewhere": "others_code promises gradcheck",
     "gradcheck/form": "promises contract gradcheck",
-    "gradcheck/games": "packing gradcheck",
+    "gradcheck/games": "games packing gradcheck",
     "gradcheck/kinks": "others_code steps ties gradcheck",
-    "gradcheck/linearity": "others_code promises ties gradcheck",
+    "gradcheck/linearity": "linearity others_code promises ties gradcheck",
     "gradcheck/numeric": "others_code steps ties gradcheck",
     "gradcheck/precision": "promises contract",
     "gradcheck/purity": "others_code promises gradcheck",
-    "gradcheck/report": "diagnosis gradcheck_command gradcheck",
+    "gradcheck/report": "report diagnosis gradcheck_command gradcheck",
     "gradcheck/statistics": "promises contract",
     "gradcheck/steps": "others_code steps ties gradcheck",
-    "gradcheck/targets": "others_code promises gradcheck",
+    "gradcheck/targets": "targets others_code promises gradcheck",
     "gradcheck/ties": "ties others_code",
     "gradcheck/trial": "promises contract",
     "losses": "oracle losses",
@@ -113,7 +113,7 @@ MODULES = {
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-k"]
 KEYWORDS = "not the_gradient_check and not step_of_the_check and not whole_step"
 #: {module: what stands for `KEYWORDS`}: of the steps' own checker nothing else is a test.
-OWN = {"gradcheck/games": "step or recipe or the_gradient_check"}
+OWN = {"gradcheck/games": "games or step or recipe or the_gradient_check"}
 #: One file after the other in one process: what the first file kills need not wait for the others to be read.
 RUNNER = "import pytest, sys; sys.exit(next((code for f in sys.argv[1:] if (code := pytest.main([*{}, f]))), 0))"
 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # which took two thirds of pytest's start
