@@ -19,6 +19,7 @@ from minigan.gradcheck.games import (
 from minigan.gradcheck.numeric import gradient
 from minigan.gradcheck.targets import dropout_rng
 from minigan.nn import BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Reshape, Sequential, Tanh
+from minigan.nn.init import ones
 
 HINGE = GANLoss(kind="hinge", output="logit")
 LOGIT = GANLoss(output="logit")
@@ -411,6 +412,18 @@ def test_the_weights_are_larger_than_published_ones(monkeypatch):
     np.testing.assert_allclose(few.std(), 1 / 2, rtol=0.05)  # sums of 2 terms, and
     np.testing.assert_allclose(many.std(), 1 / math.sqrt(900), rtol=0.05)  # of 900
     np.testing.assert_allclose(search.G.named_params()["0.Dense.b"].std(), 1 / 2, rtol=0.05)
+
+
+def test_a_parameter_that_is_a_single_number_is_drawn_like_a_bias(monkeypatch):
+    class Scale(Layer):
+        def params(self, in_shape):
+            return {"a": ((), ones)}
+
+    search = Search(monkeypatch, [2e-3])
+    search.G = network(Dense(2), Scale(), in_shape=(2,))
+    before = search.G.params[-1]
+    assert search.run() == 0
+    assert search.G.params[-1] not in (before, before + 0.25)
 
 
 def test_a_recipes_reports_are_of_both_steps(monkeypatch):

@@ -443,7 +443,12 @@ class Parameters(Layer):
     """Of several shapes."""
 
     def params(self, in_shape):
-        return {"few": ((2, 3000), ones), "eight": ((8, 1000), ones), "many": ((16, 8, 100), ones), "number": ((), ones)}
+        return {
+            "few": ((2, 3000), ones),
+            "eight": ((8, 1000), ones),
+            "many": ((16, 8, 100), ones),
+            "number": ((), ones),
+        }
 
     def buffers(self, in_shape):
         return {"running": ((5000,), ones)}
