@@ -491,7 +491,8 @@ def test_the_distance_to_kinks_is_the_least_of_any_that_is_not_exactly_at_one():
     assert nearest([(None, 0, np.array([3.0, -0.25])), (None, 1, np.array([0.0, 7.0]))]) == 0.25
     assert nearest([(None, 0, np.zeros(3))]) == math.inf
     assert nearest([]) == math.inf
-    assert distance_to_kinks(net(ReLU(), in_shape=(2,), dtype=np.float64), np.array([[3.0, -0.5]]), train=True) == 0.5
+    relu, x = net(ReLU(), in_shape=(2,), dtype=np.float64), np.array([[3.0, -0.5], [0.0, 7.0]])
+    assert distance_to_kinks(relu, x, train=True) == 0.5
 
 
 def test_draws_are_the_same_for_a_seed_and_others_for_another():
