@@ -28,9 +28,7 @@ from minigan.gradcheck import (
     check_pair,
     check_recipe,
 )
-from minigan.gradcheck.linearity import parts
 from minigan.gradcheck.numeric import EPS, slope
-from minigan.gradcheck.targets import distance_to_kinks
 from minigan.losses import binary_cross_entropy
 from minigan.recipes import RECIPES
 
@@ -731,17 +729,6 @@ def test_what_cannot_be_checked_is_refused():
         check(lambda: math.nan, {"a": a}, {"a": a})
 
 
-def test_points_near_a_kink_are_drawn_again(monkeypatch):
-    net = nn.Sequential([nn.Dense(2), nn.ReLU()], (2,), rng=np.random.default_rng(0), dtype=np.float64)
-    net.layers[0].W[...], net.layers[0].b[...] = np.eye(2), 0
-    assert distance_to_kinks(net, np.array([[3.0, -0.25], [0.0, 7.0]]), train=True) == 0.25  # an exact 0 stays one
-
-    distances = [0.0, 0.9e-3, 1.1e-3]
-    monkeypatch.setattr("minigan.gradcheck.targets.distance_to_kinks", lambda *args, **options: distances.pop(0))
-    assert check_network(net)
-    assert distances == []
-
-
 def test_a_parameter_that_is_a_single_number_is_checked():
     class Scale(nn.Layer):
         def params(self, in_shape):
@@ -924,15 +911,3 @@ def test_two_passes_that_differ_are_told_by_how_much():
 def test_a_term_that_comes_with_any_dy_is_told_as_one_of_which_dy_is_no_factor():
     (problem,) = problems_of(lambda x: (x * x, x), lambda dy, x: 2 * dy * x + 0.1 * (dy != 0))
     assert "dy and -dy add up to more than 0 for x: there is a term of which dy is no factor" in problem
-
-
-def test_an_upstream_is_shared_out_by_entries_by_rows_and_with_another():
-    dy = np.random.default_rng(0).standard_normal((6, 3))
-    one, half, rows, dense = parts(dy, np.random.default_rng(1))
-    for a, b in (one, half, rows):
-        assert np.array_equal(a + b, dy)
-    assert [np.count_nonzero(a) for a, _ in (one, half, rows)] == [1, 9, 9]
-    assert sorted((rows[0] != 0).sum(axis=1)) == [0, 0, 0, 3, 3, 3]
-    assert dense[0] is dy
-    assert dense[1].shape == dy.shape
-    assert np.abs(one[0]).max() == np.abs(dy).max()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -111,18 +112,18 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
     there `step_aside` helps.
     """
     G, D = recipe.networks(np.random.default_rng(seed), dtype=np.float64)
-    best: tuple[float, Any] = (-1.0, None)
+    best: tuple[float, Any] = (-math.inf, None)
     for attempt in range(TRIES if G.params.size + D.params.size < LARGE else 2):
         rng = np.random.default_rng([seed, attempt])
         for net in (G, D):
             for array in net.named_params().values():
-                array[...] = rng.standard_normal(array.shape) / max(2.0, (array.size // array.shape[-1]) ** 0.5)
+                array[...] = rng.standard_normal(array.shape) / max(2.0, math.prod(array.shape[:-1]) ** 0.5)
         z = rng.standard_normal((batch, recipe.latent_dim))
         low, high = recipe.value_range
         x = low + (high - low) * rng.uniform(size=(batch, *recipe.image_shape))
         step_aside(G, D, recipe.loss, x, z, rng)
         met = kinks_of_both_steps(G, D, recipe.loss, x, z)
-        distance = 0.0 if asleep(D, met) else min(nearest(met), least_spread(G, z) / 10)
+        distance = -1.0 if asleep(D, met) else min(nearest(met), least_spread(G, z) / 10)  # awake at a kink is better
         if distance > best[0]:
             best = distance, (G.params.copy(), D.params.copy(), x, z)
         if distance > KINK_MARGIN:
@@ -185,7 +186,7 @@ def step_aside(
     places = {
         (net is D, i): net
         for net, i, off in kinks_of_both_steps(G, D, loss, x, z)
-        if i < len(net.layers) and net.layers[i].kinks and (off.ndim == 4 or off[0].size > MANY)
+        if 0 < i < len(net.layers) and net.layers[i].kinks and (off.ndim == 4 or off.size > MANY * len(off))
     }
     for (is_D, i), net in sorted(places.items(), key=lambda place: place[0]):
         met = [rows(off) for of, at, off in kinks_of_both_steps(G, D, loss, x, z) if (of is D, at) == (is_D, i)]

@@ -107,12 +107,12 @@ def of_sums(
     for a, b in parts(dy, rng):
         ga, gb = back(a), back(b)
         total = {name: ga[name] + gb[name] for name in g}
-        whole = g if np.array_equal(a + b, dy) else back(a + b)
+        whole = back(a + b)
         if not (names := differ(total, whole, rooms)):
             continue
         for what, count in {"rows": rows_with, "entries": np.count_nonzero}.items():
             weighted = {n: count(a) * ga[n] + count(b) * gb[n] for n in names}
-            if count(a) and not differ(weighted, scaled(g, count(dy)), scaled(rooms, count(dy))):
+            if not differ(weighted, scaled(g, count(dy)), scaled(rooms, count(dy))):
                 return f"the gradient of {', '.join(names)} is divided by the number of {what} of dy that are not zero"
         apart = max(largest_of(total[name] - whole[name]) / sizes[name] for name in names)
         return (

@@ -59,8 +59,8 @@ class Row:
         """|analytic - numeric| for each entry, infinite for an analytic NaN; at a kink, how far outside."""
         with np.errstate(invalid="ignore"):
             difference = np.abs(self.analytic - self.numeric)
-            outside = np.maximum(np.maximum(self.low - self.analytic, self.analytic - self.high), 0.0)
-        at_kink = np.maximum(outside, self.miss)
+            outside = np.maximum(self.low - self.analytic, self.analytic - self.high)
+        at_kink = np.maximum(outside, self.miss)  # inside it is 0, as no miss is less
         return np.where(np.isfinite(self.analytic), np.where(self.kink, at_kink, difference), np.inf)
 
     @property
@@ -110,10 +110,9 @@ class Row:
 
     @property
     def index(self) -> tuple[int, ...]:
-        """Of the worst entry: of a wrong one, if there is one."""
+        """Of the worst entry: of a wrong one, if there is one. A numeric NaN is no difference."""
         among = self.wrong if self.wrong.any() else ~self.kink
-        difference = np.nan_to_num(self.difference, nan=0.0, posinf=np.inf)
-        worst = np.argmax(np.where(among, difference, -1.0))
+        worst = np.argmax(np.where(among & ~np.isnan(self.difference), self.difference, -np.inf))
         return tuple(int(i) for i in np.unravel_index(worst, self.difference.shape))
 
     @property

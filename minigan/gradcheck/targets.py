@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -33,9 +34,10 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
     """
     title = options.pop("title", f"{name_of(forward)} and {name_of(backward)}")
     parameters = inspect.signature(forward).parameters
-    names = [n for n, p in parameters.items() if n != "rng" and p.kind is not p.VAR_POSITIONAL][: len(arrays)]
-    rest = next((n for n, p in parameters.items() if p.kind is p.VAR_POSITIONAL), "argument")
-    names += [f"{rest}[{i}]" for i in range(len(arrays) - len(names))]
+    names = [n for n, p in parameters.items() if n != "rng" and p.kind is not p.VAR_KEYWORD]
+    rest = next((n for n, p in parameters.items() if p.kind is p.VAR_POSITIONAL), None)
+    names = names[: names.index(rest) if rest else None][: len(arrays)]  # what follows *rest is given by name
+    names += [f"{rest or 'argument'}[{i}]" for i in range(len(arrays) - len(names))]
     values = dict(zip(names, (np.array(a) if isinstance(a, (np.ndarray, list)) else a for a in arrays), strict=True))
     variables = {n: v for n, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
     others = tuple(v for n, v in values.items() if isinstance(v, np.ndarray) and n not in variables)
@@ -43,7 +45,7 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
     def run(draws: int = 0, /, **inputs: np.ndarray) -> tuple[Any, Any]:
         arguments = {**values, **inputs}
         np.random.seed(draws)  # noqa: NPY002 (the functions of others may use it; it is put back at the end)
-        if "rng" in parameters and parameters.keys() >= arguments.keys():
+        if "rng" in parameters and all(name in parameters for name in arguments):
             returned = forward(**arguments, rng=dropout_rng(draws))  # by name: rng may stand anywhere among them
         else:
             returned = forward(*arguments.values(), **({"rng": dropout_rng(draws)} if "rng" in parameters else {}))
@@ -58,7 +60,7 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
             raise ArgumentError(f"{name_of(backward)} returned {len(found)} gradients for {', '.join(variables)}")
         return dict(zip(variables, map(np.asarray, found), strict=True))
 
-    x = next(iter(variables.values()), np.zeros(0))
+    x = next(iter(variables.values()), np.zeros(()))
     state = np.random.get_state()  # noqa: NPY002 (once: at each forward it took most of the time of a check)
     try:
         batched = tuple(variables)[:1] if x.ndim and np.shape(run(**copies(variables))[0])[:1] == x.shape[:1] else ()
@@ -83,7 +85,7 @@ def other_points(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, np.nda
     yield "on other values", {n: other_values(v, rng) for n, v in arrays.items()}
     floats = {n: v for n, v in arrays.items() if v.dtype.kind == "f"}
     yield "on larger values", {n: (-3 if (v < 0).any() else 3) * v for n, v in floats.items()}
-    name, x = next(iter(arrays.items()), ("", np.zeros(0)))
+    name, x = next(iter(arrays.items()), ("", np.zeros(())))
     if x.ndim and len(x) > 1:
         together = {n: v[:-1].copy() for n, v in arrays.items() if v.ndim and len(v) == len(x)}
         yield "on a smaller batch", together
@@ -96,7 +98,7 @@ def reordered(values: dict[str, Any]) -> tuple[dict[str, np.ndarray], ...]:
     Any other values might not be allowed, or a gradient not be meant for them (as of rows that must add up to 1).
     """
     arrays = {n: v for n, v in values.items() if isinstance(v, np.ndarray)}
-    x = next(iter(arrays.values()), np.zeros(0))
+    x = next(iter(arrays.values()), np.zeros(()))
     if not x.ndim or len(x) < 2:
         return ()
     orders = np.arange(len(x))[::-1], np.roll(np.arange(len(x)), 1), np.roll(np.arange(len(x))[::-1], 1)
@@ -144,7 +146,7 @@ def check_network(
     layers = net.layers
     net = Sequential([unbound(layer) for layer in layers], net.in_shape, rng=np.random.default_rng(0), dtype=np.float64)
     check_forms(net, draw(net, batch, [seed, 0]), train=train)
-    best, furthest = 0, -1.0
+    best, furthest = 0, -math.inf
     for attempt in range(TRIES):
         x = draw(net, batch, [seed, attempt])
         if (distance := distance_to_kinks(net, x, train=train)) > furthest:
@@ -188,7 +190,7 @@ def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch, *net.in_shape))
     for array in net.named_params().values():
-        terms = array.size // max(1, array.shape[-1]) if array.ndim else 1
+        terms = math.prod(array.shape[:-1])
         array[...] = (
             rng.uniform(0.2, 1.0, array.shape) * rng.choice([-1, 1], array.shape) / max(1.0, (terms / 8) ** 0.5)
         )
