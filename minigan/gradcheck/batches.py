@@ -103,7 +103,7 @@ def neighbours(trial: Trial) -> list[str]:
             alone = trial.forward(trial.x[:1])[0]
         except Exception as error:
             return [f"forward fails at inference on a single example ({type(error).__name__}: {error})"]
-        changes["on the size of the batch"] = (apart(alone[0], y[0]), SLICED * largest_of(y))
+        changes["on the size of the batch"] = (apart(alone, y[:1]), SLICED * largest_of(y))
     for what, (change, room) in changes.items():
         if change > room + 1e-9 * largest_of(y):
             return [f"at inference the output of an example depends {what} (by up to {change:.2g}){remedy}"]
