@@ -188,7 +188,7 @@ def along(on, x=None, **spoilt):
     x = np.random.default_rng(2).standard_normal((3, 2)) if x is None else x
     dy = np.random.default_rng(3).standard_normal((3, 2))
     spoilt_trial = trial(**spoilt)
-    y, cache = spoilt_trial.forward(x)
+    cache = spoilt_trial.forward(x)[1]
     grads = {"x": spoilt_trial.backward(cache, dy), **spoilt_trial.grads()}
     return wrong_along(spoilt_trial, x, dy, {name: on(name, grad) for name, grad in grads.items()}, 1e-2)
 
