@@ -161,6 +161,17 @@ def test_numbers_of_another_shape_are_right_to_a_millionth_of_the_scale(scale):
         assert (shaped(np.stack([grad, 0 * n]), n) == missing("0")) == right
 
 
+@pytest.mark.parametrize("scale", [1e3, 1.0, 1e-3])
+def test_large_numbers_of_another_shape_may_be_off_by_a_millionth_of_themselves_too(scale):
+    n = np.full((10, 2), scale)
+    n[:, 1] = scale * np.arange(10) / 10
+    for share, right in ((1.9e-6, True), (2.1e-6, False)):
+        assert (shaped((n + [share * scale, 0]).ravel(), n) == RESHAPED) == right
+    for share, right in ((10.9e-6, True), (11.1e-6, False)):  # the sum is ten times as large
+        total = n.sum(axis=0, keepdims=True)
+        assert (shaped(total + [share * scale, 0], n) == taken("sum", 0, (10, 2))) == right
+
+
 @pytest.mark.parametrize("name", ["sum", "mean"])
 @pytest.mark.parametrize("scale", [1e3, 1.0, 1e-3])
 def test_a_sum_or_mean_that_should_not_be_taken_is_told(name, scale):
