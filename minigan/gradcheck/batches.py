@@ -103,7 +103,7 @@ def neighbours(trial: Trial) -> list[str]:
             alone = trial.forward(trial.x[:1])[0]
         except Exception as error:
             return [f"forward fails at inference on a single example ({type(error).__name__}: {error})"]
-        changes["on the size of the batch"] = (apart(alone[0], y[0]), SLICED * largest_of(y))
+        changes["on the size of the batch"] = (apart(alone, y[:1]), SLICED * largest_of(y))
     for what, (change, room) in changes.items():
         if change > room + 1e-9 * largest_of(y):
             return [f"at inference the output of an example depends {what} (by up to {change:.2g}){remedy}"]
@@ -113,13 +113,13 @@ def neighbours(trial: Trial) -> list[str]:
 def coupling(trial: Trial) -> float:
     """How far the first example's output moves if all others are replaced, or the others' if the first is."""
     y, moved = trial.forward()[0], trial.normal(trial.x.shape, 5)
-    far = 0.0
-    for others in (slice(1, None), slice(0, 1)):
+    first, others = slice(1), slice(1, None)
+    far = []
+    for replaced, kept in ((others, first), (first, others)):
         x = trial.x.copy()
-        x[others] = moved[others]
-        kept = slice(0, 1) if others.stop is None else slice(1, None)
-        far = max(far, apart(trial.forward(x)[0][kept], y[kept]))
-    return far
+        x[replaced] = moved[replaced]
+        far.append(apart(trial.forward(x)[0][kept], y[kept]))
+    return max(far)
 
 
 def apart(a: Any, b: Any) -> float:

@@ -83,7 +83,7 @@ def where(case: Case) -> str:
     """No known cause: what the wrong entries have in common."""
     wrong, a, n = case.row.wrong & ~case.row.kink, case.row.analytic, case.row.numeric
     if wrong.size == 1:
-        return f"not known: it is {a[wrong][0]:.7g} where {n[wrong][0]:.7g} is right"
+        return f"not known: it is {a[wrong].item():.7g} where {n[wrong].item():.7g} is right"
     cosine = float((a * n).sum() / math.sqrt((a * a).sum() * (n * n).sum() or 1.0))
     found, lost = pattern(case), unbalanced(case)
     return (

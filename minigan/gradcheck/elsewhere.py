@@ -27,10 +27,10 @@ def off_along(f: Terms, moves: Moves, grads: Sequence[np.ndarray], floor: float)
     moves = [(array, where, v / length) for array, where, v in moves]
     analytic = sum(float((grad * v).sum()) for grad, (_, _, v) in zip(grads, moves, strict=True))
     found = along(f, f(), moves, STEP)
-    room = OFF * max(abs(analytic), abs(found.value), floor) + found.bar
-    if found.bend > found.noise + room or not np.isfinite(found.bar):
+    size = OFF * max(abs(analytic), abs(found.value), floor)
+    if found.bend > found.noise + size or not np.isfinite(found.bar):
         return None
-    return not abs(analytic - found.value) <= room
+    return not abs(analytic - found.value) <= size + found.bar
 
 
 def stale(subject: Subject, dy: Any, grads: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:

@@ -25,20 +25,19 @@ class Snapshot:
     """The arrays of a subject, and what else its forward reads, as they were."""
 
     def __init__(self, subject: Subject):
-        state = {f"what it reads besides ({array.dtype} {array.shape})": array for array in subject.state}
-        self.arrays = {**subject.arrays, **state}
-        self.kept = {name: array.copy() for name, array in self.arrays.items()}
+        state = [(f"what it reads besides ({array.dtype} {array.shape})", array) for array in subject.state]
+        self.kept = [(name, array, array.copy()) for name, array in [*subject.arrays.items(), *state]]
 
     def changes(self, who: str) -> list[str]:
         """A sentence for each array that `who` has changed since; each is put back."""
-        changed = [name for name, array in self.arrays.items() if not same(array, self.kept[name])]
+        changed = [name for name, array, kept in self.kept if not same(array, kept)]
         self.restore()
         return [f"{who} changes {name}; work on a copy" for name in changed]
 
     def restore(self) -> None:
         """Put every array back."""
-        for name, array in self.arrays.items():
-            np.copyto(array, self.kept[name])
+        for _, array, kept in self.kept:
+            np.copyto(array, kept)
 
 
 def malformed(arrays: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> list[str]:

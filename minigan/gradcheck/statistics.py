@@ -49,7 +49,7 @@ def statistics(trial: Trial) -> list[str]:
         return problems
     names = [name.rsplit(".")[-1] for name in net.named_buffers()]
     paths = dict(zip(names, follow(trial, cache, born), strict=True))
-    others = dict(zip(names, follow(trial, other, born), strict=True))
+    others = dict(zip(names, after(trial, other, born), strict=True))
     net.buffers[...] = born
     again = trial.forward(x)[1]  # the last pass was another one until now
     if any(not same(path[1], held) for path, held in zip(paths.values(), after(trial, again, born), strict=True)):
@@ -58,11 +58,9 @@ def statistics(trial: Trial) -> list[str]:
             "given; keep nothing of a pass in the object"
         ]
     averages = {
-        name: average
-        for name, path in paths.items()
-        if (average := averaged(path)) and not same(path[1], others[name][1])
+        name: average for name, path in paths.items() if (average := averaged(path)) and not same(path[1], others[name])
     }
-    if wild := {name: average for name, average in averages.items() if not 0 <= average.ratio < 1 + STRAIGHT}:
+    if wild := {name: average for name, average in averages.items() if not -STRAIGHT < average.ratio < 1}:
         return [runaway(name, average.ratio) for name, average in wild.items()]
     found = Point(trial, x, np.asarray(y))
     net.buffers[...] = born
@@ -137,7 +135,7 @@ def averaged(path: list[np.ndarray]) -> Average | None:
     if not first.any() or not all(np.isfinite(values).all() for values in path):
         return None
     ratio = float((first * second).sum() / (first * first).sum())
-    room = STRAIGHT * max(map(largest_of, path))
+    room = STRAIGHT * largest_of(*path)
     if largest_of(second - ratio * first) > room or largest_of(third - ratio * second) > room or abs(ratio - 1) < 1e-9:
         return None
     return Average(ratio, path[0] + first / (1 - ratio))
@@ -171,13 +169,13 @@ def hoarded(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
     """Whether the batch's statistic, or a share of it, is added to a buffer that forgets nothing and so grows."""
     held = {name: path[-1] for name, path in paths.items()}
     for name, path in paths.items():
-        steps = np.diff(path, axis=0)
-        sizes = np.abs(steps[0])
-        if not np.ptp(sizes) > 1e-6 * sizes.max(initial=0.0):  # a count, or steps of one size
+        step, *more = (b - a for a, b in pairwise(path))
+        largest = largest_of(step)
+        if not largest_of(np.abs(step) - largest) > 1e-6 * largest:  # a count, or steps of one size
             continue
-        if largest_of(steps - steps[0]) > STRAIGHT * largest_of(np.array(path)):
+        if largest_of(*(other - step for other in more)) > STRAIGHT * largest_of(*path):
             continue
-        once = min(point.off({**held, name: steps[0] / share}) for share in SHARES)
+        once = min(point.off({**held, name: step / share}) for share in SHARES)
         if once < 1 / FLIPPED and point.off(held) > FLIPPED * once:
             return [
                 f"update_buffers adds the batch's statistic to {name} each time and forgets nothing of what it held; "
@@ -188,10 +186,10 @@ def hoarded(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
 
 def unwritten(point: Point, paths: dict[str, list[np.ndarray]]) -> list[str]:
     """Whether what inference reads in place of the batch's statistics is never written."""
-    start, names = {name: path[0] for name, path in paths.items()}, []
-    for name, path in paths.items():
-        other = {**start, name: 1.5 * path[0] + 0.1}
-        if any(not same(path[0], b) for b in path[1:]) or not same(point.at(other, train=True), point.y):
+    start, names = {name: born for name, (born, *_) in paths.items()}, []
+    for name, (born, *later) in paths.items():
+        other = {**start, name: 1.5 * born + 0.1}
+        if any(not same(born, held) for held in later) or not same(point.at(other, train=True), point.y):
             continue
         if not same(point.at(other, train=False), point.at(start, train=False)):
             names.append(name)
