@@ -107,10 +107,16 @@ def standin(monkeypatch):
 def share_among(monkeypatch):
     """A function: from now on so many cores share even the smallest array (on one core too, since they are threads)."""
 
+    def end():  # the threads, which are as many as the last number asked for
+        if backend._pool.cache_info().currsize:
+            for _ in range(backend.CORES - 1):
+                backend._pool().put(None)
+        backend._pool.cache_clear()
+
     def share(cores):
+        end()
         monkeypatch.setattr(backend, "CORES", cores)
         monkeypatch.setattr(backend, "SHARE_FROM", 1)
-        backend._pool.cache_clear()  # which has the threads of the last number
 
     yield share
-    backend._pool.cache_clear()
+    end()
