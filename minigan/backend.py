@@ -16,7 +16,7 @@ from _thread import start_new_thread
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
 from queue import SimpleQueue
 from types import ModuleType
@@ -130,7 +130,8 @@ class _Part:
     def __init__(self, work: Callable[[slice], object], part: slice):
         self.lock = threading.RLock()  # held by whoever is at work; by the caller in the end, so that nobody begins
         self.errors: list[BaseException] = []
-        self._work: Callable[[], object] | None = partial(copy_context().run, work, part)  # which holds np.errstate
+        context = copy_context()  # which holds np.errstate
+        self._work: Callable[[], object] | None = lambda: context.run(work, part)
 
     def do(self) -> None:
         """Do the work, unless it is done or somebody is at it."""
