@@ -32,6 +32,7 @@ Array = np.ndarray
 DEVICES = ("cpu", "gpu", "auto")
 
 _MODULES: dict[type, ModuleType] = {np.ndarray: np}
+_AT_HOME = frozenset({np.ndarray, type(None), int, float, np.float32, np.float64})  # on a CPU, nearly all there is
 
 
 def register_array_type(array_type: type, module: ModuleType) -> None:
@@ -56,7 +57,10 @@ def array_module(*arrays: Any, **named: Any) -> ModuleType:
     Raises DeviceError (a TypeError) that names both arguments when they belong to two libraries, and DTypeError when
     an argument is no array at all.
     """
-    if {*map(type, arrays), *map(type, named.values())} == {np.ndarray}:  # nearly always, on a CPU
+    for array in (*arrays, *named.values()) if named else arrays:
+        if type(array) not in _AT_HOME:
+            break
+    else:  # at a tenth of the cost of what follows
         return np
     found: tuple[str, ModuleType] | None = None
     everything = [*((f"argument {i}", a) for i, a in enumerate(arrays)), *named.items()]

@@ -1,5 +1,6 @@
 """Shared by all tests, those on a GPU machine included: so NumPy, pytest and minigan only."""
 
+import gc
 import os
 import shutil
 import sys
@@ -48,6 +49,15 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish():
+    """What is here now, the tests themselves above all, stays to the end: the garbage collector need not go through it.
+
+    That takes a tenth of the time. What the tests leave behind is collected as ever.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
