@@ -1,6 +1,7 @@
 """Shared by all tests, those on a GPU machine included: so NumPy, pytest and minigan only."""
 
 import gc
+import inspect
 import os
 import shutil
 import sys
@@ -18,9 +19,10 @@ else:
 
 import pytest
 import standin as standin_for_cupy
+from curves import curves_as_text
 
 import minigan
-from minigan import backend
+from minigan import backend, plot
 from minigan.data import mnist
 
 try:
@@ -66,6 +68,23 @@ def pytest_runtest_makereport(item):
     if report.skipped and item.get_closest_marker("extra") and item.config.getoption("--require-extra"):
         report.outcome, report.longrepr = "failed", f"--require-extra, and skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheaply():
+    """What runs spend most of their time with, and few tests look at: they have the real thing (or start a process)."""
+    source, sources = inspect.getsource, {}
+
+    def kept_source(thing):  # of the dataclasses, whose docstrings are the command line's help
+        if isinstance(thing, type) and thing.__module__.startswith("minigan."):
+            return sources[thing] if thing in sources else sources.setdefault(thing, source(thing))
+        return source(thing)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plot, "save_curves", curves_as_text)
+        patch.setattr(os, "fsync", lambda descriptor: None)  # no test cuts the power
+        patch.setattr(inspect, "getsource", kept_source)
+        yield
 
 
 @pytest.fixture(autouse=True)

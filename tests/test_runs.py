@@ -21,6 +21,7 @@ from minigan.errors import (
     RunMissingError,
 )
 from minigan.nn import BatchNorm, Dense, Sequential
+from minigan.plot import save_curves  # before conftest.py puts text in its place
 from minigan.progress import HEADER, Watch, clock, loss
 from minigan.saving import checkpoints
 from minigan.screen import Screen
@@ -329,6 +330,17 @@ def test_a_loss_that_runs_away_keeps_to_its_column():
     written = [loss(value) for value in (0.6931, -12.5, 999.9, -1.26e30, float("inf"), None)]
     assert [text.strip() for text in written] == ["0.693", "-12.500", "999.900", "-1.3e+30", "inf", "-"]
     assert {len(text) for text in written} == {9}
+
+
+def test_curves_are_a_picture_of_the_stated_size_that_the_same_rows_make_again(whole, tmp_path):
+    found = []
+    for rows in (whole.metrics(), whole.metrics(), whole.metrics()[:-1], [{**whole.metrics()[0], "g_loss": None}], []):
+        save_curves(rows, tmp_path / "curves.png")
+        found.append((tmp_path / "curves.png").read_bytes())
+        with Image.open(tmp_path / "curves.png") as picture:
+            assert (picture.format, picture.size) == ("PNG", (900, 900))
+    assert found[0] == found[1]
+    assert len(set(found)) == 4
 
 
 def test_curves_leave_out_rows_of_few_steps_which_would_look_like_events():
