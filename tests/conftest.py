@@ -5,6 +5,7 @@ import inspect
 import os
 import shutil
 import sys
+from functools import cache
 
 # The tests' matrix products are small: a second BLAS thread gains nothing, and waits for the first by spinning, which
 # on a busy machine makes them ten times slower. The variable must be set before NumPy is imported, and then holds for
@@ -23,7 +24,7 @@ from curves import curves_as_text
 
 import minigan
 from minigan import backend, plot
-from minigan.data import mnist
+from minigan.data import glyphs, mnist
 
 try:
     from hypothesis import settings
@@ -80,8 +81,19 @@ def cheaply():
             return sources[thing] if thing in sources else sources.setdefault(thing, source(thing))
         return source(thing)
 
+    bend, bent = glyphs.bend, {}
+
+    def kept_glyphs(originals, rng):  # 2000 at once, however few are asked for
+        key = f"{originals.shape} {rng.bit_generator.state}"
+        if key not in bent:
+            bent[key] = bend(originals, rng)
+        return bent[key]
+
+    kept_glyphs.real = bend
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plot, "save_curves", curves_as_text)
+        patch.setattr(glyphs, "bend", kept_glyphs)
+        patch.setattr(glyphs, "render_digits", cache(glyphs.render_digits))
         patch.setattr(os, "fsync", lambda descriptor: None)  # no test cuts the power
         patch.setattr(inspect, "getsource", kept_source)
         yield
