@@ -26,6 +26,8 @@ import minigan
 from minigan import backend, plot
 from minigan.data import glyphs, mnist
 
+CURVES = plot.save_curves
+
 try:
     from hypothesis import settings
 except ImportError:  # a GPU machine may lack it; the tests that run there do not use it
@@ -97,6 +99,12 @@ def cheaply():
         patch.setattr(os, "fsync", lambda descriptor: None)  # no test cuts the power
         patch.setattr(inspect, "getsource", kept_source)
         yield
+
+
+@pytest.fixture
+def real_curves(monkeypatch):
+    """The curves of this test's runs are the picture that users get."""
+    monkeypatch.setattr(plot, "save_curves", CURVES)
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,6 @@ from minigan.errors import (
     RunMissingError,
 )
 from minigan.nn import BatchNorm, Dense, Sequential
-from minigan.plot import save_curves  # before conftest.py puts text in its place
 from minigan.progress import HEADER, Watch, clock, loss
 from minigan.saving import checkpoints
 from minigan.screen import Screen
@@ -332,10 +331,10 @@ def test_a_loss_that_runs_away_keeps_to_its_column():
     assert {len(text) for text in written} == {9}
 
 
-def test_curves_are_a_picture_of_the_stated_size_that_the_same_rows_make_again(whole, tmp_path):
+def test_curves_are_a_picture_of_the_stated_size_that_the_same_rows_make_again(whole, tmp_path, real_curves):
     found = []
     for rows in (whole.metrics(), whole.metrics(), whole.metrics()[:-1], [{**whole.metrics()[0], "g_loss": None}], []):
-        save_curves(rows, tmp_path / "curves.png")
+        plot.save_curves(rows, tmp_path / "curves.png")
         found.append((tmp_path / "curves.png").read_bytes())
         with Image.open(tmp_path / "curves.png") as picture:
             assert (picture.format, picture.size) == ("PNG", (900, 900))
