@@ -24,13 +24,15 @@ class Optimizer(CheckedCall):
     def step(self) -> None:
         """Move the parameters by one step along `network.grads`; earlier caches become stale.
 
+        A step that an error or Ctrl-C ends has moved what it has moved, and counts in `steps` and `version` like any
+        other: nothing can take it back but a checkpoint, and Adam's corrections would be too large for one step less.
         Raises DeviceError if the network has moved to another device since this optimiser was made.
         """
         if device_of(self.network.params) != self._device:
             raise DeviceError("the network has moved to another device; make the optimiser after network.to(device)")
         self.steps += 1
+        self.network.version += 1  # first, so that no way in which the update ends leaves a cache that passes for fresh
         self._update(self.network.params, self.network.grads)
-        self.network.version += 1
 
     def state(self) -> dict[str, Array]:
         """The optimiser's own vectors by name, not copied; with `steps` they are all that a checkpoint has to hold."""

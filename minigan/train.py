@@ -282,9 +282,9 @@ def average(averaged: Sequential, G: Sequential, decay: float, steps: int) -> No
     TensorFlow's ExponentialMovingAverage with num_updates.
     """
     d = min(decay, (1 + steps) / (10 + steps))
+    averaged.version += 1  # first, as in an optimiser's step
     averaged.params += (1 - d) * (G.params - averaged.params)
     averaged.buffers += (1 - d) * (G.buffers - averaged.buffers)
-    averaged.version += 1
 
 
 def check_range(G: Sequential, value_range: tuple[float, float]) -> None:

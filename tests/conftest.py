@@ -1,8 +1,11 @@
 """Shared by all tests, those on a GPU machine included: so NumPy, pytest and minigan only."""
 
+import gc
+import inspect
 import os
 import shutil
 import sys
+from functools import cache
 
 # The tests' matrix products are small: a second BLAS thread gains nothing, and waits for the first by spinning, which
 # on a busy machine makes them ten times slower. The variable must be set before NumPy is imported, and then holds for
@@ -17,10 +20,13 @@ else:
 
 import pytest
 import standin as standin_for_cupy
+from curves import curves_as_text
 
 import minigan
-from minigan import backend
-from minigan.data import mnist
+from minigan import backend, plot
+from minigan.data import glyphs, mnist
+
+CURVES = plot.save_curves
 
 try:
     from hypothesis import settings
@@ -50,12 +56,55 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_collection_finish():
+    """What is here now, the tests themselves above all, stays to the end: the garbage collector need not go through it.
+
+    That takes a tenth of the time. What the tests leave behind is collected as ever.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
     report = yield
     if report.skipped and item.get_closest_marker("extra") and item.config.getoption("--require-extra"):
         report.outcome, report.longrepr = "failed", f"--require-extra, and skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheaply():
+    """What runs spend most of their time with, and few tests look at: they have the real thing (or start a process)."""
+    source, sources = inspect.getsource, {}
+
+    def kept_source(thing):  # of the dataclasses, whose docstrings are the command line's help
+        if isinstance(thing, type) and thing.__module__.startswith("minigan."):
+            return sources[thing] if thing in sources else sources.setdefault(thing, source(thing))
+        return source(thing)
+
+    bend, bent = glyphs.bend, {}
+
+    def kept_glyphs(originals, rng):  # 2000 at once, however few are asked for
+        key = f"{originals.shape} {rng.bit_generator.state}"
+        if key not in bent:
+            bent[key] = bend(originals, rng)
+        return bent[key]
+
+    kept_glyphs.real = bend
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plot, "save_curves", curves_as_text)
+        patch.setattr(glyphs, "bend", kept_glyphs)
+        patch.setattr(glyphs, "render_digits", cache(glyphs.render_digits))
+        patch.setattr(os, "fsync", lambda descriptor: None)  # no test cuts the power
+        patch.setattr(inspect, "getsource", kept_source)
+        yield
+
+
+@pytest.fixture
+def real_curves(monkeypatch):
+    """The curves of this test's runs are the picture that users get."""
+    monkeypatch.setattr(plot, "save_curves", CURVES)
 
 
 @pytest.fixture(autouse=True)
@@ -107,10 +156,16 @@ def standin(monkeypatch):
 def share_among(monkeypatch):
     """A function: from now on so many cores share even the smallest array (on one core too, since they are threads)."""
 
+    def end():  # the threads, which are as many as the last number asked for
+        if backend._pool.cache_info().currsize:
+            for _ in range(backend.CORES - 1):
+                backend._pool().put(None)
+        backend._pool.cache_clear()
+
     def share(cores):
+        end()
         monkeypatch.setattr(backend, "CORES", cores)
         monkeypatch.setattr(backend, "SHARE_FROM", 1)
-        backend._pool.cache_clear()  # which has the threads of the last number
 
     yield share
-    backend._pool.cache_clear()
+    end()

@@ -39,6 +39,7 @@ MLP = replace(
     log_every=0,
 )
 QUICK = RECIPES["quick-mlp"].smoke()
+READ = {}  # {images: the classifier that reads them, or None}
 
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -47,6 +48,19 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 @pytest.fixture(scope="module")
 def images():
     return make_glyphs(500, seed=0)[0]
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch):
+    """What the classifiers read in the real images, which most of these runs share, is found out once."""
+
+    def read(pixels):
+        key = pixels.tobytes()
+        if key not in READ:
+            READ[key] = reader(pixels)
+        return READ[key]
+
+    monkeypatch.setattr(alarms, "reader", read)
 
 
 def watched(recipe, images, *, steps=240, every=20, seed=0, **changes):

@@ -22,6 +22,12 @@ def idx(array, code=0x08):
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
 
+@pytest.fixture(autouse=True)
+def drawn_anew(monkeypatch):
+    """No glyphs that another test has drawn."""
+    monkeypatch.setattr(glyphs, "bend", glyphs.bend.real)
+
+
 @pytest.mark.parametrize("wrap", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_idx_is_read_plain_or_compressed_whatever_its_name(tmp_path, wrap):
     (tmp_path / "x").write_bytes(wrap(idx(IMAGES)))

@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import threading
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ class Mirror:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server.daemon_threads, self.server.over = True, threading.Event()
         self.server.handle_error = lambda *args: None  # whoever gives a mirror up closes the connection on it
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
@@ -102,7 +102,7 @@ def cut_off(handler, name):
 
 
 def silent(handler, name):
-    time.sleep(3)
+    handler.server.over.wait()
 
 
 def a_byte_at_a_time(handler, name):
@@ -112,30 +112,72 @@ def a_byte_at_a_time(handler, name):
     for byte in CONTENT[name][1100:1160]:
         handler.wfile.write(bytes([byte]))
         handler.wfile.flush()
-        time.sleep(0.05)
+        if handler.server.over.wait(0.05):
+            break
 
 
 def endless(handler, name):
     handler.send_response(200)
     handler.end_headers()
-    for _ in range(300):
+    while not handler.server.over.wait(0.01):
         handler.wfile.write(bytes(20_000))
-        time.sleep(0.01)
 
 
 def no_length(handler, name):
     send(handler, CONTENT[name], length="a lot")
 
 
+class Clock:
+    """A clock for downloads that goes on, at once, only while a mirror is waited for that will send nothing more."""
+
+    def __init__(self):
+        self.now, self.url, self.threads = 0.0, "", []
+        self.stalls = {}  # a mirror's address: whether it has sent what it will
+
+    def install(self, monkeypatch):
+        clock, watched = self, download._watched
+
+        class Event(threading.Event):
+            def wait(self, timeout=None):
+                if any(clock.url.startswith(url) and stalled() for url, stalled in clock.stalls.items()):
+                    clock.now += timeout
+                    return self.is_set()
+                return super().wait(timeout)
+
+        def thread(**options):
+            clock.threads.append(threading.Thread(**options))
+            return clock.threads[-1]
+
+        def noted(url, *args, **options):
+            clock.url = url
+            return watched(url, *args, **options)
+
+        monkeypatch.setattr(download, "time", SimpleNamespace(monotonic=lambda: clock.now))
+        monkeypatch.setattr(download, "threading", SimpleNamespace(Event=Event, Thread=thread))
+        monkeypatch.setattr(download, "_watched", noted)
+
+
 @pytest.fixture
-def mirrors(monkeypatch):
+def clock(monkeypatch):
+    clock = Clock()
+    clock.install(monkeypatch)
+    return clock
+
+
+@pytest.fixture
+def mirrors(monkeypatch, cache, clock):
     """Makes mirrors of the given behaviours, and tells the library that they, with our two images, are MNIST."""
     running = []
-    monkeypatch.setattr(download, "PATIENCE", 1.6)
-    monkeypatch.setattr(download, "STALL", 0.8)
+
+    def received():
+        return any(path.stat().st_size for path in (cache / "mnist").glob(".*"))
 
     def make(*behaviours):
-        running.extend(Mirror(b) for b in behaviours)
+        for behaviour in behaviours:
+            running.append(mirror := Mirror(behaviour))
+            if behaviour in (silent, a_byte_at_a_time):
+                asked = mirror.asked
+                clock.stalls[mirror.url] = asked.__len__ if behaviour is silent else received
         files = tuple(
             mnist.File(
                 name.removesuffix(".gz"),
@@ -151,6 +193,7 @@ def mirrors(monkeypatch):
 
     yield make
     for mirror in running:
+        mirror.server.over.set()
         mirror.server.shutdown()
         mirror.server.server_close()
     if any(mirror.asked for mirror in running):  # sockets of the client, closed while they can still be told of
@@ -360,13 +403,15 @@ def test_mnist_is_downloaded_once_announced_and_kept(cache, mirrors):
     [page_503, page_instead_of_data, cut_off, silent, a_byte_at_a_time, endless, no_length],
     ids=lambda b: b.__name__,
 )
-def test_a_bad_mirror_is_followed_by_the_next_and_leaves_nothing(cache, mirrors, bad):
+def test_a_bad_mirror_is_followed_by_the_next_and_leaves_nothing(cache, mirrors, clock, bad):
     first, second = mirrors(bad, good)
     images, _ = mnist.load_mnist(say=lambda line: None)
     np.testing.assert_array_equal(images, IMAGES)
     assert first.asked
     assert second.asked
-    time.sleep(0.1)  # for the thread that was given up to remove what it had
+    first.server.over.set()
+    for thread in clock.threads:  # the one that was given up may have something to remove
+        thread.join()
     kept = {name: (cache / "mnist" / name).read_bytes() for name in listing(cache)}
     assert kept == CONTENT
 
@@ -379,8 +424,8 @@ def test_a_bad_mirror_is_followed_by_the_next_and_leaves_nothing(cache, mirrors,
         (cut_off, "the connection broke"),
         (endless, "sent more than the"),
         (no_length, "a broken answer"),
-        (silent, "no answer within 0.8 s"),
-        (a_byte_at_a_time, "only 0 bytes in 0.8 s"),
+        (silent, "no answer within 2.5 s"),
+        (a_byte_at_a_time, "only 0 bytes in 5 s"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -395,19 +440,18 @@ def test_when_all_mirrors_are_bad_the_reason_and_the_remedies_are_told_and_no_fi
     assert not cache.exists()  # nor an empty folder that would pass for data
 
 
-def test_a_dead_network_is_given_up_within_the_stated_time(mirrors):
+def test_a_dead_network_is_given_up_within_the_stated_time(mirrors, clock):
     """A port that accepts connections and never answers, for both mirrors."""
     mirrors(good)
     with socket.create_server(("127.0.0.1", 0)) as dead:
         url = f"http://127.0.0.1:{dead.getsockname()[1]}/"
         mnist.SETS["mnist"] = mnist.SETS["mnist"]._replace(mirrors=(url, url))
-        began = time.monotonic()
+        clock.stalls[url] = lambda: True
         said = []
         load_dataset("auto", count=3, say=said.append)
-        # PATIENCE in all is 1.6 s here; drawing three glyphs takes a moment, too.
-        assert time.monotonic() - began < 1.6 + 2
+    assert 5 <= clock.now < 5.2  # it looks 20 times a second
     assert said[-2].startswith("No MNIST: train-images-idx3-ubyte.gz could not be downloaded")
-    assert "no answer within 0.8 s" in said[-2]
+    assert "no answer within 2.5 s" in said[-2]
     assert "Training on glyphs instead" in said[-2]
 
 
@@ -426,23 +470,24 @@ def test_the_stated_time_is_five_seconds():
 
 def test_ctrl_c_during_a_download_leaves_no_part_of_the_file(cache, mirrors, monkeypatch):
     mirrors(a_byte_at_a_time)
-    real = threading.Event.wait
+    wait = threading.Event.wait
 
     def interrupted(event, timeout=None):
-        if timeout == 0.05 and next((cache / "mnist").glob(".*")).stat().st_size:
+        if next((cache / "mnist").glob(".*")).stat().st_size:
             raise KeyboardInterrupt
-        return real(event, timeout)
+        return wait(event, timeout)
 
-    monkeypatch.setattr(threading.Event, "wait", interrupted)
+    monkeypatch.setattr(download.threading.Event, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_dataset("mnist", say=lambda line: None)
     assert not cache.exists()  # nor an empty folder that would pass for data
 
 
-def test_a_name_lookup_that_hangs_is_given_up_too(mirrors, monkeypatch):
-    mirrors(good)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: time.sleep(3))
-    with pytest.raises(DownloadError, match=r"no answer within 1.6 s"):
+def test_a_name_lookup_that_hangs_is_given_up_too(mirrors, clock, monkeypatch):
+    (mirror,) = mirrors(good)
+    clock.stalls[mirror.url] = lambda: True
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: mirror.server.over.wait())
+    with pytest.raises(DownloadError, match=r"no answer within 5 s"):
         load_dataset("mnist", say=lambda line: None)
 
 

@@ -131,7 +131,9 @@ def there(tmp_path):
 
 @linux
 @pytest.mark.parametrize("system", ["win32", pytest.param("darwin", marks=pytest.mark.slow)])
-def test_the_main_job_is_done_without_what_only_linux_has_and_leaves_the_same_bits(system, there, monkeypatch):
+def test_the_main_job_is_done_without_what_only_linux_has_and_leaves_the_same_bits(
+    system, there, monkeypatch, real_curves
+):
     words = commands("runs/my run", str(there / "own.py"))
     out = pretended(system, json.dumps(words), cwd=there)
     quotes = '"runs/my run"' if system == "win32" else "'runs/my run'"

@@ -331,6 +331,17 @@ def test_a_loss_that_runs_away_keeps_to_its_column():
     assert {len(text) for text in written} == {9}
 
 
+def test_curves_are_a_picture_of_the_stated_size_that_the_same_rows_make_again(whole, tmp_path, real_curves):
+    found = []
+    for rows in (whole.metrics(), whole.metrics(), whole.metrics()[:-1], [{**whole.metrics()[0], "g_loss": None}], []):
+        plot.save_curves(rows, tmp_path / "curves.png")
+        found.append((tmp_path / "curves.png").read_bytes())
+        with Image.open(tmp_path / "curves.png") as picture:
+            assert (picture.format, picture.size) == ("PNG", (900, 900))
+    assert found[0] == found[1]
+    assert len(set(found)) == 4
+
+
 def test_curves_leave_out_rows_of_few_steps_which_would_look_like_events():
     rows = [{"step": step} for step in (100, 200, 201, 300, 400, 402, 500)]
     assert [row["step"] for row in plot.usual_rows(rows)] == [100, 200, 300, 400, 500]

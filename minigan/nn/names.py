@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from minigan.errors import CallError, hint
@@ -57,7 +59,7 @@ def check_call(cls: type, args: tuple[Any, ...], settings: dict[str, Any]) -> No
     """Raise CallError if `cls.__init__` takes no setting of such a name, or fewer values by position."""
     if not args and not settings:  # such as a copy
         return
-    parameters = list(inspect.signature(cls.__init__).parameters.values())
+    parameters = parameters_of(cls.__init__)
     kinds = [p.kind for p in parameters]
     named = [p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]  # self is no. 0
     placed = [p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
@@ -70,6 +72,12 @@ def check_call(cls: type, args: tuple[Any, ...], settings: dict[str, Any]) -> No
         others = ", ".join(f"{name}=…" for name in named if name not in placed)
         more = f"; by name: {others}" if others else ""
         raise CallError(f"{cls.__name__} takes {takes} by position, got {', '.join(map(brief, args))}{more}")
+
+
+@lru_cache(maxsize=256)  # a layer takes as long to be looked at as to be made
+def parameters_of(init: Callable[..., None]) -> list[inspect.Parameter]:
+    """What an `__init__` takes, self first."""
+    return list(inspect.signature(init).parameters.values())
 
 
 def remedy(name: str, known: list[str]) -> str:

@@ -177,9 +177,9 @@ class Sequential(CheckedCall):
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Copy parameters and buffers from host arrays by name, all or nothing: `check_state` first."""
         self.check_state(state)
+        self.version += 1  # first, as in an optimiser's step
         for name, view in self.state().items():
             view[...] = backend.to_device(state[name], backend.device_of(view))
-        self.version += 1
 
     def check_state(self, state: dict[str, np.ndarray]) -> None:
         """Raise ArgumentError, ShapeError or DTypeError if a name, shape or dtype is not this network's."""
@@ -198,8 +198,9 @@ class Sequential(CheckedCall):
     def to(self, device: str) -> Sequential:
         """Move the network to "cpu" or "gpu", in place; returns it. Optimisers made before hold arrays of their own."""
         vectors = {"params": self.params, "grads": self.grads, "buffers": self.buffers}
-        self._hold(**{name: backend.to_device(vector, device) for name, vector in vectors.items()})
-        self.version += 1
+        vectors = {name: backend.to_device(vector, device) for name, vector in vectors.items()}
+        self.version += 1  # first, as in an optimiser's step
+        self._hold(**vectors)
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -6,18 +6,17 @@ import contextlib
 import json
 import os
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 import runfolder
+from curves import curves_as_text
 
 from fuzz.files import idx
 from fuzz.judge import Enough
 from minigan import callbacks, plot, runs
-from minigan.files import write_atomically
 from minigan.folder import Run
 from minigan.interrupt import Interrupted
 from minigan.progress import Watch
@@ -50,13 +49,9 @@ def small():
             raise Enough
         advance(self, watchers)
 
-    def as_text(history, path):
-        names = ("step", "d_loss", "g_loss", "d_real", "d_fake", "acc_real", "acc_fake")
-        write_atomically(Path(path), json.dumps([[row[name] for name in names] for row in history]).encode())
-
     with (
         patch.object(callbacks, "SHEET", 20),
-        patch.object(plot, "save_curves", as_text),
+        patch.object(plot, "save_curves", curves_as_text),
         patch.object(os, "fsync", lambda descriptor: None),
         patch.object(Trainer, "advance", limited),
         patch.object(runs, "Watch", lambda every, say: Watch(every, silence)),
