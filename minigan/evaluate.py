@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigan import __version__, plot
-from minigan.backend import keep_memory
+from minigan.backend import check_seed, keep_memory
 from minigan.data.datasets import built_in, folder_of, load_recorded
-from minigan.errors import ArgumentError
+from minigan.errors import ArgumentError, whole
 from minigan.files import write_atomically
 from minigan.metrics.classifier import FEATURES, SHA256
 from minigan.metrics.neighbours import copies, pairs
@@ -53,11 +53,10 @@ def evaluate(
     Raises ArgumentError for a count that is not from 129 to 50,000, RunMissingError and CheckpointError if the run has
     no generator, DataError if it draws NaN, and what `Reference.load` raises.
     """
-    if not LEAST <= count <= MOST:
+    seed, between = check_seed(seed, "--seed"), f"--count must lie between {LEAST} and {MOST:,}"
+    if not LEAST <= (count := whole(count, between)) <= MOST:
         why = f"the covariance of {FEATURES} features takes {LEAST} samples, and there are {MOST:,} real images beside"
-        raise ArgumentError(f"--count must lie between {LEAST} and {MOST:,}, got {count}: {why}")
-    if seed < 0:
-        raise ArgumentError(f"--seed must not be negative, got {seed}")
+        raise ArgumentError(f"{between}, got {count}: {why}")
     run = run if isinstance(run, Run) else Run(run)
     checkpoint = run.checkpoint
     if not os.access(run.folder, os.W_OK):

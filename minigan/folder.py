@@ -19,7 +19,7 @@ from minigan import __version__, plot
 from minigan.backend import RandomStream
 from minigan.callbacks import read_rows
 from minigan.data.datasets import Dataset
-from minigan.errors import ArgumentError, MiniganError, RunBusyError, RunExistsError, RunMissingError
+from minigan.errors import MiniganError, RunBusyError, RunExistsError, RunMissingError, whole
 from minigan.facts import FACTS, check_entries, recipe_of
 from minigan.files import quoted, write_atomically
 from minigan.nn import Sequential
@@ -131,8 +131,7 @@ def draw(checkpoint: Path, count: int, *, seed: int = 0, tell: Callable[[int], N
 
     `tell` is told how many there are, before the first and after each thousand.
     """
-    if count < 1:
-        raise ArgumentError(f"cannot draw {count} images; ask for at least 1")
+    count = whole(count, "ask for a whole number of images to draw, at least 1", least=1)
     saved, rng = read_saved(checkpoint), RandomStream(seed, "sample")
     recipe, G = saved.recipe, saved.generator()
     images = np.empty((count, SIZE, SIZE), np.uint8)

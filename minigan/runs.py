@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from minigan.alarms import Alarms
-from minigan.backend import resolve_device, why_one_core
+from minigan.backend import check_seed, resolve_device, why_one_core
 from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
-from minigan.errors import ArgumentError, DivergenceError, RunMissingError, nearest
+from minigan.errors import ArgumentError, DivergenceError, RunMissingError, nearest, whole
 from minigan.files import quoted
 from minigan.folder import Lock, Run, check_free, claim_run, facts_of, locked, write_config
 from minigan.going_on import check_accept, compare, load_again, newest_whole, set_aside
@@ -65,11 +65,11 @@ def start(
         recipe = RECIPES[nearest("recipe", recipe, RECIPES)]
     recipe, say = changed(recipe, changes), say or silence
     check_callbacks(callbacks)
-    if not isinstance(seed, int) or seed < 0:
-        raise ArgumentError(f"seed must be a whole number that is not negative, got {seed}")
-    settings = {"sample_every": str(sample_every), "save_every": str(save_every)}
+    seed = check_seed(seed)
+    settings: dict[str, Any] = {"sample_every": str(sample_every), "save_every": str(save_every)}
     settings |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
     schedule = Schedule(settings, preview_every)
+    settings |= schedule.numbers
     schedule.check_reached(settings, recipe.epochs)
     if out is not None:
         check_free(Path(out))
@@ -132,6 +132,7 @@ def resume(
         given |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
         settings = {**run.settings, **{key: value for key, value in given.items() if value is not None}}
         schedule = Schedule(settings, preview_every)
+        settings |= schedule.numbers
         recipe, accepted = changed(run.recipe, changes), check_accept(accept)
         schedule.check_reached(given, recipe.epochs)
         saved, history = newest_whole(run, accepted, say)
@@ -217,9 +218,8 @@ class Schedule:
         self.preview = Every.parse("--preview-every", preview_every)
         self.save = Every.parse("--save-every", settings["save_every"])
         self.keep = Keep(settings["keep"], settings["keep_every"])
-        self.score = settings["score_every"]
-        if not isinstance(self.score, int) or self.score < 0:
-            raise ArgumentError(f"--score-every must be a whole number of epochs, or 0 for never, got {self.score}")
+        self.score = whole(settings["score_every"], "--score-every must be a whole number of epochs, or 0 for never")
+        self.numbers = {"keep": self.keep.last, "keep_every": self.keep.every, "score_every": self.score}
 
     @staticmethod
     def check_reached(settings: dict[str, Any], epochs: int) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from minigan.backend import RandomStream
 from minigan.callbacks import LOGS, Every, read_rows
 from minigan.checkpoint import check_alike, part, restore, save_checkpoint
-from minigan.errors import ArgumentError, CheckpointError, MiniganError
+from minigan.errors import ArgumentError, CheckpointError, MiniganError, whole
 from minigan.facts import FACTS, POSITION, check_entries, check_means, recipe_of
 from minigan.files import flush
 from minigan.nn import Layer, Sequential
@@ -52,9 +52,9 @@ class Keep:
     every: int = 0  # epochs; 0: none for that reason
 
     def __post_init__(self) -> None:
-        for name, value, least in (("--keep", self.last, 1), ("--keep-every", self.every, 0)):
-            if not isinstance(value, int) or value < least:
-                raise ArgumentError(f"{name} must be a whole number, at least {least}, got {value}")
+        for field, flag, least in (("last", "--keep", 1), ("every", "--keep-every", 0)):
+            value = whole(getattr(self, field), f"{flag} must be a whole number, at least {least}", least=least)
+            object.__setattr__(self, field, value)
 
     def choose(self, places: list[tuple[int, int]], best: int | None = None) -> set[tuple[int, int]]:
         """Of checkpoints at these places, those that stay."""

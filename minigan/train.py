@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, array_module, keep_memory, to_device, to_numpy
+from minigan.backend import Array, RandomStream, array_module, check_seed, keep_memory, to_device, to_numpy
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
@@ -72,7 +72,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, images: np.ndarray, *, seed: int = 0, device: str = "cpu"):
         keep_memory()
-        self.recipe, self.seed, self.device, self.loss = recipe, seed, device, recipe.loss
+        self.recipe, self.seed, self.device, self.loss = recipe, check_seed(seed), device, recipe.loss
         self.G, self.D = (net.to(device) for net in recipe.networks(RandomStream(seed, "init").host))
         check_range(self.G, recipe.value_range)
         options = {"beta1": recipe.beta1, "beta2": recipe.beta2, "eps": recipe.eps}
@@ -83,13 +83,13 @@ class Trainer:
             recipe.batch_size,
             shape=recipe.image_shape,  # of one image, where D may see several at once
             value_range=recipe.value_range,
-            seed=seed,
+            seed=self.seed,
             drop_last=recipe.drop_last,
             pad=recipe.pad,
             device=device,
         )
         self.epoch_steps = recipe.epoch_steps or len(self.batches)
-        self.average = recipe.networks(RandomStream(seed, "init").host)[0].to(device) if recipe.average else self.G
+        self.average = recipe.networks(RandomStream(self.seed, "init").host)[0].to(device) if recipe.average else self.G
         leave_out = "--drop-last" + " --d-fakes match" * (recipe.d_fakes == "full")
         if 1 in (recipe.batch_size, len(self.batches.images) % recipe.batch_size * (not recipe.drop_last)):
             for name, network in (("G", self.G), ("D", self.D)):

@@ -350,7 +350,7 @@ def on_mnist(run):
         (None, ["--count", "50"], "--count must lie between 129 and 50,000, got 50: the covariance of 128 features"),
         (None, ["--count", "50001"], "--count must lie between 129 and 50,000, got 50001"),
         (None, ["--count", "-1"], "got -1"),
-        (None, ["--seed", "-1"], "--seed must not be negative, got -1"),
+        (None, ["--seed", "-1"], "--seed must be a whole number between 0 and 2**64 - 1, got -1"),
         (None, ["--seed", "18446744073709551616"], "seed"),
         (None, ["--cuont", "5"], "unknown flag '--cuont'; did you mean --count?"),
         (without_checkpoint, [], "run holds no checkpoint"),

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, Self
+from functools import cache
+from typing import Any, ClassVar, Literal, Self, get_type_hints
 
 import numpy as np
 
-from minigan.errors import ArgumentError, check_choice
+from minigan.errors import ArgumentError
 from minigan.gan import GANLoss
 from minigan.nn import Layer, Sequential, Sigmoid
+from minigan.recipes.kinds import of_kind
 
 SIZE = 28  # pixels of an image, in each direction
+FROM_ZERO = ("d_warmup", "epoch_steps", "log_every")  # the other whole numbers of a recipe begin at 1
+
+
+@cache
+def hints_of(recipe: type[Recipe]) -> dict[str, Any]:
+    """The types of a recipe's fields, by name."""
+    return get_type_hints(recipe)
 
 
 @dataclass(frozen=True)
@@ -57,40 +66,17 @@ class Recipe:
     log_every: int = 0  # steps between two rows of metrics, beside one at the end of an epoch; 0: those only
 
     def __post_init__(self) -> None:
-        least = {
-            "epochs": 1,
-            "batch_size": 1,
-            "latent_dim": 1,
-            "packing": 1,
-            "d_steps": 1,
-            "images": 1,
-            "d_warmup": 0,
-            "epoch_steps": 0,
-            "log_every": 0,
-        }
-        for field, low in least.items():
-            value = getattr(self, field)
-            if type(value) is not int or value < low:
-                raise ArgumentError(f"{field} must be a whole number, at least {low}, got {value}")
+        hints = hints_of(type(self))
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "bool" and not isinstance(value, bool):
-                raise ArgumentError(f"{field.name} must be True or False, got {value!r}")
-            if field.type == "float" and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise ArgumentError(f"{field.name} must be a Python number, got {value!r}")
-        for field in ("g_hidden", "d_hidden"):
-            value = getattr(self, field)
-            if not isinstance(value, tuple | list) or not value or any(type(v) is not int or v < 1 for v in value):
-                raise ArgumentError(f"{field} must be one size or more, whole numbers from 1, got {value}")
+            least = 0 if field.name in FROM_ZERO else 1
+            value = of_kind(field.name, getattr(self, field.name), hints[field.name], least=least)
+            object.__setattr__(self, field.name, value)
         if not 0 <= self.average < 1:
             raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
         if not 0 <= self.dropout < 1:
             raise ArgumentError(
                 f"dropout must be a probability in [0, 1), such as 0.3, or 0 for none, got {self.dropout}"
             )
-        check_choice("latents", self.latents, ("normal", "uniform"))
-        check_choice("update", self.update, ("alternating", "simultaneous"))
-        check_choice("d_fakes", self.d_fakes, ("match", "full"))
         if self.update == "simultaneous" and (self.d_steps, self.d_warmup, self.shared_fakes) != (1, 0, False):
             raise ArgumentError("update 'simultaneous' moves G and D together: leave d_steps, d_warmup, shared_fakes")
         if self.update == "simultaneous" and self.d_batching == "concat":
