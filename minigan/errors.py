@@ -119,14 +119,11 @@ def check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:
 def whole(value: object, needs: str, *, least: int = 0, most: int | None = None) -> int:
     """The value as an int from `least` to `most`; raises ArgumentError, "`needs`, got …", for anything else."""
     value = plain(value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Integral)
-        or value < least
-        or (most is not None and value > most)
-    ):
-        raise ArgumentError(f"{needs}, got {value!r}")
-    return int(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        found = int(value)
+        if least <= found and (most is None or found <= most):
+            return found
+    raise ArgumentError(f"{needs}, got {value!r}")
 
 
 def number(value: object, needs: str) -> float:

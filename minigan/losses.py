@@ -102,7 +102,7 @@ def softmax_cross_entropy(x: Array, t: Array) -> tuple[Array, Array]:
     return -(t * log_p).sum() / N, (softmax(x) - t) / N
 
 
-def target(t: Target, like: Array) -> Any:
+def target(t: Any, like: Array) -> Any:
     """t as a number, or as an array of the predictions' shape and dtype (0 and 1 may be whole numbers, or truths).
 
     Raises ArgumentError unless it holds probabilities, ShapeError for another shape.

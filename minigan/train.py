@@ -20,6 +20,7 @@ from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step
 from minigan.means import Means, gradient_norms, measure
 from minigan.nn import Sequential
 from minigan.optim import Adam
+from minigan.passes import check_batches
 from minigan.recipes import Recipe
 
 Row = dict[str, Any]
@@ -66,7 +67,8 @@ class Trainer:
     and on fakes), acc_real and acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each
     layer's last gradient; `interval` and `whole`, the means of the next row of each; `latest`, what the last step
     contributed to them, still on the device.
-    Raises DataError if the recipe's pixel range is not that of G's last activation; while training, DivergenceError
+    Raises DataError if the recipe's pixel range is not that of G's last activation, ArgumentError if a batch cannot be
+    packed or is too small for a layer; while training, DivergenceError
     if a loss, or at an epoch's end a weight, is no longer a finite number.
     """
 
@@ -90,21 +92,7 @@ class Trainer:
         )
         self.epoch_steps = recipe.epoch_steps or len(self.batches)
         self.average = recipe.networks(RandomStream(self.seed, "init").host)[0].to(device) if recipe.average else self.G
-        leave_out = "--drop-last" + " --d-fakes match" * (recipe.d_fakes == "full")
-        if 1 in (recipe.batch_size, len(self.batches.images) % recipe.batch_size * (not recipe.drop_last)):
-            for name, network in (("G", self.G), ("D", self.D)):
-                if network.buffers.size:
-                    raise ArgumentError(
-                        f"{name} has BatchNorm, which needs two images or more, and the last batch of an epoch would "
-                        f"hold one ({len(self.batches.images)} images in batches of {recipe.batch_size}); leave it out "
-                        f"with drop_last ({leave_out}), or take another batch size"
-                    )
-        rest = len(self.batches.images) % recipe.batch_size
-        if rest % recipe.packing and not recipe.drop_last:
-            raise ArgumentError(
-                f"the last batch of an epoch would hold {rest} images, which cannot be packed in groups of "
-                f"{recipe.packing}; leave it out with drop_last ({leave_out}), or take another batch size"
-            )
+        check_batches(recipe, len(self.batches.images), {"G": self.G, "D": self.D})
         self.step = self.epoch = 0
         self.history: list[Row] = []
         self.epochs: list[Row] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -57,6 +58,9 @@ class BatchNorm(Layer):
 
     def buffers(self, in_shape: Shape) -> Specs:
         return {"running_mean": (in_shape[-1:], zeros), "running_var": (in_shape[-1:], ones)}
+
+    def least_batch(self, in_shape: Shape) -> int:
+        return 1 if math.prod(in_shape[:-1]) > 1 else 2  # the places of an image are values of a feature, too
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, BatchNormCache]:
         xp, n = array_module(x=x, gamma=self.gamma), x.size // x.shape[-1]
