@@ -68,6 +68,19 @@ class DivergenceError(MiniganError, ArithmeticError):
     """A training run whose losses are no longer numbers."""
 
 
+class RecipeMissingError(MiniganError, LookupError):
+    """A run of a recipe of one's own, which is not defined here; the message says what to import.
+
+    `what` says whose run it is. `source` is the file.py:NAME that it came from, and `kept` the same of the copy in the
+    run's folder; None for what there is not.
+    """
+
+    def __init__(self, what: str, source: str | None, kept: str | None):
+        self.what, self.source, self.kept = what, source, kept
+        where = f" ({source})" if source else ""
+        super().__init__(f"{what}; import the module that defines it first, or run its cell{where}")
+
+
 class CheckpointError(MiniganError, ValueError):
     """A weights file that is damaged or belongs to another network."""
 

@@ -13,6 +13,8 @@ from minigan.gan import GANLoss
 from minigan.nn import Layer, Sequential, Sigmoid
 
 SIZE = 28  # pixels of an image, in each direction
+#: Every class of recipes by its module and name, the newest last: a run of a recipe of one's own is read with it.
+CLASSES: dict[tuple[str, str], type[Recipe]] = {}
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Recipe:
     """What every system states. A subclass says what its two networks are; an instance of it gives the numbers."""
 
     name: ClassVar[str]
-    source: ClassVar[str]
+    source: ClassVar[str] = ""
     value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)  # of the pixels, matched by G's last activation
     pad: ClassVar[int] = 0  # pixels of background around each image, cut off again before it is shown or measured
     image_shape: ClassVar[tuple[int, ...]] = (SIZE * SIZE,)  # of G's output and D's input
@@ -116,6 +118,12 @@ class Recipe:
     def loss(self) -> GANLoss:
         """What the two players compare."""
         return GANLoss(self.g_loss, self.d_output, self.d_batching, self.labels, self.loss_kind, self.packing)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        key = (cls.__module__, cls.__qualname__)
+        CLASSES.pop(key, None)  # of a notebook's cell that is run again
+        CLASSES[key] = cls
 
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
         """(G, D) with fresh weights drawn from `rng`, G's first."""
