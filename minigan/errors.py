@@ -70,6 +70,19 @@ class DivergenceError(MiniganError, ArithmeticError):
     """A training run whose losses are no longer numbers."""
 
 
+class RecipeMissingError(MiniganError, LookupError):
+    """A run of a recipe of one's own, which is not defined here; the message says what to import.
+
+    `what` says whose run it is. `source` is the file.py:NAME that it came from, and `kept` the same of the copy in the
+    run's folder; None for what there is not.
+    """
+
+    def __init__(self, what: str, source: str | None, kept: str | None):
+        self.what, self.source, self.kept = what, source, kept
+        where = f" ({source})" if source else ""
+        super().__init__(f"{what}; import the module that defines it first, or run its cell{where}")
+
+
 class CheckpointError(MiniganError, ValueError):
     """A weights file that is damaged or belongs to another network."""
 
@@ -116,12 +129,12 @@ def check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:
 # no array changes its dtype for; True and False are no numbers. `needs` begins the message.
 
 
-def whole(value: object, needs: str, *, least: int = 0, most: int | None = None) -> int:
-    """The value as an int from `least` to `most`; raises ArgumentError, "`needs`, got …", for anything else."""
+def whole(value: object, needs: str, *, least: int | None = 0, most: int | None = None) -> int:
+    """The value as an int from `least` to `most` (None: any); raises ArgumentError, "`needs`, got …", for anything else."""
     value = plain(value)
     if isinstance(value, Integral) and not isinstance(value, bool):
         found = int(value)
-        if least <= found and (most is None or found <= most):
+        if (least is None or least <= found) and (most is None or found <= most):
             return found
     raise ArgumentError(f"{needs}, got {value!r}")
 

@@ -116,7 +116,7 @@ def reference_of(run: Run, *, data_dir: str | os.PathLike[str] | None, offline: 
     if (name := built_in(run.dataset)) is None:  # nobody else vouches for what is in a folder
         load_recorded(run.dataset, data_dir=data_dir, say=lambda _: None)  # what there is to say is said below
         return Reference.load(folder_of(run.dataset, data_dir), say=say)
-    recorded = run.config["data_dir"]
+    recorded = run.settings["data_dir"]
     if data_dir is None and recorded and Path(recorded).is_dir():
         data_dir = recorded
     return Reference.load(name, data_dir=data_dir, offline=offline, say=say)

@@ -16,13 +16,15 @@ from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, DivergenceError, RunMissingError, nearest, whole
 from minigan.files import quoted
-from minigan.folder import Lock, Run, check_free, claim_run, facts_of, locked, write_config
+from minigan.folder import Lock, Run, check_free, claim_run, facts_of, keep_source, locked, write_config
 from minigan.going_on import check_accept, compare, load_again, newest_whole, set_aside
 from minigan.interrupt import Interrupted, Stop
 from minigan.memory import fitting_into_memory
+from minigan.own import check_own
 from minigan.progress import Watch
 from minigan.quality import Quality
 from minigan.recipes import DEFAULT, RECIPES, Recipe
+from minigan.recorded import check_record, since, typed, whose
 from minigan.saving import Checkpoints, Keep
 from minigan.screen import Say, silence
 from minigan.symptoms import slow_down
@@ -64,6 +66,8 @@ def start(
     if isinstance(recipe, str):
         recipe = RECIPES[nearest("recipe", recipe, RECIPES)]
     recipe, say = changed(recipe, changes), say or silence
+    check_own(recipe)
+    check_record(recipe)
     check_callbacks(callbacks)
     seed = check_seed(seed)
     settings: dict[str, Any] = {"sample_every": str(sample_every), "save_every": str(save_every)}
@@ -84,6 +88,7 @@ def start(
     with locked(folder) as lock:
         facts = facts_of(trainer, data)
         config = {**facts, "device": device, "data_dir": data_dir, **settings, "changes": [], "finished": None}
+        keep_source(folder, recipe)
         write_config(folder, config)
         fewer = f" (all there are, of {recipe.images:,} asked for)" if len(data.images) < recipe.images else ""
         say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']}{fewer} into {folder}")
@@ -139,7 +144,7 @@ def resume(
         differences = compare(run, saved, recipe, accepted)
         epoch = saved.header["epoch"]
         if recipe.epochs < epoch or (recipe.epochs == epoch and run.is_finished()):
-            more = f"minigan train --resume {quoted(folder)} --epochs {2 * epoch}"
+            more = f"minigan train --resume {quoted(folder)}{typed(recipe)} --epochs {2 * epoch}"
             raise ArgumentError(f"{folder} has been trained for {epoch} epochs; for more: {more}")
         settings["device"] = choose_device(device or settings["device"], say)
         data, settings["data_dir"] = load_again(run, data_dir, offline, say)
@@ -148,7 +153,10 @@ def resume(
         trainer.history = history
         facts = facts_of(trainer, data)
         record = [*run.config.get("changes", []), *([{"epoch": epoch, **differences}] if differences else [])]
+        for line in since(saved.header, recipe):
+            say(line)
         set_aside(folder, saved.path)
+        keep_source(folder, recipe, epoch)
         write_config(folder, {**facts, **settings, "changes": record, "finished": None})
         say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {where(trainer)}")
         saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
@@ -170,7 +178,7 @@ def train(
     callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
-    name = quoted(folder)
+    name = f"{quoted(folder)}{typed(trainer.recipe)}"
     watch = Watch(schedule.preview, say)
     watchdog = Alarms(folder, say=watch.say)
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
@@ -196,7 +204,9 @@ def train(
         say(f"The last good checkpoint is {Run(folder).checkpoint}")
         say(f"See what G had learned: minigan sample {name}")
         rates = slow_down(trainer.recipe)
-        say(f"--resume would keep the rates and end the same; begin anew: minigan train {trainer.recipe.name} {rates}")
+        say(
+            f"--resume would keep the rates and end the same; begin anew: minigan train {whose(trainer.recipe)} {rates}"
+        )
         raise
     except (KeyboardInterrupt, OSError):  # OSError: a disk that is full, or gone
         say(f"Stopped {where(trainer)}; what is saved last is {Run(folder).checkpoint}")
@@ -260,11 +270,13 @@ def check_turn(trainer: Trainer) -> None:
 def without_effect(trainer: Trainer) -> list[str]:
     """What of the recipe changes nothing in a run on so many images, a sentence each."""
     recipe, images, steps = trainer.recipe, len(trainer.batches.images), trainer.recipe.epochs * trainer.epoch_steps
-    found = []
+    found, published = [], RECIPES.get(recipe.name)
     if images % recipe.batch_size == 0:
         names = ["drop_last"] * recipe.drop_last + ["d_fakes"] * (recipe.d_fakes == "full")
         found += [f"{images:,} images fill their batches of {recipe.batch_size}: {n} changes nothing." for n in names]
-    if recipe.log_every > steps and recipe.log_every != RECIPES[recipe.name].log_every:  # which nobody asked for
+    if recipe.log_every > steps and not (
+        published and recipe.log_every == published.log_every
+    ):  # which nobody asked for
         found += [f"The run has {steps:,} steps: log_every {recipe.log_every:,} changes nothing."]
     return found
 

@@ -19,12 +19,14 @@ import numpy as np
 from minigan.backend import RandomStream
 from minigan.callbacks import LOGS, Every, read_rows
 from minigan.checkpoint import check_alike, part, restore, save_checkpoint
-from minigan.errors import ArgumentError, CheckpointError, MiniganError, whole
-from minigan.facts import FACTS, POSITION, check_entries, check_means, recipe_of
+from minigan.errors import ArgumentError, CheckpointError, MiniganError, RecipeMissingError, whole
+from minigan.facts import FACTS, POSITION, check_entries, check_means
 from minigan.files import flush
 from minigan.nn import Layer, Sequential
 from minigan.nn.flat import state_shapes
+from minigan.own import users_code
 from minigan.recipes import RECIPES, Recipe
+from minigan.recorded import recipe_of
 from minigan.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer
 
@@ -157,19 +159,26 @@ class Saved(NamedTuple):
 def read_saved(path: Path) -> Saved:
     """Read a checkpoint of a run; nothing of the size that its header claims is made before its arrays bear it out.
 
-    Raises CheckpointError if it is missing, damaged, not of a run, or not of its own recipe.
+    Raises CheckpointError if it is missing, damaged, not of a run, or not of its own recipe; RecipeMissingError if that
+    is somebody's own, and not defined here.
     """
     header, tensors = read_tensors(path)
-    if header.get("recipe") not in tuple(RECIPES):
+    if "own" not in header and header.get("recipe") not in tuple(RECIPES):
         raise CheckpointError(f"{path} is no checkpoint of a run: it names no recipe that this minigan knows")
     try:
         check_entries(header, {**FACTS, **POSITION})
         check_means(header["means"])
-        recipe = recipe_of(header)
-        for name, (layers, in_shape) in recipe.architecture().items():
-            check_shapes(state_shapes(layers, in_shape), part(tensors, name))
+        recipe = recipe_of(header, path)
+        with users_code(f"{type(recipe).__name__}.layers()"):
+            shapes = {
+                name: (layers, state_shapes(layers, shape)) for name, (layers, shape) in recipe.architecture().items()
+            }
+        for name, (layers, shape) in shapes.items():
+            check_shapes(shape, part(tensors, name))
             if (stored := header["architecture"].get(name)) != described(layers):
                 raise CheckpointError(f"{name} was {stored} and is now {described(layers)}")
+    except RecipeMissingError:
+        raise
     except (KeyError, TypeError, AttributeError, MiniganError) as error:
         raise CheckpointError(f"{path} does not fit its own recipe: {error}") from None
     if (named := place(path)) and named[0] != header["epoch"]:

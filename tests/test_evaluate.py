@@ -407,6 +407,6 @@ def test_mnist_where_the_run_found_it_is_used_unless_another_place_is_named(fini
     run.dataset, run.config = {"name": "mnist"}, {"data_dir": str(tmp_path)}
     for data_dir in (None, "there"):
         evaluate.reference_of(run, data_dir=data_dir, offline=True, say=quiet)
-    run.config["data_dir"] = str(tmp_path / "gone")
+    run.settings["data_dir"] = str(tmp_path / "gone")
     evaluate.reference_of(run, data_dir=None, offline=True, say=quiet)
     assert asked == [("mnist", str(tmp_path)), ("mnist", "there"), ("mnist", None)]

@@ -7,37 +7,41 @@ from typing import Any, Literal, get_args, get_origin
 from minigan.errors import ArgumentError, check_choice, number, truth, whole
 
 
-def of_kind(name: str, value: Any, hint: Any, *, least: int) -> Any:
+def of_kind(name: str, value: Any, hint: Any, *, least: int | None) -> Any:
     """The value as the field `name` of the type `hint` holds it: NumPy's numbers as Python's, a list as a tuple.
 
     Raises ArgumentError, naming the field, for a value of another kind, a float that is not finite, a word that the
-    field does not know, and a whole number below `least`. A type that recipes have no use for so far is let pass.
+    field does not know, a whole number below `least` (None: any will do). Another type than recipes need is let pass.
     """
     if hint is int:
-        return whole(value, f"{name} must be a whole number, at least {least}", least=least)
+        return whole(value, f"{name} must be a whole number{at_least(least)}", least=least)
     if hint is float:
         return number(value, f"{name} must be a finite number")
     if hint is bool:
         return truth(value, name)
-    if get_origin(hint) is Literal:
+    if get_origin(hint) is Literal and all(isinstance(word, str) for word in get_args(hint)):
         check_choice(name, value, get_args(hint))
         return str(value)
     if get_origin(hint) is tuple:
-        return several(name, value, *get_args(hint))
+        return several(name, value, *get_args(hint), least=least)
     return value
 
 
-def several(name: str, value: Any, kind: Any, *more: Any) -> tuple[Any, ...]:
-    """A tuple of sizes, one or more, or of numbers, as many as the type says; raises ArgumentError for another."""
-    if kind not in (int, float):
+def several(name: str, value: Any, kind: Any, *more: Any, least: int | None) -> Any:
+    """A tuple of numbers, as many as the type says; raises ArgumentError for another. Of another type: the value."""
+    if kind not in (int, float) or (more != (...,) and set(more) != {kind}):
         return value
     count = None if more == (...,) else 1 + len(more)
-    many = f"{count}" if count else "one or more"
-    needs = f"{name} must be {many} {'whole numbers from 1' if kind is int else 'finite numbers'}"
-    values = tuple(value) if isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) == 1 else ()
-    if len(values) != (count or max(1, len(values))):
+    many = f"{count}" if count else "one or more" if least else "a tuple of"
+    needs = f"{name} must be {many} {'whole' if kind is int else 'finite'} numbers{f' from {least}' if least else ''}"
+    values = tuple(value) if isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) == 1 else None
+    if values is None or (count is not None and len(values) != count) or (least and not values):
         raise ArgumentError(f"{needs}, got {value!r}")
     try:
-        return tuple(whole(v, needs, least=1) if kind is int else number(v, needs) for v in values)
+        return tuple(whole(v, needs, least=least) if kind is int else number(v, needs) for v in values)
     except ArgumentError:
         raise ArgumentError(f"{needs}, got {value!r}") from None
+
+
+def at_least(least: int | None) -> str:
+    return "" if least is None else f", at least {least}"

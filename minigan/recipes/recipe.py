@@ -15,13 +15,22 @@ from minigan.nn import Layer, Sequential, Sigmoid
 from minigan.recipes.kinds import of_kind
 
 SIZE = 28  # pixels of an image, in each direction
-FROM_ZERO = ("d_warmup", "epoch_steps", "log_every")  # the other whole numbers of a recipe begin at 1
+#: The least that a field of whole numbers, or of sizes, may be; one of somebody's own recipe may be any.
+LEAST = {
+    **dict.fromkeys(("epochs", "batch_size", "latent_dim", "g_hidden", "d_hidden", "packing", "d_steps", "images"), 1),
+    **dict.fromkeys(("d_warmup", "epoch_steps", "log_every"), 0),
+}
+#: Every class of recipes by its module and name, the newest last: a run of a recipe of one's own is read with it.
+CLASSES: dict[tuple[str, str], type[Recipe]] = {}
 
 
 @cache
 def hints_of(recipe: type[Recipe]) -> dict[str, Any]:
-    """The types of a recipe's fields, by name."""
-    return get_type_hints(recipe)
+    """The types of a recipe's fields, by name; where one of somebody's own means nothing here, those of `Recipe`."""
+    try:
+        return get_type_hints(recipe)
+    except Exception:  # a name that only a type checker imports, or that a function has
+        return get_type_hints(Recipe)
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Recipe:
     """What every system states. A subclass says what its two networks are; an instance of it gives the numbers."""
 
     name: ClassVar[str]
-    source: ClassVar[str]
+    source: ClassVar[str] = ""
     value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)  # of the pixels, matched by G's last activation
     pad: ClassVar[int] = 0  # pixels of background around each image, cut off again before it is shown or measured
     image_shape: ClassVar[tuple[int, ...]] = (SIZE * SIZE,)  # of G's output and D's input
@@ -68,9 +77,10 @@ class Recipe:
     def __post_init__(self) -> None:
         hints = hints_of(type(self))
         for field in fields(self):
-            least = 0 if field.name in FROM_ZERO else 1
-            value = of_kind(field.name, getattr(self, field.name), hints[field.name], least=least)
-            object.__setattr__(self, field.name, value)
+            value = getattr(self, field.name, None)
+            if value is not field.default:
+                value = of_kind(field.name, value, hints.get(field.name), least=LEAST.get(field.name))
+                object.__setattr__(self, field.name, value)
         if not 0 <= self.average < 1:
             raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
         if not 0 <= self.dropout < 1:
@@ -102,6 +112,12 @@ class Recipe:
     def loss(self) -> GANLoss:
         """What the two players compare."""
         return GANLoss(self.g_loss, self.d_output, self.d_batching, self.labels, self.loss_kind, self.packing)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        key = (cls.__module__, cls.__qualname__)
+        CLASSES.pop(key, None)  # of a notebook's cell that is run again
+        CLASSES[key] = cls
 
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
         """(G, D) with fresh weights drawn from `rng`, G's first."""
