@@ -109,7 +109,7 @@ class Pictures(Callback):
         batches = trainer.batches
         real = to_numpy(batches.take(np.arange(min(SHEET, len(batches.images)))))
         plot.save_png(plot.image_grid(to_pixels(trainer, real)), self.folder / "real.png")
-        if trainer.step == 0:
+        if trainer.step == 0 or not sheets(self.folder, trainer.epoch_steps):  # or they are lost
             self.draw_sheet(trainer)
 
     def step_end(self, trainer: Trainer) -> None:

@@ -180,7 +180,7 @@ def export(args: list[str]) -> None:
         "that know nothing of minigan: as ONNX, or as the weights of a PyTorch network whose code is then printed.",
     )
     know(options.recipe, run)
-    if code := write(run, options.out):
+    if code := write(run, options.out, say=talk(to_stderr=True)):
         print(code)
     print(f"Wrote the generator to {options.out}", file=sys.stderr if code else sys.stdout)
 

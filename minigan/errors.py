@@ -130,7 +130,7 @@ def check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:
 
 
 def whole(value: object, needs: str, *, least: int | None = 0, most: int | None = None) -> int:
-    """The value as an int from `least` to `most` (None: any); raises ArgumentError, "`needs`, got …", for anything else."""
+    """The value as an int from `least` to `most` (None: any); raises ArgumentError, "`needs`, got …", otherwise."""
     value = plain(value)
     if isinstance(value, Integral) and not isinstance(value, bool):
         found = int(value)

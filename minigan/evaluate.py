@@ -15,13 +15,15 @@ import numpy as np
 from minigan import __version__, plot
 from minigan.backend import check_seed, keep_memory
 from minigan.data.datasets import built_in, folder_of, load_recorded
-from minigan.errors import ArgumentError, whole
+from minigan.errors import ArgumentError, CheckpointError, whole
 from minigan.files import write_atomically
+from minigan.lost import check_places, remedy
 from minigan.metrics.classifier import FEATURES, SHA256
 from minigan.metrics.neighbours import copies, pairs
 from minigan.metrics.parzen import VALIDATION
 from minigan.reference import LEAST, LEFT_OUT, LOOKED_UP, METRICS, MOST, Reference, measure
 from minigan.runs import Run
+from minigan.saving import read_saved
 from minigan.screen import Say, Stages, silence
 
 if TYPE_CHECKING:
@@ -61,6 +63,12 @@ def evaluate(
     checkpoint = run.checkpoint
     if not os.access(run.folder, os.W_OK):
         raise PermissionError(13, "Permission denied", str(run.folder / "evaluation.json"))
+    check_places(run.folder)
+    header = read_saved(checkpoint).header
+    if (header["recipe"], header["dataset"]["sha256"]) != (run.recipe.name, run.dataset["sha256"]):
+        raise CheckpointError(f"{run.folder / 'config.json'} is not that of {checkpoint.name}; {remedy(run.folder)}")
+    if run.lost and say:
+        say(f"{run.lost}.")
     keep_memory()
     with Stages(say or silence) as stage:
         images = run.sample(count, seed=seed, tell=lambda done: stage(f"Drawing {count:,} samples", done, count))
@@ -105,7 +113,6 @@ def compared(
     }
     result["notes"] = notes(result, run, reference)
     write_atomically(run.folder / "evaluation.json", (json.dumps(result, indent=2, allow_nan=False) + "\n").encode())
-    (run.folder / "samples").mkdir(exist_ok=True)
     sheet = plot.image_grid(pairs(images[:LOOKED_UP], reference.training, found, PAIRS))
     plot.save_png(sheet.repeat(2, axis=0).repeat(2, axis=1), run.folder / "samples" / "nearest.png")
     return result

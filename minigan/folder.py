@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan import __version__, plot
+from minigan import __version__, lost, plot
 from minigan.backend import RandomStream
 from minigan.callbacks import read_rows
 from minigan.data.datasets import Dataset
@@ -34,6 +34,7 @@ from minigan.recipes import Recipe
 from minigan.recipes.recipe import SIZE
 from minigan.recorded import recipe_of, record_of
 from minigan.saving import checkpoints, place, read_saved
+from minigan.screen import Say, silence
 from minigan.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer, draw_latents, generate
 
@@ -54,7 +55,8 @@ class Run:
     """A run's folder, for reading. In a notebook it shows its newest digits and its curves.
 
     `path` is the folder, or one of the checkpoints in it, which then stands in for the newest.
-    Attributes: `folder`, `config` (the content of config.json), `recipe`, `seed`, `dataset`.
+    Attributes: `folder`, `config` (the content of config.json; where that is gone, what the newest whole checkpoint
+    says), `lost` (a sentence that says so, or ""), `recipe`, `seed`, `dataset`.
     Raises RunMissingError if there is no run, or not a whole one, at `path`; RecipeMissingError if its recipe is one's
     own, and not defined here.
     """
@@ -63,22 +65,34 @@ class Run:
         self.folder, self.chosen = Path(path), None
         if self.folder.suffix == ".safetensors":
             self.folder, self.chosen = Path(path).absolute().parent.parent, Path(path)
+        self.lost = ""
         try:
-            self.config: dict[str, Any] = json.loads((self.folder / "config.json").read_bytes())
+            self.config: dict[str, Any] = self.read(path)
             stated = {**BEFORE, "changes": [], **self.config}
             check_entries(stated, {**FACTS, **SETTINGS, "changes": list})
             self.recipe: Recipe = recipe_of(self.config, self.folder)
             self.seed: int = self.config["seed"]
             self.dataset: dict[str, Any] = self.config["dataset"]
             self.settings = {key: stated[key] for key in SETTINGS}
-        except (FileNotFoundError, NotADirectoryError):
-            inside = "it" if self.chosen is None else self.folder
-            raise RunMissingError(f"{path} is not a run: there is no config.json in {inside}") from None
-        except RecipeMissingError:
+        except (RecipeMissingError, RunMissingError):
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MiniganError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise RunMissingError(f"{self.folder / 'config.json'} cannot be read ({reason})") from None
+            raise RunMissingError(
+                f"{self.folder / 'config.json'} cannot be read ({reason}); {lost.remedy(self.folder)}"
+            ) from None
+
+    def read(self, path: str | Path) -> dict[str, Any]:
+        """What config.json says, or what stands in for it."""
+        try:
+            return json.loads((self.folder / "config.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            if found := lost.stand_in(self.folder, self.chosen):
+                config, self.lost = found
+                return {**config, "data_dir": None}
+            inside = "it" if self.chosen is None else self.folder
+            nor = ", nor a whole checkpoint to stand in for it" if checkpoints(self.folder) else ""
+            raise RunMissingError(f"{path} is not a run: there is no config.json in {inside}{nor}") from None
 
     @property
     def checkpoint(self) -> Path:
@@ -150,9 +164,17 @@ def stated(path: str | Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def checkpoint_of(path: str | Path) -> Path:
-    """A checkpoint itself, or the newest of a run's folder; raises RunMissingError if there is none."""
-    return Path(path) if Path(path).suffix == ".safetensors" else Run(path).checkpoint
+def checkpoint_of(path: str | Path, say: Say = silence) -> Path:
+    """A checkpoint itself, or the newest of a run's folder; raises RunMissingError if there is none.
+
+    `say` is told what is lost of the folder.
+    """
+    if Path(path).suffix == ".safetensors":
+        return Path(path)
+    run = Run(path)
+    if run.lost:
+        say(f"{run.lost}.")
+    return run.checkpoint
 
 
 def draw(checkpoint: Path, count: int, *, seed: int = 0, tell: Callable[[int], None] | None = None) -> np.ndarray:
@@ -174,7 +196,7 @@ def draw(checkpoint: Path, count: int, *, seed: int = 0, tell: Callable[[int], N
 
 def check_free(out: Path) -> None:
     """Raise RunExistsError if `out` holds a run, or what is left of one."""
-    if (out / "config.json").exists() and checkpoints(out):
+    if checkpoints(out) and ((out / "config.json").exists() or lost.stand_in(out, None)):
         command = f"minigan train --resume {quoted(out)}"
         raise RunExistsError(f"{out} already holds a run; go on with it: {command}, or give another --out")
     if any((out / part).exists() for part in ("config.json", "metrics.jsonl", "samples", "checkpoints")):

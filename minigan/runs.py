@@ -14,11 +14,12 @@ from minigan.alarms import Alarms
 from minigan.backend import check_seed, resolve_device, why_one_core
 from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
-from minigan.errors import ArgumentError, DivergenceError, RunMissingError, nearest, whole
+from minigan.errors import ArgumentError, DivergenceError, nearest, whole
 from minigan.files import quoted
 from minigan.folder import Lock, Run, check_free, claim_run, facts_of, keep_source, locked, write_config
-from minigan.going_on import check_accept, compare, load_again, newest_whole, set_aside
+from minigan.going_on import check_accept, compare, load_again, missed, newest_whole, set_aside
 from minigan.interrupt import Interrupted, Stop
+from minigan.lost import check_places
 from minigan.memory import fitting_into_memory
 from minigan.own import check_own
 from minigan.progress import Watch
@@ -78,8 +79,7 @@ def start(
     if out is not None:
         check_free(Path(out))
     device = choose_device(device, say)
-    choice = {"test_images": recipe.test_images, "split_seed": seed if recipe.random_split else None}
-    data = load_dataset(dataset, count=recipe.images, **choice, data_dir=data_dir, offline=offline, say=say)
+    data = load_dataset(dataset, **recipe.choice(seed), data_dir=data_dir, offline=offline, say=say)
     trainer = Trainer(recipe, data.images, seed=seed, device=device)
     check_turn(trainer)
     folder = claim_run(out if out is None else Path(out), recipe.name)
@@ -128,8 +128,7 @@ def resume(
     """
     folder, say = Path(folder), say or silence
     check_callbacks(callbacks)
-    if not folder.is_dir():
-        raise RunMissingError(f"{folder} is not a run: there is no config.json in it")
+    Run(folder)  # before a lock is left in a folder that is none
     with locked(folder) as lock:
         run = Run(folder)
         texts = {"sample_every": sample_every, "save_every": save_every}
@@ -138,7 +137,8 @@ def resume(
         settings = {**run.settings, **{key: value for key, value in given.items() if value is not None}}
         schedule = Schedule(settings, preview_every)
         settings |= schedule.numbers
-        recipe, accepted = changed(run.recipe, changes), check_accept(accept)
+        accepted = check_accept(accept, run.recipe)
+        recipe = changed(run.recipe, changes)
         schedule.check_reached(given, recipe.epochs)
         saved, history = newest_whole(run, accepted, say)
         differences = compare(run, saved, recipe, accepted)
@@ -151,9 +151,13 @@ def resume(
         trainer = Trainer(recipe, data.images, seed=run.seed, device=settings["device"])
         saved.into(trainer)
         trainer.history = history
+        if differences:
+            check_turn(trainer)
         facts = facts_of(trainer, data)
         record = [*run.config.get("changes", []), *([{"epoch": epoch, **differences}] if differences else [])]
         for line in since(saved.header, recipe):
+            say(line)
+        for line in (*missed(run), *check_places(folder)):
             say(line)
         set_aside(folder, saved.path)
         keep_source(folder, recipe, epoch)
@@ -260,10 +264,13 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
 def check_turn(trainer: Trainer) -> None:
     """Raise ArgumentError if the run is over before G's first update. (A `Trainer` by itself may train D alone.)"""
     recipe, steps = trainer.recipe, trainer.recipe.epochs * trainer.epoch_steps
-    if recipe.d_warmup + recipe.d_steps > steps:
+    turns = max(trainer.step - recipe.d_warmup, 0) // recipe.d_steps + 1  # of G's, up to its next
+    if trainer.step < steps < (turn := recipe.d_warmup + turns * recipe.d_steps):
+        which = "first update" if turns == 1 else "next update"
         raise ArgumentError(
-            f"G would never learn: its first update comes after d_warmup {recipe.d_warmup} + d_steps {recipe.d_steps} "
-            f"updates of D, and the run has {steps}; lower them (--d-warmup, --d-steps), or train for more --epochs"
+            f"G would never learn: its {which} comes after d_warmup {recipe.d_warmup} + {turns} × d_steps "
+            f"{recipe.d_steps} = {turn} updates of D, and the run has {steps}; lower them (--d-warmup, --d-steps), or "
+            f"train for more --epochs: {-(-turn // trainer.epoch_steps)}"
         )
 
 

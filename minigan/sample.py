@@ -29,7 +29,8 @@ def sample(run: str | Path, count: int, out: str | Path, *, seed: int = 0, say: 
     out = Path(out)
     if out.suffix not in (".png", ".npy"):
         raise ArgumentError(f"--out must end in .png (a sheet) or .npy (an array), got {out}")
-    checkpoint, say = checkpoint_of(run), say or silence
+    say = say or silence
+    checkpoint = checkpoint_of(run, say)
     with Stages(say) as stage:
         pixels = draw(checkpoint, count, seed=seed, tell=lambda done: stage(f"Drawing {count:,} images", done, count))
     if out.suffix == ".npy":

@@ -139,10 +139,14 @@ class Saved(NamedTuple):
             trainer.check_position(self.header)
         except ArgumentError as error:
             raise CheckpointError(f"{self.path} does not fit this run: {error}") from None
-        kept = trainer.kept_grads()
-        check_alike(self.path, self.tensors, kept)
-        restore(self.path, self.header, self.tensors, trainer.networks, trainer.optimizers)
-        trainer.go_on_from(self.header, part({name: self.tensors[name] for name in kept}, "last"))
+        tensors = self.tensors
+        if not self.recipe.average:  # one that begins now starts as a copy of G
+            tensors = {**tensors, **{f"average.{name}": array for name, array in part(tensors, "G").items()}}
+        # Before G's first update there is no last gradient of it either, and its norm is 0.
+        kept = trainer.kept_grads() if self.recipe.d_steps > 1 else {}
+        check_alike(self.path, tensors, kept)
+        restore(self.path, self.header, tensors, trainer.networks, trainer.optimizers)
+        trainer.go_on_from(self.header, part({name: tensors[name] for name in kept}, "last"))
 
     def history(self, run: Path) -> list[Row]:
         """The rows of metrics up to here; raises CheckpointError if RUN/metrics.jsonl does not hold the very same."""

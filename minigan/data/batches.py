@@ -56,8 +56,7 @@ class Batches:
 
     def __len__(self) -> int:
         """The number of batches in a pass."""
-        full, rest = divmod(len(self.images), self.batch_size)
-        return full + (rest > 0 and not self.drop_last)
+        return count_batches(len(self.images), self.batch_size, drop_last=self.drop_last)
 
     def batch(self, number: int) -> Array:
         """Batch `number` of pass after pass without end."""
@@ -88,6 +87,12 @@ class Batches:
         x *= high - low
         x += low
         return x
+
+
+def count_batches(images: int, batch_size: int, *, drop_last: bool) -> int:
+    """The number of batches in a pass over so many images."""
+    full, rest = divmod(images, batch_size)
+    return full + (rest > 0 and not drop_last)
 
 
 def check_images(images: np.ndarray, value_range: tuple[float, float]) -> None:

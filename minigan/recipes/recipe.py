@@ -119,6 +119,11 @@ class Recipe:
         CLASSES.pop(key, None)  # of a notebook's cell that is run again
         CLASSES[key] = cls
 
+    def choice(self, seed: int) -> dict[str, Any]:
+        """Which images a run with this seed learns from, as `load_dataset` is told."""
+        split_seed = seed if self.random_split else None
+        return {"count": self.images, "test_images": self.test_images, "split_seed": split_seed}
+
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
         """(G, D) with fresh weights drawn from `rng`, G's first."""
         parts = self.architecture()
