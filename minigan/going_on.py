@@ -21,9 +21,9 @@ FIXED = (
 )
 
 
-def check_accept(names: Iterable[str]) -> set[str]:
-    """The fields that may differ, or "metrics"; raises ArgumentError for one that can never."""
-    known = {field for recipe in RECIPES.values() for field in asdict(recipe)} | {"metrics"}
+def check_accept(names: Iterable[str], own: Recipe | None = None) -> set[str]:
+    """The fields that may differ, of the run's `own` recipe too, or "metrics"; ArgumentError for one that never can."""
+    known = {field for recipe in (*RECIPES.values(), *filter(None, [own])) for field in asdict(recipe)} | {"metrics"}
     accepted = {nearest("field", name.replace("-", "_"), known) for name in names}
     if fixed := sorted(accepted & set(FIXED)):
         raise ArgumentError(

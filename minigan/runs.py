@@ -137,7 +137,7 @@ def resume(
         given |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
         settings = {**run.settings, **{key: value for key, value in given.items() if value is not None}}
         schedule = Schedule(settings, preview_every)
-        recipe, accepted = changed(run.recipe, changes), check_accept(accept)
+        recipe, accepted = changed(run.recipe, changes), check_accept(accept, run.recipe)
         schedule.check_reached(given, recipe.epochs)
         saved, history = newest_whole(run, accepted, say)
         differences = compare(run, saved, recipe, accepted)
