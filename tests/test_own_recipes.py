@@ -4,6 +4,7 @@ import json
 import linecache
 import os
 import py_compile
+import re
 import shutil
 import signal
 import subprocess
@@ -355,6 +356,24 @@ def test_a_field_of_tuples_within_tuples_is_read_as_it_was(tmp_path, held):
     wanted = (1, (2,)) if isinstance(held, list) else held
     assert Run(run.folder).recipe.held == wanted
     assert resume(run.folder, epochs=2).recipe.held == wanted
+
+
+def test_the_page_shows_that_recipe_itself_and_what_it_says_to_type_and_to_run_does(sketch, monkeypatch, capsys):
+    page = (PAGE / "training.md").read_text(encoding="utf-8")
+    section = page.partition("## A recipe of your own")[2].partition("\n## ")[0]
+    assert "```{literalinclude} my_recipe.py" in section
+    commands = re.findall("^minigan .*", section, re.MULTILINE)
+    assert [command.split()[1] for command in commands] == ["train", "sample", "train"]
+    small = [*SMALL[:4], *SMALL[-4:], "--epochs", "1"]  # glyphs, and few of them
+    for i, command in enumerate(commands):
+        words = command.replace("--epochs 24", "--epochs 2").split()[1:]
+        cli.main([*words, *(small if i == 0 else [])])
+        forget()
+    assert json.loads(Path("runs/sketch-001/config.json").read_text())["finished"] == 2
+    python = section.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    exec(python.replace("epochs=2)", "epochs=1, images=100, batch_size=32, dataset='glyphs', say=None)"))
+    assert Path("runs/sketch-002/recipe.py").read_text() == sketch.read_text()
 
 
 # From Python ----------------------------------------------------------------------------------------------------------
