@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from minigan import cli, evaluate, plot
 from minigan.callbacks import read_rows
-from minigan.errors import CheckpointError, RunMissingError
+from minigan.errors import ArgumentError, CheckpointError, RunMissingError
 from minigan.folder import Run
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
@@ -106,6 +106,22 @@ def test_a_field_of_a_newer_minigan_is_refused_by_name(copy):
     rewrite(copy, config=lambda config: config["fields"].update(shards=4))
     with pytest.raises(RunMissingError, match=newer):
         Run(copy.folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "then"),
+    [
+        ("flux-dcgan", {"drop_last": True, "d_fakes": "match"}, {"d_fakes": "full"}),
+        ("keras-upconv", {"g_hidden": (4,)}, {"merged": False}),
+    ],
+)
+def test_a_run_with_a_number_that_changed_nothing_and_is_refused_today_goes_on(tmp_path, name, now, then):
+    run = start(tmp_path / "run", recipe=replace(RECIPES[name].smoke(), **now), epochs=1)
+    with pytest.raises(ArgumentError):
+        replace(run.recipe, **then)
+    rewrite(run, config=lambda c: c["fields"].update(then), header=lambda h: h["fields"].update(then))
+    assert Run(run.folder).recipe == run.recipe
+    assert resume(run.folder, epochs=2).epoch == 2
 
 
 SETTINGS = {"device": "auto", "data_dir": None, "sample_every": "1", "save_every": "1", "keep": 2}
