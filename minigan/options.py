@@ -32,7 +32,7 @@ class RunOptions:
 class ResumeOptions:
     """What may change when a run goes on; everything else is as in its config.json."""
 
-    accept: tuple[str, ...] = ()  # fields of the recipe that may differ from what was trained, such as lr-g lr-d
+    accept: tuple[str, ...] = ()  # fields of the recipe that are changed on purpose, such as lr-g lr-d; not all can be
     data_dir: Path | None = None  # where the data are, if they have moved
     offline: bool = False  # download nothing
     device: Literal["auto", "cpu", "gpu"] | None = None  # default: as the run was started

@@ -62,14 +62,22 @@ def load_recipe(what: str) -> Recipe:
     """The recipe that file.py:NAME or module:NAME names, made if it is a class; raises as `load_class`."""
     kind, found = load_class(what)
     if isinstance(found, Recipe):
-        return found
+        return checked(found)
     if lacking := [field.name for field in fields(kind) if is_required(field)]:
         raise ArgumentError(
             f"{what} has no default for {', '.join(lacking)}: give each one, or name an instance that the file makes, "
             f"such as MINE = {kind.__name__}({lacking[0]}=…)"
         )
     with users_code(f"{what}()"):
-        return found()
+        made = found()
+    return checked(made)
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """The recipe, which has a name that will do; ArgumentError otherwise."""
+    if is_own(recipe):
+        check_name(recipe)
+    return recipe
 
 
 def is_required(field: Field[Any]) -> bool:
@@ -108,8 +116,7 @@ def check_own(recipe: Recipe) -> None:
     Of a recipe of minigan's own only the networks are looked at.
     """
     kind = type(recipe).__name__
-    if is_own(recipe):
-        check_name(recipe)
+    checked(recipe)
     with users_code(f"{kind}.layers()"):
         try:
             networks = recipe.architecture()

@@ -61,7 +61,7 @@ def recipe_of(facts: Mapping[str, Any], at: Path) -> Recipe:
     Raises RecipeMissingError if it is one's own and not defined here; KeyError, TypeError, ArgumentError for nonsense.
     """
     kind = class_of(facts, at)
-    values: dict[str, Any] = {name: tuples(value) for name, value in facts["fields"].items()}
+    values = without_idle({name: tuples(value) for name, value in facts["fields"].items()})
     known = {field.name: field for field in fields(kind)}
     if strange := [name for name in values if name not in known]:
         newer = f"was it made by a newer minigan than this {__version__}?"
@@ -82,6 +82,15 @@ def recipe_of(facts: Mapping[str, Any], at: Path) -> Recipe:
             if name in CONSTANTS and tuples(getattr(recipe, name)) != tuples(value):
                 raise ArgumentError(f"{name} was {tuples(value)} and is now {getattr(recipe, name)}")
     return recipe
+
+
+def without_idle(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields without what an older minigan took, although it changed nothing, and a recipe refuses by now."""
+    if values.get("drop_last") is True and values.get("d_fakes") == "full":
+        values["d_fakes"] = "match"  # no batch is a partial one
+    if values.get("merged") is False and len(values["g_hidden"]) == 1:
+        values["merged"] = True  # no layer enlarges
+    return values
 
 
 def class_of(facts: Mapping[str, Any], at: Path) -> type[Recipe]:

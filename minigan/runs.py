@@ -121,10 +121,11 @@ def resume(
     """Go on with a run from its newest whole checkpoint, to the bit as if it had never stopped (on the same device).
 
     `epochs` is the new total. Any other field of the recipe that is changed, here or in config.json, has to be named in
-    `accept`; and so "metrics", if metrics.jsonl is lost. What is not given stays as the run was started; `alarms` are
-    on unless switched off; `callbacks` and `say` are those of `start`.
+    `accept`, and not each can be; so has "metrics", if metrics.jsonl is lost. What is not given stays as the run was
+    started; `alarms` are on unless switched off; `callbacks` and `say` are those of `start`.
     Raises as `start`; RunMissingError or CheckpointError if the run cannot be read or has changed, DataError if its
-    images are no longer the same, ArgumentError if it is already trained to the end.
+    images are no longer the same, ArgumentError if it is already trained to the end or a field cannot change,
+    RunFolderError if something in the folder is in the way.
     """
     folder, say = Path(folder), say or silence
     check_callbacks(callbacks)

@@ -107,7 +107,8 @@ def load(what: str) -> Any:
     except FileNotFoundError:
         raise ArgumentError(f"there is no file {source}") from None
     except (Exception, SystemExit) as error:  # whatever the user's file does when it is imported
-        hint = place(error) + (in_package(Path(source)) if "relative import" in str(error) else "")
+        part = "relative import" in str(error) and not is_in_run(Path(source))
+        hint = place(error) + (in_package(Path(source)) if part else "")
         raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{hint}") from None
     return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
 
