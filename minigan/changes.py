@@ -36,7 +36,7 @@ def check_changes(before: Recipe, after: Recipe, images: int) -> None:
     anew = {n: v for n, v in asdict(after).items() if n in wanted or (published and v != getattr(published, n))}
     reasons = " and ".join(dict.fromkeys(found.values()))
     raise ArgumentError(
-        f"{', '.join(found)} cannot change within a run, {reasons}: {told}; put that back ({flags(old)}), or begin a "
+        f"{', '.join(found)} cannot change within a run ({reasons}): {told}; put that back ({flags(old)}), or begin a "
         f"new run: minigan train {whose(after)} {flags(anew)}"
     )
 
@@ -62,7 +62,7 @@ def obstacle(before: Recipe, after: Recipe, images: int) -> str:
     except Exception:  # it needs another field changed too, or the recipe itself will say what is wrong
         return ""
     if layers != shapes(before):
-        return "the networks' layers, and so their weights, depend on it"
+        return "the networks' layers depend on it"
     if layers_of(before) == layers_of(after) and not np.array_equal(drawn(before), drawn(after)):
         return "the weights started from it, and have moved since"
     return ""
