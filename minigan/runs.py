@@ -158,7 +158,8 @@ def resume(
         record = [*run.config.get("changes", []), *([{"epoch": epoch, **differences}] if differences else [])]
         for line in since(saved.header, recipe):
             say(line)
-        for line in (*missed(run), *check_places(folder)):
+        idle = [line for line in without_effect(trainer) if any(name in line for name in differences)]
+        for line in (*idle, *missed(run), *check_places(folder)):
             say(line)
         set_aside(folder, saved.path)
         keep_source(folder, recipe, epoch)
@@ -276,7 +277,7 @@ def check_turn(trainer: Trainer) -> None:
 
 
 def without_effect(trainer: Trainer) -> list[str]:
-    """What of the recipe changes nothing in a run on so many images, a sentence each."""
+    """What of the recipe changes nothing in a run on so many images, or from where it stands on, a sentence each."""
     recipe, images, steps = trainer.recipe, len(trainer.batches.images), trainer.recipe.epochs * trainer.epoch_steps
     found, published = [], RECIPES.get(recipe.name)
     if images % recipe.batch_size == 0:
@@ -286,6 +287,8 @@ def without_effect(trainer: Trainer) -> list[str]:
         published and recipe.log_every == published.log_every
     ):  # which nobody asked for
         found += [f"The run has {steps:,} steps: log_every {recipe.log_every:,} changes nothing."]
+    if trainer.step >= recipe.d_warmup > 0 and recipe.d_steps == 1:
+        found += [f"D's warm-up was over before step {trainer.step:,}: d_warmup changes nothing."]
     return found
 
 

@@ -305,6 +305,22 @@ def test_a_change_after_which_G_would_never_learn_is_refused_with_epochs_that_ar
     assert played.pop().g_optimizer.steps == 2 + 1
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"d_warmup": 1}, "D's warm-up was over before step 2: d_warmup changes nothing."),
+        ({"d_warmup": 3}, None),
+        ({"log_every": 10}, "The run has 9 steps: log_every 10 changes nothing."),
+        ({"log_every": 4, "lr_g": 0.1}, None),
+    ],
+    ids=str,
+)
+def test_an_accepted_change_that_changes_nothing_is_told(change, line, stopped):
+    said = []
+    resume(stopped(QUICK), accept=list(change), say=said.append, **change)
+    assert [text for text in said if "nothing" in text] == ([line] if line else [])
+
+
 def test_only_the_fields_of_the_runs_own_recipe_can_be_accepted(stopped):
     folder = stopped(QUICK)
     with pytest.raises(ArgumentError, match="unknown field 'pieces'"):
