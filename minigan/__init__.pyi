@@ -5,6 +5,7 @@ from minigan import arguments as arguments
 from minigan import backend as backend
 from minigan import bench as bench
 from minigan import callbacks as callbacks
+from minigan import changes as changes
 from minigan import checkpoint as checkpoint
 from minigan import cli as cli
 from minigan import data as data
@@ -22,6 +23,7 @@ from minigan import gradcheck as gradcheck
 from minigan import info as info
 from minigan import interrupt as interrupt
 from minigan import losses as losses
+from minigan import lost as lost
 from minigan import means as means
 from minigan import memory as memory
 from minigan import metrics as metrics
@@ -32,6 +34,7 @@ from minigan import onnx_export as onnx_export
 from minigan import optim as optim
 from minigan import options as options
 from minigan import own as own
+from minigan import passes as passes
 from minigan import plot as plot
 from minigan import progress as progress
 from minigan import quality as quality
