@@ -280,6 +280,9 @@ def test_a_change_that_is_not_accepted_says_what_was_what_is_and_both_things_to_
 def test_a_number_of_numpys_that_is_accepted_is_recorded_as_pythons(stopped, played):
     folder = stopped(QUICK)
     run_before = json.loads((folder / "config.json").read_text())
+    resume(folder, keep=np.int64(3), keep_every=np.uint8(1), score_every=np.array(2))
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["keep"], config["keep_every"], config["score_every"]) == (3, 1, 2)
     on(folder, lr_g=np.float32(0.5), log_every=np.int64(2))
     config = json.loads((folder / "config.json").read_text())
     assert config["fields"] == {**run_before["fields"], "lr_g": 0.5, "log_every": 2}
