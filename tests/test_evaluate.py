@@ -404,7 +404,7 @@ def test_mnist_where_the_run_found_it_is_used_unless_another_place_is_named(fini
     asked = []
     monkeypatch.setattr(Reference, "load", lambda name, **options: asked.append((name, options["data_dir"])))
     run = runs.Run(finished.folder)
-    run.dataset, run.settings = {"name": "mnist"}, {"data_dir": str(tmp_path)}
+    run.dataset, run.settings["data_dir"] = {"name": "mnist"}, str(tmp_path)
     for data_dir in (None, "there"):
         evaluate.reference_of(run, data_dir=data_dir, offline=True, say=quiet)
     run.settings["data_dir"] = str(tmp_path / "gone")

@@ -435,6 +435,17 @@ def test_of_two_classes_of_one_name_the_run_is_read_by_its_own(tmp_path):
     assert first.sample(2).shape == second.sample(2).shape
 
 
+def test_a_run_of_a_class_that_was_renamed_is_read_by_the_newest_of_the_recipes_name(tmp_path):
+    def define(kind):
+        return type(kind, (QuickMLP,), {"name": "renamed", "__qualname__": kind})
+
+    run = start(tmp_path / "run", recipe=define("Old")(**vars(SMOKE)), epochs=1)
+    forget()
+    for kind in ("New", "Newer", "New"):  # the first is defined again, and so the newest
+        newest = define(kind)
+        assert type(Run(run.folder).recipe) is newest
+
+
 def test_what_no_layer_shows_and_no_field_says_may_not_change(tmp_path):
     run = start(tmp_path / "run", recipe=Narrow(**vars(SMOKE)), epochs=1)
 
