@@ -17,7 +17,7 @@ import numpy as np
 from minigan import backend
 from minigan.backend import Array, to_numpy
 from minigan.callbacks import read_rows, to_pixels
-from minigan.errors import ArgumentError, DivergenceError
+from minigan.errors import DivergenceError, whole
 from minigan.files import append_line
 from minigan.means import Means, gradient_norms
 from minigan.recipes import Recipe
@@ -44,9 +44,8 @@ class Alarms(Callback):
     """
 
     def __init__(self, run: Path | None = None, *, say: Callable[[str], None] = print, every: int = EVERY):
-        if not isinstance(every, int) or every < 1:
-            raise ArgumentError(f"every must be a whole number of steps, at least 1, got {every}")
-        self.path, self.say, self.every = run and run / "alarms.jsonl", say, every
+        self.path, self.say = run and run / "alarms.jsonl", say
+        self.every = whole(every, "every must be a whole number of steps, at least 1", least=1)
         self.readings: list[Reading] = []
         self.raised: list[Row] = []
 

@@ -6,12 +6,14 @@ import contextlib
 import io
 import shlex
 import sys
+import traceback
 from dataclasses import make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigan.errors import ArgumentError, MiniganError
 from minigan.flags import Subject, check_words, flags_of
+from minigan.own import users_code
 from minigan.recipes import DEFAULT
 
 if TYPE_CHECKING:
@@ -47,13 +49,18 @@ def asks_help(args: list[str]) -> bool:
 
 def take_flag(flag: str, args: list[str]) -> tuple[str, list[str]]:
     """(the flag's value, the other arguments); raises ArgumentError if it has no value."""
-    i = next(i for i, arg in enumerate(args) if arg.split("=")[0] == flag)
-    value, rest = args[i].partition("=")[2], args[i + 1 :]
-    if "=" not in args[i] and rest and not rest[0].startswith("-"):
-        value, rest = rest[0], rest[1:]
+    value, rest = split_flag(next(i for i, arg in enumerate(args) if arg.split("=")[0] == flag), args)
     if not value and not asks_help(args):
         such = args[0] if Path(args[0]).is_dir() else f"runs/{DEFAULT}-001"
         raise ArgumentError(f"{flag} needs the folder of a run behind it, such as {flag} {such}")
+    return value, rest
+
+
+def split_flag(i: int, args: list[str]) -> tuple[str, list[str]]:
+    """(the value of the flag at place i, "" if it has none; all other arguments)."""
+    value, rest = args[i].partition("=")[2], args[i + 1 :]
+    if "=" not in args[i] and rest and not rest[0].startswith("-"):
+        value, rest = rest[0], rest[1:]
     return value, [*args[:i], *rest]
 
 
@@ -85,7 +92,7 @@ def parse(parts: dict[str, Any], args: list[str], subject: Subject, *, descripti
     flags = flags_of(parts.values())
     words = ["--help"] if asks_help(args) else check_words(args, flags, subject)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()), users_code(subject.prog):
             return tyro.cli(
                 Arguments,
                 default=Arguments(**parts),
@@ -97,7 +104,16 @@ def parse(parts: dict[str, Any], args: list[str], subject: Subject, *, descripti
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        error = stop.__context__  # tyro turns it into a box, and exits
-        while error and not isinstance(error, MiniganError):
-            error = error.__context__
-        raise error or ArgumentError(f"{subject.prog} does not take {shlex.join(args)}") from None
+        found = raised_behind(stop)
+        with users_code(subject.prog):
+            raise found or ArgumentError(f"{subject.prog} does not take {shlex.join(args)}") from None
+
+
+def raised_behind(stop: SystemExit) -> BaseException | None:
+    """What a recipe has raised of its fields, and tyro has turned into an exit; None if tyro refuses by itself."""
+    error: BaseException | None = stop.__context__
+    while error and not isinstance(error, MiniganError):
+        if "tyro" not in Path(traceback.extract_tb(error.__traceback__)[-1].filename).parts:
+            return error
+        error = error.__context__
+    return error

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.errors import ArgumentError, DeviceError, DeviceUnavailableError, DTypeError, check_choice
+from minigan.errors import ArgumentError, DeviceError, DeviceUnavailableError, DTypeError, check_choice, whole
 
 #: An array of the network's library. CuPy's class has NumPy's interface, so one alias serves the type checker.
 Array = np.ndarray
@@ -332,6 +332,11 @@ def key_of(stream: str) -> int:
     return int.from_bytes(hashlib.sha256(stream.encode()).digest()[:8], "little")
 
 
+def check_seed(seed: object, name: str = "seed") -> int:
+    """The seed as an int; raises ArgumentError, with its name, for what is no whole number of 64 bits."""
+    return whole(seed, f"{name} must be a whole number between 0 and 2**64 - 1", most=2**64 - 1)
+
+
 class RandomStream:
     """Random draws that are a function of (seed, stream, step), made on the device of the arrays that use them.
 
@@ -343,8 +348,7 @@ class RandomStream:
     def __init__(self, seed: int, stream: str, step: int = 0, *, device: str = "cpu"):
         if stream not in STREAMS:
             raise ArgumentError(f"unknown random stream {stream!r}; known: {', '.join(STREAMS)}")
-        if not (0 <= seed < 2**64 and 0 <= step < 2**64):
-            raise ArgumentError(f"seed and step must lie between 0 and 2**64 - 1, got seed {seed} and step {step}")
+        seed, step = check_seed(seed), check_seed(step, "step")
         bits = np.random.Philox(key=np.array([seed, key_of(stream)], np.uint64), counter=[0, 0, step, 0])
         self.host = np.random.Generator(bits)
         self.device = device

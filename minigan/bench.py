@@ -20,7 +20,7 @@ import numpy as np
 
 from minigan import backend, gan, nn, optim, train
 from minigan.data.batches import Batches
-from minigan.errors import ArgumentError
+from minigan.errors import whole
 from minigan.nn import im2col
 from minigan.recipes import Recipe
 from minigan.train import Trainer
@@ -142,8 +142,7 @@ def bench(recipe: Recipe, *, steps: int = 30, seed: int = 0, device: str = "cpu"
     system does not tell)}. MB are 2^20 bytes.
     Raises ArgumentError for fewer than 1 step.
     """
-    if steps < 1:
-        raise ArgumentError(f"steps must be at least 1, got {steps}")
+    steps = whole(steps, "steps must be a whole number, at least 1", least=1)
     stepper = Stepper(recipe, seed=seed, device=device)
     stepper.times(3)
     pages = usage("ru_minflt")

@@ -23,7 +23,8 @@ from minigan.train import Callback, Row, Trainer, generate
 
 SHEET = 100  # images on a sample sheet
 DRAWN = ("d_loss", "g_loss", "d_real", "d_fake", "acc_real", "acc_fake")  # as curves; None where there is none yet
-#: The logs of a run, a row a line; and what must stand in a row of each, beside its step, since it is counted on.
+#: The logs of a run, a row a line; and what must stand in a row of each, beside its step, since it is counted on. What
+#: may also be None may be left out: a column that did not exist when the row was written.
 LOGS: dict[str, dict[str, Any]] = {
     "metrics.jsonl": {"epoch": int, **dict.fromkeys(DRAWN, int | float | None)},
     "timing.jsonl": {"seconds": int | float},
@@ -85,7 +86,7 @@ def read_rows(path: Path) -> list[Row]:
             row = json.loads(line)
         except (ValueError, RecursionError):
             break
-        if not isinstance(row, dict) or not all(n in row and isinstance(row[n], kind) for n, kind in columns.items()):
+        if not isinstance(row, dict) or not all(isinstance(row.get(n), kind) for n, kind in columns.items()):
             break
         rows.append(row)
     return rows
@@ -108,7 +109,7 @@ class Pictures(Callback):
         batches = trainer.batches
         real = to_numpy(batches.take(np.arange(min(SHEET, len(batches.images)))))
         plot.save_png(plot.image_grid(to_pixels(trainer, real)), self.folder / "real.png")
-        if trainer.step == 0:
+        if trainer.step == 0 or not sheets(self.folder, trainer.epoch_steps):  # or they are lost
             self.draw_sheet(trainer)
 
     def step_end(self, trainer: Trainer) -> None:

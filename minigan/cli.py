@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from minigan import __version__
 from minigan.arguments import asks_help, first_word, no_more, parse, parse_run, print_table, take_flag
-from minigan.errors import ArgumentError, MiniganError, nearest
+from minigan.errors import ArgumentError, MiniganError, RecipeMissingError, nearest
 from minigan.flags import Subject
+from minigan.named import in_a_command, know, recipe_named, take_recipe
 from minigan.options import (
     BenchOptions,
     EvaluateOptions,
@@ -25,6 +26,7 @@ from minigan.options import (
     RunOptions,
     SampleOptions,
 )
+from minigan.own import check_own, users_code
 from minigan.recipes import DEFAULT, RECIPES
 from minigan.usage import NO_COMMANDS, USAGE, ask_plainly
 
@@ -62,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             commands[nearest("command", args[0], commands)](args[1:])
         if sys.stdout is not None:  # it is None where the shell has closed it
             sys.stdout.flush()
+    except RecipeMissingError as error:
+        fail(in_a_command(error, args))
     except MiniganError as error:
         fail(str(error))
     except BrokenPipeError:  # whoever read our output has had enough (… | head)
@@ -77,26 +81,30 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def train(args: list[str]) -> None:
-    """minigan train [RECIPE] [flags] | --resume RUN [flags]"""
+    """minigan train [RECIPE | --recipe file.py:NAME] [flags] | --resume RUN [flags]"""
     from minigan import runs
 
+    source, args = take_recipe(args)
     if any(arg.split("=")[0] == "--resume" for arg in args):
-        resume(args)
+        resume(args, source)
         return
     name, flags = first_word(args)
-    recipe = RECIPES[nearest("recipe", name or DEFAULT, RECIPES)]
+    recipe = recipe_named(name, source, "minigan train")
+    with users_code(f"{type(recipe).__name__}.smoke()"):
+        recipe = recipe.smoke() if "--smoke" in flags else recipe
     parsed = parse(
-        {"recipe": recipe.smoke() if "--smoke" in flags else recipe, "run": RunOptions()},
+        {"recipe": recipe, "run": RunOptions(recipe=source)},
         flags,
-        Subject("minigan train", name, DEFAULT, "recipe", RECIPES),
-        description=f"{recipe.source}.\nEvery number of the recipe is a flag. Recipes: {', '.join(RECIPES)}.",
+        Subject("minigan train", f"--recipe {source}" if source else name, DEFAULT, "recipe", RECIPES),
+        description=f"{recipe.source or recipe.name}.\nEvery number of the recipe is a flag. Recipes: "
+        f"{', '.join(RECIPES)}, and file.py:NAME behind --recipe.",
     )
     options = asdict(parsed.run)
-    del options["smoke"]
+    del options["smoke"], options["recipe"]
     runs.start(parsed.recipe, **options)
 
 
-def resume(args: list[str]) -> None:
+def resume(args: list[str], source: str | None) -> None:
     """minigan train --resume RUN [flags]"""
     from minigan import runs
 
@@ -106,16 +114,19 @@ def resume(args: list[str]) -> None:
     for flag, what in (("--seed", "seed"), ("--dataset", "images"), ("--out", "folder")):
         if any(given.split("=")[0] == flag for given in flags):
             raise ArgumentError(f"a run keeps its {what}: leave {flag} out of minigan train --resume {folder}")
+    know(source, folder, tell=False)
     before = RECIPES[DEFAULT] if asks_help(args) else runs.Run(folder).recipe
     parsed = parse(
-        {"recipe": before, "run": ResumeOptions()},
+        {"recipe": before, "run": ResumeOptions(recipe=source)},
         flags,
         Subject("minigan train --resume", folder, "RUN", "run"),
         description="Go on with a run from its newest checkpoint, as if it had never stopped. The numbers of the "
         "recipe are the run's own: --epochs may grow, another has to be named in --accept too.",
     )
     wanted = {k: v for k, v in asdict(parsed.recipe).items() if v != getattr(before, k)}
-    runs.resume(folder, **asdict(parsed.run), **wanted)
+    options = asdict(parsed.run)
+    del options["recipe"]
+    runs.resume(folder, **options, **wanted)
 
 
 def sample(args: list[str]) -> None:
@@ -128,7 +139,8 @@ def sample(args: list[str]) -> None:
         command="minigan sample",
         description="Draw images with the newest generator of a run, or with that of RUN/checkpoints/FILE.safetensors.",
     )
-    write(run, **asdict(options))
+    know(options.recipe, run)
+    write(run, **{key: value for key, value in asdict(options).items() if key != "recipe"})
 
 
 def evaluate(args: list[str]) -> None:
@@ -145,7 +157,8 @@ def evaluate(args: list[str]) -> None:
         description="Measure the samples of a run's newest generator as the papers do, with real images and noise for "
         "comparison. Leaves RUN/evaluation.json, and in RUN/samples/nearest.png the samples nearest to training data.",
     )
-    choice = {key: value for key, value in asdict(options).items() if key != "json"}
+    know(options.recipe, run)
+    choice = {key: value for key, value in asdict(options).items() if key not in ("json", "recipe")}
     result = evaluation.evaluate(run, **choice, say=talk(options.json))
     if options.json:
         print(json.dumps(result))
@@ -166,7 +179,8 @@ def export(args: list[str]) -> None:
         description="Write the newest generator of a run, or that of RUN/checkpoints/FILE.safetensors, for programs "
         "that know nothing of minigan: as ONNX, or as the weights of a PyTorch network whose code is then printed.",
     )
-    if code := write(run, options.out):
+    know(options.recipe, run)
+    if code := write(run, options.out, say=talk(to_stderr=True)):
         print(code)
     print(f"Wrote the generator to {options.out}", file=sys.stderr if code else sys.stdout)
 
@@ -223,25 +237,26 @@ def exercise(args: list[str]) -> None:
 
 
 def bench(args: list[str]) -> None:
-    """minigan bench [RECIPE] [flags]"""
+    """minigan bench [RECIPE | --recipe file.py:NAME] [flags]"""
     import json
 
     from minigan import bench as benchmark
     from minigan.backend import resolve_device
 
     what, flags = first_word(args)
-    name = nearest("recipe", what or DEFAULT, RECIPES)
     options: BenchOptions = parse(
         {"bench": BenchOptions()},
         flags,
         Subject("minigan bench", what, DEFAULT, "recipe", RECIPES),
         description="Time the training steps of a recipe, on random images.",
     ).bench
+    recipe = recipe_named(what, options.recipe, "minigan bench")
+    check_own(recipe)
     device, reason = resolve_device(options.device)
     if reason and not options.json:
         print(reason)
-    talk(options.json)(f"Timing {options.steps} steps of {name}")  # nothing alive beside what is timed
-    result = benchmark.bench(RECIPES[name], steps=options.steps, device=device)
+    talk(options.json)(f"Timing {options.steps} steps of {recipe.name}")  # nothing alive beside what is timed
+    result = benchmark.bench(recipe, steps=options.steps, device=device)
     if options.json:
         print(json.dumps(result))
         return

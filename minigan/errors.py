@@ -5,7 +5,9 @@ the built-in exception that Python programmers expect in its place (a bad shape 
 """
 
 import difflib
+import math
 from collections.abc import Iterable
+from numbers import Integral, Real
 
 
 class MiniganError(Exception):
@@ -68,6 +70,19 @@ class DivergenceError(MiniganError, ArithmeticError):
     """A training run whose losses are no longer numbers."""
 
 
+class RecipeMissingError(MiniganError, LookupError):
+    """A run of a recipe of one's own, which is not defined here; the message says what to import.
+
+    `what` says whose run it is. `source` is the file.py:NAME that it came from, and `kept` the same of the copy in the
+    run's folder; None for what there is not.
+    """
+
+    def __init__(self, what: str, source: str | None, kept: str | None):
+        self.what, self.source, self.kept = what, source, kept
+        where = f" ({source})" if source else ""
+        super().__init__(f"{what}; import the module that defines it first, or run its cell{where}")
+
+
 class CheckpointError(MiniganError, ValueError):
     """A weights file that is damaged or belongs to another network."""
 
@@ -82,6 +97,10 @@ class RunBusyError(MiniganError, RuntimeError):
 
 class RunMissingError(MiniganError, FileNotFoundError):
     """A folder that was named as a run and holds none."""
+
+
+class RunFolderError(MiniganError, OSError):
+    """A part of a run's folder in which nothing can be written; the message says what to do about it."""
 
 
 def nearest(what: str, name: str, names: Iterable[str], *, also: str = "") -> str:
@@ -102,5 +121,45 @@ def hint(name: str, names: Iterable[str], *, also: str = "") -> str:
 
 def check_choice(what: str, value: object, allowed: tuple[str, ...]) -> None:
     """Raise ArgumentError, naming the value and what is allowed, unless `value` is one of `allowed`."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ArgumentError(f"{what} is {value!r}; it must be {' or '.join(allowed)}")
+
+
+# What a caller gives for a number: NumPy's and arrays of no axes become Python's own, which a file can hold and which
+# no array changes its dtype for; True and False are no numbers. `needs` begins the message.
+
+
+def whole(value: object, needs: str, *, least: int | None = 0, most: int | None = None) -> int:
+    """The value as an int from `least` to `most` (None: any); raises ArgumentError, "`needs`, got …", otherwise."""
+    value = plain(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        found = int(value)
+        if (least is None or least <= found) and (most is None or found <= most):
+            return found
+    raise ArgumentError(f"{needs}, got {value!r}")
+
+
+def number(value: object, needs: str) -> float:
+    """The value as a finite float; raises ArgumentError, "`needs`, got …", for anything else."""
+    value = plain(value)
+    try:
+        found = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:  # a whole number beyond all floats
+        found = math.inf
+    if not math.isfinite(found):
+        raise ArgumentError(f"{needs}, got {value!r}")
+    return found
+
+
+def truth(value: object, what: str) -> bool:
+    """The value as a bool, which it must be; raises ArgumentError naming `what`."""
+    if not isinstance(value := plain(value), bool):
+        raise ArgumentError(f"{what} must be True or False, got {value!r}")
+    return value
+
+
+def plain(value: object) -> object:
+    """A scalar of NumPy's, or an array of no axes, as Python's own number; anything else as it is."""
+    if getattr(value, "shape", None) == () and callable(item := getattr(value, "item", None)):
+        return item()
+    return value

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigan import __version__, plot
-from minigan.backend import keep_memory
+from minigan.backend import check_seed, keep_memory
 from minigan.data.datasets import built_in, folder_of, load_recorded
-from minigan.errors import ArgumentError
+from minigan.errors import ArgumentError, CheckpointError, whole
 from minigan.files import write_atomically
+from minigan.lost import check_places, remedy
 from minigan.metrics.classifier import FEATURES, SHA256
 from minigan.metrics.neighbours import copies, pairs
 from minigan.metrics.parzen import VALIDATION
 from minigan.reference import LEAST, LEFT_OUT, LOOKED_UP, METRICS, MOST, Reference, measure
 from minigan.runs import Run
+from minigan.saving import read_saved
 from minigan.screen import Say, Stages, silence
 
 if TYPE_CHECKING:
@@ -53,15 +55,20 @@ def evaluate(
     Raises ArgumentError for a count that is not from 129 to 50,000, RunMissingError and CheckpointError if the run has
     no generator, DataError if it draws NaN, and what `Reference.load` raises.
     """
-    if not LEAST <= count <= MOST:
+    seed, between = check_seed(seed, "--seed"), f"--count must lie between {LEAST} and {MOST:,}"
+    if not LEAST <= (count := whole(count, between)) <= MOST:
         why = f"the covariance of {FEATURES} features takes {LEAST} samples, and there are {MOST:,} real images beside"
-        raise ArgumentError(f"--count must lie between {LEAST} and {MOST:,}, got {count}: {why}")
-    if seed < 0:
-        raise ArgumentError(f"--seed must not be negative, got {seed}")
+        raise ArgumentError(f"{between}, got {count}: {why}")
     run = run if isinstance(run, Run) else Run(run)
     checkpoint = run.checkpoint
     if not os.access(run.folder, os.W_OK):
         raise PermissionError(13, "Permission denied", str(run.folder / "evaluation.json"))
+    check_places(run.folder)
+    header = read_saved(checkpoint).header
+    if (header["recipe"], header["dataset"]["sha256"]) != (run.recipe.name, run.dataset["sha256"]):
+        raise CheckpointError(f"{run.folder / 'config.json'} is not that of {checkpoint.name}; {remedy(run.folder)}")
+    if run.lost and say:
+        say(f"{run.lost}.")
     keep_memory()
     with Stages(say or silence) as stage:
         images = run.sample(count, seed=seed, tell=lambda done: stage(f"Drawing {count:,} samples", done, count))
@@ -106,7 +113,6 @@ def compared(
     }
     result["notes"] = notes(result, run, reference)
     write_atomically(run.folder / "evaluation.json", (json.dumps(result, indent=2, allow_nan=False) + "\n").encode())
-    (run.folder / "samples").mkdir(exist_ok=True)
     sheet = plot.image_grid(pairs(images[:LOOKED_UP], reference.training, found, PAIRS))
     plot.save_png(sheet.repeat(2, axis=0).repeat(2, axis=1), run.folder / "samples" / "nearest.png")
     return result
@@ -117,7 +123,7 @@ def reference_of(run: Run, *, data_dir: str | os.PathLike[str] | None, offline: 
     if (name := built_in(run.dataset)) is None:  # nobody else vouches for what is in a folder
         load_recorded(run.dataset, data_dir=data_dir, say=lambda _: None)  # what there is to say is said below
         return Reference.load(folder_of(run.dataset, data_dir), say=say)
-    recorded = run.config["data_dir"]
+    recorded = run.settings["data_dir"]
     if data_dir is None and recorded and Path(recorded).is_dir():
         data_dir = recorded
     return Reference.load(name, data_dir=data_dir, offline=offline, say=say)

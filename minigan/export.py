@@ -9,20 +9,21 @@ from minigan.files import write_atomically
 from minigan.folder import checkpoint_of
 from minigan.onnx_export import export_onnx
 from minigan.saving import read_saved
+from minigan.screen import Say, silence
 from minigan.torch_layout import to_torch, torch_code
 
 
-def export(run: str | Path, out: Path) -> str:
+def export(run: str | Path, out: Path, *, say: Say | None = print) -> str:
     """Write the newest generator of a run, or that of a checkpoint, to `out`; return the code that it goes with.
 
     `out` ends in .onnx (then there is no code: ""), or in .safetensors: the `state_dict()` of the PyTorch network that
-    the code makes.
+    the code makes. `say` is told what is lost of the run's folder.
     Raises ArgumentError for another ending, RunMissingError or CheckpointError if there is no generator,
     PackageMissingError if ONNX's is not installed.
     """
     if out.suffix not in (".onnx", ".safetensors"):
         raise ArgumentError(f"--out must end in .onnx, or in .safetensors for PyTorch, got {out}")
-    G = read_saved(checkpoint_of(run)).generator()
+    G = read_saved(checkpoint_of(run, say or silence)).generator()
     if out.suffix == ".onnx":
         export_onnx(G, out)
         return ""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, get_args
 
 from minigan.checkpoint import is_count
-from minigan.recipes import RECIPES, Recipe
 
 MEANS = {"sums": dict, "counts": dict}
 #: What a checkpoint must say of its run, and config.json too; see `check_entries`.
@@ -17,6 +15,8 @@ FACTS = {
         **{"path": str | None, "test_images": bool | None, "split_seed": int | None},
     },
 }
+#: What both say beside that of a recipe of one's own.
+OWN = {"class": str, "from": str | None, "sha256": str | None, "constants": dict}
 #: What a checkpoint must say of where in its run it was saved.
 POSITION = {
     "step": int,
@@ -50,20 +50,3 @@ def check_means(means: dict[str, Any]) -> None:
     for name, state in means.items():
         check_entries(state["counts"], dict.fromkeys(state["sums"], int), f"means.{name}.counts.")
         check_entries(state["sums"], dict.fromkeys(state["counts"], float), f"means.{name}.sums.")
-
-
-def recipe_of(facts: dict[str, Any]) -> Recipe:
-    """The recipe that a config.json or a checkpoint states; KeyError, TypeError or ArgumentError for nonsense."""
-    known = RECIPES[facts["recipe"]]
-    fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in facts["fields"].items()}
-    for name, value in asdict(known).items():
-        if not alike(fields[name], value):
-            raise TypeError(f"{name} is {fields[name]!r}, which is not of the kind of {value!r}")
-    return type(known)(**fields)
-
-
-def alike(value: Any, example: Any) -> bool:
-    """Whether a value out of a file is of the example's type, a tuple's elements included; 1 will do for 1.0."""
-    if isinstance(example, tuple):
-        return isinstance(value, tuple) and bool(value) and all(alike(v, example[0]) for v in value)
-    return type(value) is type(example) or (type(value), type(example)) == (int, float)

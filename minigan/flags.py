@@ -25,7 +25,7 @@ NO_FLAGS = {
     "--version": "minigan --version",
     "--resume": "minigan train --resume RUN",
     "--accept": "minigan train --resume RUN --accept FIELD",
-    "--recipe": "minigan train quick-mlp, without a flag",
+    "--recipe": "minigan gradcheck file.py:NAME, without a flag",
 }
 
 TRUTHS = ("true", "yes", "on", "1", "false", "no", "off", "0")
@@ -61,7 +61,13 @@ def flags_of(parts: Iterable[Any]) -> dict[str, Flag]:
         hints = get_type_hints(type(part))
         for field in fields(part):
             name, value = field.name.replace("_", "-"), getattr(part, field.name)
-            found[f"--{name}"] = flag = flag_of(hints[field.name], value)
+            try:
+                found[f"--{name}"] = flag = flag_of(hints[field.name], value)
+            except (KeyError, TypeError, ValueError, IndexError):  # of a recipe of one's own
+                raise ArgumentError(
+                    f"{field.name} of {type(part).__name__} is of type {field.type}, for which there is no flag: make "
+                    "it int, float, bool, str, Literal or a tuple of one of them; or no field, without a type"
+                ) from None
             if flag.number == 0:
                 found[f"--no-{name}"] = flag
     return found
@@ -74,8 +80,8 @@ def flag_of(hint: Any, value: Any) -> Flag:
     if hint is bool:
         return Flag("no value", "", 0, str)
     if get_origin(hint) is Literal:
-        *others, last = get_args(hint)
-        return Flag(f"{', '.join(others)} or {last}", "", 1, get_args(hint).index)
+        *others, last = map(str, get_args(hint))
+        return Flag(f"{', '.join(others)} or {last}" if others else last, "", 1, [*others, last].index)
     if get_origin(hint) is tuple:
         kind, *more = get_args(hint)
         count = None if more == [...] else 1 + len(more)

@@ -9,30 +9,45 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minigan import __version__, plot
+from minigan import __version__, lost, plot
 from minigan.backend import RandomStream
 from minigan.callbacks import read_rows
 from minigan.data.datasets import Dataset
-from minigan.errors import ArgumentError, MiniganError, RunBusyError, RunExistsError, RunMissingError
-from minigan.facts import FACTS, check_entries, recipe_of
+from minigan.errors import (
+    MiniganError,
+    RecipeMissingError,
+    RunBusyError,
+    RunExistsError,
+    RunMissingError,
+    whole,
+)
+from minigan.facts import FACTS, check_entries
 from minigan.files import quoted, write_atomically
 from minigan.nn import Sequential
+from minigan.own import is_own, source_of
 from minigan.recipes import Recipe
 from minigan.recipes.recipe import SIZE
+from minigan.recorded import recipe_of, record_of
 from minigan.saving import checkpoints, place, read_saved
+from minigan.screen import Say, silence
+from minigan.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer, draw_latents, generate
 
 CHUNK = 1_000  # samples drawn at a time: two batches
-#: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from.
+#: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from;
 SETTINGS: dict[str, Any] = {
     **{"device": str, "data_dir": str | None, "sample_every": str, "save_every": str},
     **dict.fromkeys(("keep", "keep_every", "score_every"), int),
+}
+#: and what minigan did before it said so, of what is not there.
+BEFORE: dict[str, Any] = {
+    **{"device": "auto", "data_dir": None, "sample_every": "1", "save_every": "1"},
+    **{"keep": 2, "keep_every": 0, "score_every": 0},
 }
 
 
@@ -40,27 +55,44 @@ class Run:
     """A run's folder, for reading. In a notebook it shows its newest digits and its curves.
 
     `path` is the folder, or one of the checkpoints in it, which then stands in for the newest.
-    Attributes: `folder`, `config` (the content of config.json), `recipe`, `seed`, `dataset`.
-    Raises RunMissingError if there is no run, or not a whole one, at `path`.
+    Attributes: `folder`, `config` (the content of config.json; where that is gone, what the newest whole checkpoint
+    says), `lost` (a sentence that says so, or ""), `recipe`, `seed`, `dataset`.
+    Raises RunMissingError if there is no run, or not a whole one, at `path`; RecipeMissingError if its recipe is one's
+    own, and not defined here.
     """
 
     def __init__(self, path: str | Path):
         self.folder, self.chosen = Path(path), None
         if self.folder.suffix == ".safetensors":
             self.folder, self.chosen = Path(path).absolute().parent.parent, Path(path)
+        self.lost = ""
         try:
-            self.config: dict[str, Any] = json.loads((self.folder / "config.json").read_bytes())
-            check_entries(self.config, {**FACTS, **SETTINGS, "changes": list})
-            self.recipe: Recipe = recipe_of(self.config)
+            self.config: dict[str, Any] = self.read(path)
+            stated = {**BEFORE, "changes": [], **self.config}
+            check_entries(stated, {**FACTS, **SETTINGS, "changes": list})
+            self.recipe: Recipe = recipe_of(self.config, self.folder)
             self.seed: int = self.config["seed"]
             self.dataset: dict[str, Any] = self.config["dataset"]
-            self.settings = {key: self.config.get(key) for key in SETTINGS}
-        except (FileNotFoundError, NotADirectoryError):
-            inside = "it" if self.chosen is None else self.folder
-            raise RunMissingError(f"{path} is not a run: there is no config.json in {inside}") from None
+            self.settings = {key: stated[key] for key in SETTINGS}
+        except (RecipeMissingError, RunMissingError):
+            raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MiniganError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise RunMissingError(f"{self.folder / 'config.json'} cannot be read ({reason})") from None
+            raise RunMissingError(
+                f"{self.folder / 'config.json'} cannot be read ({reason}); {lost.remedy(self.folder)}"
+            ) from None
+
+    def read(self, path: str | Path) -> dict[str, Any]:
+        """What config.json says, or what stands in for it."""
+        try:
+            return json.loads((self.folder / "config.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            if found := lost.stand_in(self.folder, self.chosen):
+                config, self.lost = found
+                return {**config, "data_dir": None}
+            inside = "it" if self.chosen is None else self.folder
+            nor = ", nor a whole checkpoint to stand in for it" if checkpoints(self.folder) else ""
+            raise RunMissingError(f"{path} is not a run: there is no config.json in {inside}{nor}") from None
 
     @property
     def checkpoint(self) -> Path:
@@ -121,9 +153,28 @@ class Run:
         return f"<div><p>{html.escape(facts)}</p>{pictures}</div>"
 
 
-def checkpoint_of(path: str | Path) -> Path:
-    """A checkpoint itself, or the newest of a run's folder; raises RunMissingError if there is none."""
-    return Path(path) if Path(path).suffix == ".safetensors" else Run(path).checkpoint
+def stated(path: str | Path) -> dict[str, Any]:
+    """What a run's config.json, or a checkpoint, says of it, unchecked; {} if it cannot be read."""
+    try:
+        if Path(path).suffix == ".safetensors":
+            return read_tensors(Path(path))[0]
+        found = json.loads((Path(path) / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def checkpoint_of(path: str | Path, say: Say = silence) -> Path:
+    """A checkpoint itself, or the newest of a run's folder; raises RunMissingError if there is none.
+
+    `say` is told what is lost of the folder.
+    """
+    if Path(path).suffix == ".safetensors":
+        return Path(path)
+    run = Run(path)
+    if run.lost:
+        say(f"{run.lost}.")
+    return run.checkpoint
 
 
 def draw(checkpoint: Path, count: int, *, seed: int = 0, tell: Callable[[int], None] | None = None) -> np.ndarray:
@@ -131,8 +182,7 @@ def draw(checkpoint: Path, count: int, *, seed: int = 0, tell: Callable[[int], N
 
     `tell` is told how many there are, before the first and after each thousand.
     """
-    if count < 1:
-        raise ArgumentError(f"cannot draw {count} images; ask for at least 1")
+    count = whole(count, "ask for a whole number of images to draw, at least 1", least=1)
     saved, rng = read_saved(checkpoint), RandomStream(seed, "sample")
     recipe, G = saved.recipe, saved.generator()
     images = np.empty((count, SIZE, SIZE), np.uint8)
@@ -146,7 +196,7 @@ def draw(checkpoint: Path, count: int, *, seed: int = 0, tell: Callable[[int], N
 
 def check_free(out: Path) -> None:
     """Raise RunExistsError if `out` holds a run, or what is left of one."""
-    if (out / "config.json").exists() and checkpoints(out):
+    if checkpoints(out) and ((out / "config.json").exists() or lost.stand_in(out, None)):
         command = f"minigan train --resume {quoted(out)}"
         raise RunExistsError(f"{out} already holds a run; go on with it: {command}, or give another --out")
     if any((out / part).exists() for part in ("config.json", "metrics.jsonl", "samples", "checkpoints")):
@@ -225,12 +275,24 @@ def locked(folder: Path) -> Iterator[Lock]:
 def facts_of(trainer: Trainer, data: Dataset) -> dict[str, Any]:
     """Everything that decides a run: what config.json and every checkpoint of it begin with."""
     return {
-        "recipe": trainer.recipe.name,
-        "fields": asdict(trainer.recipe),
+        **record_of(trainer.recipe),
         "seed": trainer.seed,
         "dataset": data.record,
         "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
+
+
+def keep_source(folder: Path, recipe: Recipe, until: int = 0) -> None:
+    """RUN/recipe.py: the text of a recipe of one's own, to be read; minigan runs it only where it is asked to by name.
+
+    Another text that stands there, by which the run was trained `until` this epoch, is put beside it.
+    """
+    kept, text = folder / "recipe.py", source_of(type(recipe))[1] if is_own(recipe) else None
+    if text is None or (kept.exists() and kept.read_bytes() == text):
+        return
+    if kept.exists():
+        kept.replace(folder / f"recipe-until-epoch-{until:04d}.py")
+    write_atomically(kept, text)
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:

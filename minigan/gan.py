@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from minigan.backend import Array, RandomStream, array_module
-from minigan.errors import ArgumentError, check_choice
+from minigan.errors import ArgumentError, check_choice, number, whole
 from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, hinge
 from minigan.nn.activations import sigmoid
 from minigan.nn.network import NetworkCache, Sequential
@@ -75,9 +75,12 @@ class GANLoss:
         check_choice("GANLoss kind", self.kind, ("bce", "hinge"))
         check_choice("GANLoss output", self.output, ("probability", "logit"))
         check_choice("GANLoss batching", self.batching, ("separate", "concat"))
+        labels = self.labels if isinstance(self.labels, (tuple, list)) else ()
+        needs = "the labels (real, fake) must be two different numbers in [0, 1]"
+        object.__setattr__(self, "labels", tuple(number(label, needs) for label in labels))
         if len(self.labels) != 2 or len(set(self.labels)) != 2 or not all(0 <= t <= 1 for t in self.labels):
-            raise ArgumentError(f"the labels (real, fake) must be two different numbers in [0, 1], got {self.labels}")
-        if self.kind == "hinge" and (self.output, self.generator, tuple(self.labels)) != (
+            raise ArgumentError(f"{needs}, got {labels}")
+        if self.kind == "hinge" and (self.output, self.generator, self.labels) != (
             "logit",
             "non_saturating",
             (1, 0),
@@ -87,8 +90,8 @@ class GANLoss:
                 f"{self.generator!r} and labels {self.labels}; it needs 'logit', 'non_saturating' and (1.0, 0.0) "
                 "(--d-output, --g-loss, --labels)"
             )
-        if not isinstance(self.packing, int) or self.packing < 1:
-            raise ArgumentError(f"GANLoss packing must be a whole number of samples, at least 1, got {self.packing}")
+        packing = whole(self.packing, "GANLoss packing must be a whole number of samples, at least 1", least=1)
+        object.__setattr__(self, "packing", packing)
 
     def bce(self, out: Array, label: float) -> tuple[Array, Array]:
         """The cross-entropy of D's outputs, of whichever kind, against one label: (value, gradient)."""

@@ -7,30 +7,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from minigan.changes import check_changes, differing, flags
 from minigan.data.datasets import Dataset, built_in, load_recorded
-from minigan.errors import ArgumentError, CheckpointError, nearest
+from minigan.errors import CheckpointError, nearest
 from minigan.folder import Run
-from minigan.recipes import RECIPES, Recipe
+from minigan.lost import remedy
+from minigan.recipes import Recipe
 from minigan.saving import Saved, checkpoints, read_saved
 from minigan.train import Row
 
-#: Fields on which the shapes of the networks depend, or which images a step sees: no run can change them on its way.
-FIXED = (
-    *("latent_dim", "g_hidden", "d_hidden", "packing", "batch_size", "drop_last", "epoch_steps", "images"),
-    *("test_images", "random_split"),
-)
 
-
-def check_accept(names: Iterable[str]) -> set[str]:
-    """The fields that may differ, or "metrics"; raises ArgumentError for one that can never."""
-    known = {field for recipe in RECIPES.values() for field in asdict(recipe)} | {"metrics"}
-    accepted = {nearest("field", name.replace("-", "_"), known) for name in names}
-    if fixed := sorted(accepted & set(FIXED)):
-        raise ArgumentError(
-            f"{', '.join(fixed)} cannot change within a run: the networks' shapes, or which images a step sees, depend "
-            "on it; begin a new run"
-        )
-    return accepted
+def check_accept(names: Iterable[str], recipe: Recipe) -> set[str]:
+    """The fields of the recipe that may differ, or "metrics"; raises ArgumentError for what is neither."""
+    return {nearest("field", name.replace("-", "_"), [*asdict(recipe), "metrics"]) for name in names}
 
 
 def newest_whole(run: Run, accepted: set[str], say: Callable[[str], None]) -> tuple[Saved, list[Row]]:
@@ -59,22 +48,39 @@ def compare(run: Run, saved: Saved, wanted: Recipe, accepted: set[str]) -> dict[
     """{field: (in the checkpoint, wanted)} of the recipe's fields that differ and are accepted.
 
     Raises CheckpointError with the list of all differences if one is not: what config.json says is not what was
-    trained. The number of epochs may always differ.
+    trained; ArgumentError for one that cannot be. The number of epochs may always differ.
     """
-    before, after = asdict(saved.recipe), asdict(wanted)
+    if told := strangers(run, saved):
+        raise CheckpointError(f"{run.folder / 'config.json'} is of another run: {told}; {remedy(run.folder)}")
+    check_changes(saved.recipe, wanted, run.dataset["images"])
+    before, after = asdict(saved.recipe), differing(saved.recipe, wanted)
+    if refused := {name: value for name, value in after.items() if name not in accepted}:
+        told = tell({name: (before[name], value) for name, value in refused.items()})
+        back = flags({name: before[name] for name in refused})
+        names = " ".join(name.replace("_", "-") for name in refused)
+        raise CheckpointError(
+            f"the run in {run.folder} was trained otherwise: {told}; put that back ({back}), or accept it by name: "
+            f"--accept {names}"
+        )
+    return {name: (before[name], value) for name, value in after.items()}
+
+
+def strangers(run: Run, saved: Saved) -> str:
+    """What config.json says otherwise of the run than its checkpoint, beside the fields of the recipe; or ""."""
     facts = {"recipe": saved.recipe.name, "seed": saved.header["seed"], **inside("dataset", saved.header["dataset"])}
-    asked = {"recipe": wanted.name, "seed": run.seed, **inside("dataset", run.dataset)}
-    places = [key for key in {**facts, **asked} if key != "dataset.path"]  # images may move, if they stay the same
-    strange = {key: (facts.get(key), asked.get(key)) for key in places if facts.get(key) != asked.get(key)}
-    if wanted.name == saved.recipe.name:
-        strange |= {key: (before[key], after[key]) for key in before if before[key] != after[key]}
-    strange.pop("epochs", None)
-    if refused := {key: pair for key, pair in strange.items() if key not in accepted}:
-        told = ", ".join(f"{key} was {old!r} and is {new!r}" for key, (old, new) in refused.items())
-        can = [key.replace("_", "-") for key in refused if key in before and key not in FIXED]
-        accept = f"accept it by name: --accept {' '.join(can)}" if len(can) == len(refused) else "begin a new run"
-        raise CheckpointError(f"the run in {run.folder} was trained otherwise: {told}; put that back, or {accept}")
-    return strange
+    stated = {"recipe": run.recipe.name, "seed": run.seed, **inside("dataset", run.dataset)}
+    places = [key for key in {**facts, **stated} if key != "dataset.path"]  # images may move, if they stay the same
+    return tell({key: (facts.get(key), stated.get(key)) for key in places if facts.get(key) != stated.get(key)})
+
+
+def tell(pairs: dict[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{key} was {old!r} and is {new!r}" for key, (old, new) in pairs.items())
+
+
+def missed(run: Run) -> list[str]:
+    """A sentence if config.json is gone, and with it what it alone has held."""
+    held = ", ".join(f"{key.replace('_', '-')} {value}" for key, value in run.settings.items() if value is not None)
+    return [f"{run.lost}, and the rest is as by default: {held}."] if run.lost else []
 
 
 def inside(name: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ The value is a 0-d array that stays on the device; it becomes a Python float onl
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from minigan.backend import Array, array_module, to_numpy
-from minigan.errors import ArgumentError, ShapeError
+from minigan.errors import ArgumentError, ShapeError, number
 from minigan.nn.activations import sigmoid
 
 Target = float | Array
@@ -26,7 +26,7 @@ def binary_cross_entropy(p: Array, t: Target) -> tuple[Array, Array]:
     Raises ArgumentError for a target outside [0, 1], ShapeError for a target of another shape.
     """
     xp = array_module(p=p, t=t)
-    check_target(t, p)
+    t = target(t, p)
     with np.errstate(divide="ignore"):  # log 0 = -inf is what the clamp is for
         log_p = xp.maximum(xp.log(p), -100)
         log_not_p = xp.maximum(xp.log1p(-p), -100)
@@ -43,7 +43,7 @@ def binary_cross_entropy_with_logits(x: Array, t: Target) -> tuple[Array, Array]
     Shapes, units and errors: as `binary_cross_entropy`.
     """
     xp = array_module(x=x, t=t)
-    check_target(t, x)
+    t = target(t, x)
     value = (xp.maximum(x, 0) - t * x + xp.log1p(xp.exp(-abs(x)))).mean()
     return value, (sigmoid(x) - t) / x.size
 
@@ -94,7 +94,7 @@ def softmax_cross_entropy(x: Array, t: Array) -> tuple[Array, Array]:
             )
         t = t[:, None] == xp.arange(K)
     else:
-        check_target(t, x)
+        t = target(t, x)
         if float(abs(t.sum(axis=-1) - 1).max()) > 1e-3:
             raise ArgumentError("each row of targets must hold probabilities that add up to 1")
     shifted = x - x.max(axis=-1, keepdims=True)
@@ -102,11 +102,19 @@ def softmax_cross_entropy(x: Array, t: Array) -> tuple[Array, Array]:
     return -(t * log_p).sum() / N, (softmax(x) - t) / N
 
 
-def check_target(t: Target, like: Array) -> None:
-    """Raise unless t is a probability, or an array of probabilities of the predictions' shape."""
+def target(t: Any, like: Array) -> Any:
+    """t as a number, or as an array of the predictions' shape and dtype (0 and 1 may be whole numbers, or truths).
+
+    Raises ArgumentError unless it holds probabilities, ShapeError for another shape.
+    """
     shape = getattr(t, "shape", ())
     if shape not in ((), like.shape):
         raise ShapeError(f"the target has shape {shape} and the predictions {like.shape}; give a number or that shape")
-    low, high = (t, t) if isinstance(t, (int, float)) else (to_numpy(t.min()), to_numpy(t.max()))
+    if shape == ():
+        low = high = t = number(t, "a target must lie in [0, 1]")
+    else:
+        t = t.astype(like.dtype, copy=False)
+        low, high = to_numpy(t.min()), to_numpy(t.max())
     if not (0 <= low and high <= 1):
         raise ArgumentError(f"a target must lie in [0, 1], got values from {low} to {high}")
+    return t

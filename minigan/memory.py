@@ -10,6 +10,7 @@ import numpy as np
 
 from minigan.backend import RandomStream, release_memory
 from minigan.errors import OutOfMemoryError
+from minigan.recorded import whose
 from minigan.train import Trainer
 
 
@@ -24,7 +25,7 @@ def fitting_into_memory(trainer: Trainer) -> Iterator[None]:
     # Out here nothing holds the arrays of the failed step any more, so that a smaller one can have their place.
     recipe, place = trainer.recipe, "the GPU" if trainer.device == "gpu" else "this machine"
     batch = fitting_batch(trainer)
-    remedy = f"{batch:,} do: minigan train {recipe.name} --batch-size {batch}" if batch else "take a smaller network"
+    remedy = f"{batch:,} do: minigan train {whose(recipe)} --batch-size {batch}" if batch else "take a smaller network"
     raise OutOfMemoryError(
         f"a step with {recipe.batch_size:,} images does not fit into the memory of {place} ({reason}); {remedy}"
     )

@@ -6,7 +6,7 @@ import math
 from copy import deepcopy
 
 from minigan.backend import Array, array_module, device_of, share
-from minigan.errors import ArgumentError, DeviceError
+from minigan.errors import ArgumentError, DeviceError, number
 from minigan.nn.names import CheckedCall
 from minigan.nn.network import Sequential
 
@@ -15,9 +15,10 @@ class Optimizer(CheckedCall):
     """Holds the network and its learning rate; a subclass keeps its own flat vectors beside the parameters."""
 
     def __init__(self, network: Sequential, *, lr: float):
-        if not 0 < lr < math.inf:
-            raise ArgumentError(f"{type(self).__name__} needs a finite learning rate above 0, got {lr}")
-        self.network, self.lr = network, lr
+        needs = f"{type(self).__name__} needs a finite learning rate above 0"
+        self.network, self.lr = network, number(lr, needs)
+        if not self.lr > 0:
+            raise ArgumentError(f"{needs}, got {lr}")
         self.steps = 0
         self._device = device_of(network.params)
 
@@ -57,9 +58,9 @@ class SGD(Optimizer):
 
     def __init__(self, network: Sequential, *, lr: float, momentum: float = 0.0):
         super().__init__(network, lr=lr)
-        if not 0 <= momentum < 1:
+        self.momentum = number(momentum, "SGD needs 0 <= momentum < 1")
+        if not 0 <= self.momentum < 1:
             raise ArgumentError(f"SGD needs 0 <= momentum < 1, got {momentum}")
-        self.momentum = momentum
         self.v = array_module(network.params).zeros_like(network.params)
 
     def state(self) -> dict[str, Array]:
@@ -81,11 +82,13 @@ class Adam(Optimizer):
 
     def __init__(self, network: Sequential, *, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8):
         super().__init__(network, lr=lr)
-        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and 0 < eps < math.inf):
-            raise ArgumentError(
-                f"Adam needs 0 <= beta1, beta2 < 1 and a finite eps > 0, got {beta1}, {beta2} and {eps}"
-            )
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        needs = "Adam needs 0 <= beta1, beta2 < 1 and a finite eps > 0"
+        self.beta1, self.beta2 = (
+            number(beta, f"Adam: {name} must be a finite number") for name, beta in (("beta1", beta1), ("beta2", beta2))
+        )
+        self.eps = number(eps, "Adam: eps must be a finite number")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.eps > 0):
+            raise ArgumentError(f"{needs}, got {beta1}, {beta2} and {eps}")
         self.m = array_module(network.params).zeros_like(network.params)
         self.v = array_module(network.params).zeros_like(network.params)
 

@@ -25,13 +25,14 @@ class RunOptions:
     score_every: int = 0  # epochs between two measurements of the Fréchet distance, the best stays; 0: none
     alarms: bool = True  # say when training fails, and what to try
     smoke: bool = False  # a tiny version of the recipe, over in a moment
+    recipe: str | None = None  # file.py:NAME of a recipe of your own, whose fields then are flags
 
 
 @dataclass
 class ResumeOptions:
     """What may change when a run goes on; everything else is as in its config.json."""
 
-    accept: tuple[str, ...] = ()  # fields of the recipe that may differ from what was trained, such as lr-g lr-d
+    accept: tuple[str, ...] = ()  # fields of the recipe that are changed on purpose, such as lr-g lr-d; not all can be
     data_dir: Path | None = None  # where the data are, if they have moved
     offline: bool = False  # download nothing
     device: Literal["auto", "cpu", "gpu"] | None = None  # default: as the run was started
@@ -42,6 +43,7 @@ class ResumeOptions:
     keep_every: int | None = None  # epochs between two checkpoints that stay for good; default: as it was started
     score_every: int | None = None  # epochs between two measurements of quality; default: as the run was started
     alarms: bool = True  # say when training fails, and what to try
+    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
 @dataclass
@@ -51,6 +53,7 @@ class SampleOptions:
     count: int = 100  # how many images
     out: Path = Path("samples.png")  # .png: a sheet; .npy: uint8 (count, 28, 28)
     seed: int = 0  # decides the latents
+    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
 @dataclass
@@ -58,6 +61,7 @@ class ExportOptions:
     """Where to write the generator."""
 
     out: Path = Path("generator.onnx")  # .onnx, or .safetensors in PyTorch's names and layouts
+    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
 @dataclass
@@ -69,6 +73,7 @@ class EvaluateOptions:
     data_dir: Path | None = None  # where the data are, if they have moved
     offline: bool = False  # download nothing
     json: bool = False  # print one JSON object, and nothing else
+    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
 @dataclass
@@ -85,6 +90,7 @@ class GradcheckOptions:
 class BenchOptions:
     """What to measure and how to say it."""
 
+    recipe: str | None = None  # file.py:NAME of a recipe of your own
     steps: int = 30  # steps that are timed, after a few that are not
     device: Literal["auto", "cpu", "gpu"] = "auto"  # auto: the GPU if one works
     json: bool = False  # print one JSON object, and nothing else

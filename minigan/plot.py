@@ -101,7 +101,7 @@ def save_curves(history: Sequence[dict[str, Any]], path: str | os.PathLike[str])
     marker = "." if len(history) < 40 else ""
     for ax, (title, lines) in zip(axes, panels.items(), strict=True):
         for name, label in lines.items():
-            values = [math.nan if row[name] is None else row[name] for row in history]
+            values = [math.nan if row.get(name) is None else row[name] for row in history]
             ax.plot(steps, values, label=label, marker=marker, linewidth=1)
         ax.set_ylabel(title)
         ax.grid(alpha=0.3)

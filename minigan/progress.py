@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from minigan import plot
-from minigan.callbacks import Every, to_pixels
+from minigan.callbacks import DRAWN, Every, to_pixels
 from minigan.notebook import Notebook
 from minigan.screen import Now, Say, Screen, screen_of
 from minigan.train import Callback, Row, Trainer, generate
@@ -106,7 +106,8 @@ class Watch(Callback):
         elapsed, done, row = self.shown - self.began, trainer.step - self.first_step, ""
         if trainer.step > trainer.epoch * trainer.epoch_steps:  # within an epoch
             means = trainer.interval.result() if trainer.interval.counts else trainer.history[-1]
-            row = self.line(trainer, {**means, "epoch": trainer.epoch + 1}, elapsed)
+            if means.keys() >= set(DRAWN):  # a row that was written before there was one of them is not shown
+                row = self.line(trainer, {**means, "epoch": trainer.epoch + 1}, elapsed)
         left = f"{clock(elapsed / done * (total - trainer.step))} left" if done else ""
         self.sheet.show(Now(row, trainer.step, total, left))
 

@@ -11,6 +11,7 @@ import numpy as np
 from minigan.backend import RandomStream, to_numpy
 from minigan.callbacks import to_pixels
 from minigan.data.datasets import built_in
+from minigan.errors import whole
 from minigan.files import append_line
 from minigan.metrics.classifier import SHA256, describe, load_classifier
 from minigan.metrics.frechet import frechet_distance
@@ -28,7 +29,8 @@ class Quality(Callback):
     """
 
     def __init__(self, run: Path, every: int, *, say: Callable[[str], None] = print):
-        self.run, self.every, self.say = run, every, say
+        self.run, self.say = run, say
+        self.every = whole(every, "every must be a whole number of epochs, at least 1", least=1)
 
     def start(self, trainer: Trainer) -> None:
         name = built_in(json.loads((self.run / "config.json").read_bytes())["dataset"])

@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 
 from minigan.alarms import Alarms
-from minigan.backend import resolve_device, why_one_core
+from minigan.backend import check_seed, resolve_device, why_one_core
 from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
-from minigan.errors import ArgumentError, DivergenceError, RunMissingError, nearest
+from minigan.errors import ArgumentError, DivergenceError, nearest, whole
 from minigan.files import quoted
-from minigan.folder import Lock, Run, check_free, claim_run, facts_of, locked, write_config
-from minigan.going_on import check_accept, compare, load_again, newest_whole, set_aside
+from minigan.folder import Lock, Run, check_free, claim_run, facts_of, keep_source, locked, write_config
+from minigan.going_on import check_accept, compare, load_again, missed, newest_whole, set_aside
 from minigan.interrupt import Interrupted, Stop
+from minigan.lost import check_places
 from minigan.memory import fitting_into_memory
+from minigan.own import check_own
 from minigan.progress import Watch
 from minigan.quality import Quality
 from minigan.recipes import DEFAULT, RECIPES, Recipe
+from minigan.recorded import check_record, since, typed, whose
 from minigan.saving import Checkpoints, Keep
 from minigan.screen import Say, silence
 from minigan.symptoms import slow_down
@@ -64,18 +67,19 @@ def start(
     if isinstance(recipe, str):
         recipe = RECIPES[nearest("recipe", recipe, RECIPES)]
     recipe, say = changed(recipe, changes), say or silence
+    check_own(recipe)
+    check_record(recipe)
     check_callbacks(callbacks)
-    if not isinstance(seed, int) or seed < 0:
-        raise ArgumentError(f"seed must be a whole number that is not negative, got {seed}")
-    settings = {"sample_every": str(sample_every), "save_every": str(save_every)}
+    seed = check_seed(seed)
+    settings: dict[str, Any] = {"sample_every": str(sample_every), "save_every": str(save_every)}
     settings |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
     schedule = Schedule(settings, preview_every)
+    settings |= schedule.numbers
     schedule.check_reached(settings, recipe.epochs)
     if out is not None:
         check_free(Path(out))
     device = choose_device(device, say)
-    choice = {"test_images": recipe.test_images, "split_seed": seed if recipe.random_split else None}
-    data = load_dataset(dataset, count=recipe.images, **choice, data_dir=data_dir, offline=offline, say=say)
+    data = load_dataset(dataset, **recipe.choice(seed), data_dir=data_dir, offline=offline, say=say)
     trainer = Trainer(recipe, data.images, seed=seed, device=device)
     check_turn(trainer)
     folder = claim_run(out if out is None else Path(out), recipe.name)
@@ -84,6 +88,7 @@ def start(
     with locked(folder) as lock:
         facts = facts_of(trainer, data)
         config = {**facts, "device": device, "data_dir": data_dir, **settings, "changes": [], "finished": None}
+        keep_source(folder, recipe)
         write_config(folder, config)
         fewer = f" (all there are, of {recipe.images:,} asked for)" if len(data.images) < recipe.images else ""
         say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']}{fewer} into {folder}")
@@ -116,15 +121,15 @@ def resume(
     """Go on with a run from its newest whole checkpoint, to the bit as if it had never stopped (on the same device).
 
     `epochs` is the new total. Any other field of the recipe that is changed, here or in config.json, has to be named in
-    `accept`; and so "metrics", if metrics.jsonl is lost. What is not given stays as the run was started; `alarms` are
-    on unless switched off; `callbacks` and `say` are those of `start`.
+    `accept`, and not each can be; so has "metrics", if metrics.jsonl is lost. What is not given stays as the run was
+    started; `alarms` are on unless switched off; `callbacks` and `say` are those of `start`.
     Raises as `start`; RunMissingError or CheckpointError if the run cannot be read or has changed, DataError if its
-    images are no longer the same, ArgumentError if it is already trained to the end.
+    images are no longer the same, ArgumentError if it is already trained to the end or a field cannot change,
+    RunFolderError if something in the folder is in the way.
     """
     folder, say = Path(folder), say or silence
     check_callbacks(callbacks)
-    if not folder.is_dir():
-        raise RunMissingError(f"{folder} is not a run: there is no config.json in it")
+    Run(folder)  # before a lock is left in a folder that is none
     with locked(folder) as lock:
         run = Run(folder)
         texts = {"sample_every": sample_every, "save_every": save_every}
@@ -132,22 +137,32 @@ def resume(
         given |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
         settings = {**run.settings, **{key: value for key, value in given.items() if value is not None}}
         schedule = Schedule(settings, preview_every)
-        recipe, accepted = changed(run.recipe, changes), check_accept(accept)
+        settings |= schedule.numbers
+        accepted = check_accept(accept, run.recipe)
+        recipe = changed(run.recipe, changes)
         schedule.check_reached(given, recipe.epochs)
         saved, history = newest_whole(run, accepted, say)
         differences = compare(run, saved, recipe, accepted)
         epoch = saved.header["epoch"]
         if recipe.epochs < epoch or (recipe.epochs == epoch and run.is_finished()):
-            more = f"minigan train --resume {quoted(folder)} --epochs {2 * epoch}"
+            more = f"minigan train --resume {quoted(folder)}{typed(recipe)} --epochs {2 * epoch}"
             raise ArgumentError(f"{folder} has been trained for {epoch} epochs; for more: {more}")
         settings["device"] = choose_device(device or settings["device"], say)
         data, settings["data_dir"] = load_again(run, data_dir, offline, say)
         trainer = Trainer(recipe, data.images, seed=run.seed, device=settings["device"])
         saved.into(trainer)
         trainer.history = history
+        if differences:
+            check_turn(trainer)
         facts = facts_of(trainer, data)
         record = [*run.config.get("changes", []), *([{"epoch": epoch, **differences}] if differences else [])]
+        for line in since(saved.header, recipe):
+            say(line)
+        idle = [line for line in without_effect(trainer) if any(name in line for name in differences)]
+        for line in (*idle, *missed(run), *check_places(folder)):
+            say(line)
         set_aside(folder, saved.path)
+        keep_source(folder, recipe, epoch)
         write_config(folder, {**facts, **settings, "changes": record, "finished": None})
         say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {where(trainer)}")
         saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
@@ -169,7 +184,7 @@ def train(
     callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
-    name = quoted(folder)
+    name = f"{quoted(folder)}{typed(trainer.recipe)}"
     watch = Watch(schedule.preview, say)
     watchdog = Alarms(folder, say=watch.say)
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
@@ -195,7 +210,9 @@ def train(
         say(f"The last good checkpoint is {Run(folder).checkpoint}")
         say(f"See what G had learned: minigan sample {name}")
         rates = slow_down(trainer.recipe)
-        say(f"--resume would keep the rates and end the same; begin anew: minigan train {trainer.recipe.name} {rates}")
+        say(
+            f"--resume would keep the rates and end the same; begin anew: minigan train {whose(trainer.recipe)} {rates}"
+        )
         raise
     except (KeyboardInterrupt, OSError):  # OSError: a disk that is full, or gone
         say(f"Stopped {where(trainer)}; what is saved last is {Run(folder).checkpoint}")
@@ -217,9 +234,8 @@ class Schedule:
         self.preview = Every.parse("--preview-every", preview_every)
         self.save = Every.parse("--save-every", settings["save_every"])
         self.keep = Keep(settings["keep"], settings["keep_every"])
-        self.score = settings["score_every"]
-        if not isinstance(self.score, int) or self.score < 0:
-            raise ArgumentError(f"--score-every must be a whole number of epochs, or 0 for never, got {self.score}")
+        self.score = whole(settings["score_every"], "--score-every must be a whole number of epochs, or 0 for never")
+        self.numbers = {"keep": self.keep.last, "keep_every": self.keep.every, "score_every": self.score}
 
     @staticmethod
     def check_reached(settings: dict[str, Any], epochs: int) -> None:
@@ -250,22 +266,29 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
 def check_turn(trainer: Trainer) -> None:
     """Raise ArgumentError if the run is over before G's first update. (A `Trainer` by itself may train D alone.)"""
     recipe, steps = trainer.recipe, trainer.recipe.epochs * trainer.epoch_steps
-    if recipe.d_warmup + recipe.d_steps > steps:
+    turns = max(trainer.step - recipe.d_warmup, 0) // recipe.d_steps + 1  # of G's, up to its next
+    if trainer.step < steps < (turn := recipe.d_warmup + turns * recipe.d_steps):
+        which = "first update" if turns == 1 else "next update"
         raise ArgumentError(
-            f"G would never learn: its first update comes after d_warmup {recipe.d_warmup} + d_steps {recipe.d_steps} "
-            f"updates of D, and the run has {steps}; lower them (--d-warmup, --d-steps), or train for more --epochs"
+            f"G would never learn: its {which} comes after d_warmup {recipe.d_warmup} + {turns} × d_steps "
+            f"{recipe.d_steps} = {turn} updates of D, and the run has {steps}; lower them (--d-warmup, --d-steps), or "
+            f"train for more --epochs: {-(-turn // trainer.epoch_steps)}"
         )
 
 
 def without_effect(trainer: Trainer) -> list[str]:
-    """What of the recipe changes nothing in a run on so many images, a sentence each."""
+    """What of the recipe changes nothing in a run on so many images, or from where it stands on, a sentence each."""
     recipe, images, steps = trainer.recipe, len(trainer.batches.images), trainer.recipe.epochs * trainer.epoch_steps
-    found = []
+    found, published = [], RECIPES.get(recipe.name)
     if images % recipe.batch_size == 0:
         names = ["drop_last"] * recipe.drop_last + ["d_fakes"] * (recipe.d_fakes == "full")
         found += [f"{images:,} images fill their batches of {recipe.batch_size}: {n} changes nothing." for n in names]
-    if recipe.log_every > steps and recipe.log_every != RECIPES[recipe.name].log_every:  # which nobody asked for
+    if recipe.log_every > steps and not (
+        published and recipe.log_every == published.log_every
+    ):  # which nobody asked for
         found += [f"The run has {steps:,} steps: log_every {recipe.log_every:,} changes nothing."]
+    if trainer.step >= recipe.d_warmup > 0 and recipe.d_steps == 1:
+        found += [f"D's warm-up was over before step {trainer.step:,}: d_warmup changes nothing."]
     return found
 
 

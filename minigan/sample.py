@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from minigan import plot
-from minigan.errors import ArgumentError
+from minigan.backend import check_seed
+from minigan.errors import ArgumentError, whole
 from minigan.files import write_atomically
 from minigan.folder import checkpoint_of, draw
 from minigan.screen import Say, Stages, silence
@@ -23,14 +24,13 @@ def sample(run: str | Path, count: int, out: str | Path, *, seed: int = 0, say: 
     Raises ArgumentError for another ending or an impossible number, RunMissingError or CheckpointError if there is no
     generator.
     """
-    if not 1 <= count <= MAX_COUNT:
-        raise ArgumentError(f"--count must lie between 1 and {MAX_COUNT:,}, got {count}")
-    if seed < 0:
-        raise ArgumentError(f"--seed must not be negative, got {seed}")
+    count = whole(count, f"--count must lie between 1 and {MAX_COUNT:,}", least=1, most=MAX_COUNT)
+    seed = check_seed(seed, "--seed")
     out = Path(out)
     if out.suffix not in (".png", ".npy"):
         raise ArgumentError(f"--out must end in .png (a sheet) or .npy (an array), got {out}")
-    checkpoint, say = checkpoint_of(run), say or silence
+    say = say or silence
+    checkpoint = checkpoint_of(run, say)
     with Stages(say) as stage:
         pixels = draw(checkpoint, count, seed=seed, tell=lambda done: stage(f"Drawing {count:,} images", done, count))
     if out.suffix == ".npy":

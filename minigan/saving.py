@@ -19,12 +19,14 @@ import numpy as np
 from minigan.backend import RandomStream
 from minigan.callbacks import LOGS, Every, read_rows
 from minigan.checkpoint import check_alike, part, restore, save_checkpoint
-from minigan.errors import ArgumentError, CheckpointError, MiniganError
-from minigan.facts import FACTS, POSITION, check_entries, check_means, recipe_of
+from minigan.errors import ArgumentError, CheckpointError, MiniganError, RecipeMissingError, whole
+from minigan.facts import FACTS, POSITION, check_entries, check_means
 from minigan.files import flush
 from minigan.nn import Layer, Sequential
 from minigan.nn.flat import state_shapes
+from minigan.own import users_code
 from minigan.recipes import RECIPES, Recipe
+from minigan.recorded import recipe_of
 from minigan.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer
 
@@ -52,9 +54,9 @@ class Keep:
     every: int = 0  # epochs; 0: none for that reason
 
     def __post_init__(self) -> None:
-        for name, value, least in (("--keep", self.last, 1), ("--keep-every", self.every, 0)):
-            if not isinstance(value, int) or value < least:
-                raise ArgumentError(f"{name} must be a whole number, at least {least}, got {value}")
+        for field, flag, least in (("last", "--keep", 1), ("every", "--keep-every", 0)):
+            value = whole(getattr(self, field), f"{flag} must be a whole number, at least {least}", least=least)
+            object.__setattr__(self, field, value)
 
     def choose(self, places: list[tuple[int, int]], best: int | None = None) -> set[tuple[int, int]]:
         """Of checkpoints at these places, those that stay."""
@@ -137,10 +139,14 @@ class Saved(NamedTuple):
             trainer.check_position(self.header)
         except ArgumentError as error:
             raise CheckpointError(f"{self.path} does not fit this run: {error}") from None
-        kept = trainer.kept_grads()
-        check_alike(self.path, self.tensors, kept)
-        restore(self.path, self.header, self.tensors, trainer.networks, trainer.optimizers)
-        trainer.go_on_from(self.header, part({name: self.tensors[name] for name in kept}, "last"))
+        tensors = self.tensors
+        if not self.recipe.average:  # one that begins now starts as a copy of G
+            tensors = {**tensors, **{f"average.{name}": array for name, array in part(tensors, "G").items()}}
+        # Before G's first update there is no last gradient of it either, and its norm is 0.
+        kept = trainer.kept_grads() if self.recipe.d_steps > 1 else {}
+        check_alike(self.path, tensors, kept)
+        restore(self.path, self.header, tensors, trainer.networks, trainer.optimizers)
+        trainer.go_on_from(self.header, part({name: tensors[name] for name in kept}, "last"))
 
     def history(self, run: Path) -> list[Row]:
         """The rows of metrics up to here; raises CheckpointError if RUN/metrics.jsonl does not hold the very same."""
@@ -157,19 +163,26 @@ class Saved(NamedTuple):
 def read_saved(path: Path) -> Saved:
     """Read a checkpoint of a run; nothing of the size that its header claims is made before its arrays bear it out.
 
-    Raises CheckpointError if it is missing, damaged, not of a run, or not of its own recipe.
+    Raises CheckpointError if it is missing, damaged, not of a run, or not of its own recipe; RecipeMissingError if that
+    is somebody's own, and not defined here.
     """
     header, tensors = read_tensors(path)
-    if header.get("recipe") not in tuple(RECIPES):
+    if "own" not in header and header.get("recipe") not in tuple(RECIPES):
         raise CheckpointError(f"{path} is no checkpoint of a run: it names no recipe that this minigan knows")
     try:
         check_entries(header, {**FACTS, **POSITION})
         check_means(header["means"])
-        recipe = recipe_of(header)
-        for name, (layers, in_shape) in recipe.architecture().items():
-            check_shapes(state_shapes(layers, in_shape), part(tensors, name))
+        recipe = recipe_of(header, path)
+        with users_code(f"{type(recipe).__name__}.layers()"):
+            shapes = {
+                name: (layers, state_shapes(layers, shape)) for name, (layers, shape) in recipe.architecture().items()
+            }
+        for name, (layers, shape) in shapes.items():
+            check_shapes(shape, part(tensors, name))
             if (stored := header["architecture"].get(name)) != described(layers):
                 raise CheckpointError(f"{name} was {stored} and is now {described(layers)}")
+    except RecipeMissingError:
+        raise
     except (KeyError, TypeError, AttributeError, MiniganError) as error:
         raise CheckpointError(f"{path} does not fit its own recipe: {error}") from None
     if (named := place(path)) and named[0] != header["epoch"]:

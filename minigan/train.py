@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, array_module, keep_memory, to_device, to_numpy
+from minigan.backend import Array, RandomStream, array_module, check_seed, keep_memory, to_device, to_numpy
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
 from minigan.means import Means, gradient_norms, measure
 from minigan.nn import Sequential
 from minigan.optim import Adam
+from minigan.passes import check_batches
 from minigan.recipes import Recipe
 
 Row = dict[str, Any]
@@ -66,13 +67,14 @@ class Trainer:
     and on fakes), acc_real and acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each
     layer's last gradient; `interval` and `whole`, the means of the next row of each; `latest`, what the last step
     contributed to them, still on the device.
-    Raises DataError if the recipe's pixel range is not that of G's last activation; while training, DivergenceError
+    Raises DataError if the recipe's pixel range is not that of G's last activation, ArgumentError if a batch cannot be
+    packed or is too small for a layer; while training, DivergenceError
     if a loss, or at an epoch's end a weight, is no longer a finite number.
     """
 
     def __init__(self, recipe: Recipe, images: np.ndarray, *, seed: int = 0, device: str = "cpu"):
         keep_memory()
-        self.recipe, self.seed, self.device, self.loss = recipe, seed, device, recipe.loss
+        self.recipe, self.seed, self.device, self.loss = recipe, check_seed(seed), device, recipe.loss
         self.G, self.D = (net.to(device) for net in recipe.networks(RandomStream(seed, "init").host))
         check_range(self.G, recipe.value_range)
         options = {"beta1": recipe.beta1, "beta2": recipe.beta2, "eps": recipe.eps}
@@ -83,28 +85,14 @@ class Trainer:
             recipe.batch_size,
             shape=recipe.image_shape,  # of one image, where D may see several at once
             value_range=recipe.value_range,
-            seed=seed,
+            seed=self.seed,
             drop_last=recipe.drop_last,
             pad=recipe.pad,
             device=device,
         )
         self.epoch_steps = recipe.epoch_steps or len(self.batches)
-        self.average = recipe.networks(RandomStream(seed, "init").host)[0].to(device) if recipe.average else self.G
-        leave_out = "--drop-last" + " --d-fakes match" * (recipe.d_fakes == "full")
-        if 1 in (recipe.batch_size, len(self.batches.images) % recipe.batch_size * (not recipe.drop_last)):
-            for name, network in (("G", self.G), ("D", self.D)):
-                if network.buffers.size:
-                    raise ArgumentError(
-                        f"{name} has BatchNorm, which needs two images or more, and the last batch of an epoch would "
-                        f"hold one ({len(self.batches.images)} images in batches of {recipe.batch_size}); leave it out "
-                        f"with drop_last ({leave_out}), or take another batch size"
-                    )
-        rest = len(self.batches.images) % recipe.batch_size
-        if rest % recipe.packing and not recipe.drop_last:
-            raise ArgumentError(
-                f"the last batch of an epoch would hold {rest} images, which cannot be packed in groups of "
-                f"{recipe.packing}; leave it out with drop_last ({leave_out}), or take another batch size"
-            )
+        self.average = recipe.networks(RandomStream(self.seed, "init").host)[0].to(device) if recipe.average else self.G
+        check_batches(recipe, len(self.batches.images), {"G": self.G, "D": self.D})
         self.step = self.epoch = 0
         self.history: list[Row] = []
         self.epochs: list[Row] = []

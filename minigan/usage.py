@@ -12,6 +12,7 @@ from minigan.recipes import DEFAULT
 USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
 
   minigan train [RECIPE] [flags]       train a network to draw; without a recipe: {DEFAULT}
+  minigan train --recipe mine.py:Mine  train a recipe of your own
   minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
   minigan sample RUN [flags]           draw images with a trained generator
   minigan evaluate RUN [flags]         how good its images are: the papers' numbers, beside those of real images

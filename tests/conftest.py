@@ -121,6 +121,23 @@ def own_import_path(monkeypatch):
 
 
 @pytest.fixture
+def own_recipes(monkeypatch, tmp_path_factory):
+    """The recipes of one's own that a test defines, or lets minigan import, are known to that test alone."""
+    from minigan import own
+    from minigan.recipes import recipe
+
+    classes, modules = dict(recipe.CLASSES), set(sys.modules)
+    monkeypatch.setattr(own, "TYPED", {})
+    yield
+    recipe.CLASSES.clear()
+    recipe.CLASSES.update(classes)
+    written = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - modules:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(written):
+            del sys.modules[name]
+
+
+@pytest.fixture
 def elsewhere(tmp_path_factory, monkeypatch):
     """A cache and a working folder of the test's own, and no MNIST."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))

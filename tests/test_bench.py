@@ -58,7 +58,7 @@ def test_a_result_has_all_that_is_promised(name):
 @pytest.mark.parametrize("steps", [0, -1])
 def test_fewer_than_one_step_is_refused_before_anything_is_built(steps, monkeypatch):
     monkeypatch.setattr(bench, "Stepper", None)
-    with pytest.raises(ArgumentError, match=f"steps must be at least 1, got {steps}"):
+    with pytest.raises(ArgumentError, match=f"steps must be a whole number, at least 1, got {steps}"):
         bench.bench(RECIPES[DEFAULT], steps=steps)
 
 
@@ -270,8 +270,8 @@ def test_the_published_recipe_is_measured_at_its_published_size(monkeypatch, cap
 
 
 MISTAKES = [
-    (["--steps", "0"], "steps must be at least 1, got 0"),
-    (["pytorch-mlp", "--steps", "0"], "steps must be at least 1, got 0"),
+    (["--steps", "0"], "steps must be a whole number, at least 1, got 0"),
+    (["pytorch-mlp", "--steps", "0"], "steps must be a whole number, at least 1, got 0"),
     (["flux-mpl"], "unknown recipe 'flux-mpl'; did you mean flux-mlp?"),
     (["fly"], "unknown recipe 'fly'; known: best, quick-mlp"),
     (["--stpes", "3"], "unknown flag '--stpes'; did you mean --steps?"),

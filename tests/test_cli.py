@@ -88,9 +88,15 @@ MISTAKES = [
     (["train", "--resume"], "--resume needs the folder of a run"),
     (["train", "--resume", "nowhere"], "nowhere is not a run: there is no config.json in it"),
     (["train", "--resume", "RUN"], "has been trained for 2 epochs; for more: minigan train --resume"),
-    (["train", "--resume", "RUN", "--lr-g", "1"], "lr_g was 0.0002 and is 1.0; put that back, or accept it by name"),
+    (
+        ["train", "--resume", "RUN", "--lr-g", "1"],
+        "lr_g was 0.0002 and is 1.0; put that back (--lr-g 0.0002), or accept it by name",
+    ),
     (["train", "--resume", "RUN", "--epochs", "3", "--accept", "lr-h"], "unknown field 'lr_h'; did you mean lr_g?"),
-    (["train", "--resume", "RUN", "--accept", "latent-dim"], "latent_dim cannot change within a run"),
+    (
+        ["train", "--resume", "RUN", "--latent-dim", "5", "--accept", "latent-dim"],
+        "latent_dim cannot change within a run",
+    ),
     (["train", "--keep", "0"], "--keep must be a whole number, at least 1, got 0"),
     (["train", "--resume", "RUN", "--epochs", "1"], "has been trained for 2 epochs"),
     (["train", "--average", "1.5", "--smoke"], "average must be a decay in [0, 1)"),

@@ -350,7 +350,7 @@ def on_mnist(run):
         (None, ["--count", "50"], "--count must lie between 129 and 50,000, got 50: the covariance of 128 features"),
         (None, ["--count", "50001"], "--count must lie between 129 and 50,000, got 50001"),
         (None, ["--count", "-1"], "got -1"),
-        (None, ["--seed", "-1"], "--seed must not be negative, got -1"),
+        (None, ["--seed", "-1"], "--seed must be a whole number between 0 and 2**64 - 1, got -1"),
         (None, ["--seed", "18446744073709551616"], "seed"),
         (None, ["--cuont", "5"], "unknown flag '--cuont'; did you mean --count?"),
         (without_checkpoint, [], "run holds no checkpoint"),
@@ -404,9 +404,9 @@ def test_mnist_where_the_run_found_it_is_used_unless_another_place_is_named(fini
     asked = []
     monkeypatch.setattr(Reference, "load", lambda name, **options: asked.append((name, options["data_dir"])))
     run = runs.Run(finished.folder)
-    run.dataset, run.config = {"name": "mnist"}, {"data_dir": str(tmp_path)}
+    run.dataset, run.settings["data_dir"] = {"name": "mnist"}, str(tmp_path)
     for data_dir in (None, "there"):
         evaluate.reference_of(run, data_dir=data_dir, offline=True, say=quiet)
-    run.config["data_dir"] = str(tmp_path / "gone")
+    run.settings["data_dir"] = str(tmp_path / "gone")
     evaluate.reference_of(run, data_dir=None, offline=True, say=quiet)
     assert asked == [("mnist", str(tmp_path)), ("mnist", "there"), ("mnist", None)]

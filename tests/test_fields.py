@@ -132,9 +132,12 @@ def test_every_field_of_a_recipe_changes_the_run_or_is_refused(name, outcome):
 def test_a_field_that_does_nothing_would_be_found_and_so_would_one_without_a_value_here(outcome, monkeypatch):
     @dataclass(frozen=True)
     class Deaf(Best):
+        name = "deaf"
+
         def layers(self):
             return replace(RECIPES["best"], **{**vars(self), "dropout": 0.0}).layers()
 
+    monkeypatch.setitem(REFUSED, "deaf", REFUSED["best"])
     best = tiny("best")
     assert without_effect(Deaf(**vars(best)), outcome) == ["dropout"]
     monkeypatch.delitem(OTHERS, "eps")
@@ -158,7 +161,7 @@ def test_a_dropout_of_zero_leaves_best_the_layers_that_it_had():
         ("best", {"dropout": 1.0}, r"dropout must be a probability in \[0, 1\), such as 0.3, or 0 for none, got 1.0"),
         ("best", {"dropout": -0.5}, "got -0.5"),
         ("renom-maxout", {"init_g": -0.1}, "init_g must be a finite number above 0, got -0.1"),
-        ("renom-maxout", {"init_d": float("nan")}, "init_d must be a finite number above 0, got nan"),
+        ("renom-maxout", {"init_d": float("nan")}, "init_d must be a finite number, got nan"),
         ("flux-dcgan", {"init_std": 0.0}, "init_std must be a finite number above 0, got 0.0"),
         (
             "keras-upconv",
@@ -166,15 +169,14 @@ def test_a_dropout_of_zero_leaves_best_the_layers_that_it_had():
             r"merged is about the layers that enlarge, and .* \(8,\)",
         ),
         # With these a run was trained that could not be read again.
-        ("best", {"d_hidden": ()}, r"d_hidden must be one size or more, whole numbers from 1, got \(\)"),
-        ("best", {"g_hidden": (8, 0)}, r"g_hidden must be one size or more, whole numbers from 1, got \(8, 0\)"),
-        ("best", {"g_hidden": 8}, "g_hidden must be one size or more, whole numbers from 1, got 8"),
+        ("best", {"d_hidden": ()}, r"d_hidden must be one or more whole numbers from 1, got \(\)"),
+        ("best", {"g_hidden": (8, 0)}, r"g_hidden must be one or more whole numbers from 1, got \(8, 0\)"),
+        ("best", {"g_hidden": 8}, "g_hidden must be one or more whole numbers from 1, got 8"),
         ("best", {"drop_last": "yes"}, "drop_last must be True or False, got 'yes'"),
         ("keras-upconv", {"merged": 1}, "merged must be True or False, got 1"),
         ("best", {"d_warmup": True}, "d_warmup must be a whole number, at least 0, got True"),
-        ("best", {"lr_g": "0.1"}, "lr_g must be a Python number, got '0.1'"),
-        ("best", {"average": False}, "average must be a Python number, got False"),
-        ("renom-maxout", {"init_g": np.float32(0.1)}, "init_g must be a Python number, got"),
+        ("best", {"lr_g": "0.1"}, "lr_g must be a finite number, got '0.1'"),
+        ("best", {"average": False}, "average must be a finite number, got False"),
     ],
 )
 def test_a_value_that_can_do_nothing_is_refused_when_the_recipe_is_written_down(name, changes, match):
@@ -190,17 +192,16 @@ def test_a_run_in_which_g_never_learns_is_refused(changes, outcome):
     assert outcome(replace(recipe, **changes, epochs=2))[-1][-1]["g_loss"] is not None
 
 
-@pytest.mark.parametrize("changes", [{"images": 17}, {"images": 19, "packing": 2}], ids=["BatchNorm", "packing"])
-def test_the_way_out_of_a_last_batch_that_cannot_be_is_taken_by_a_recipe_of_full_batches_of_fakes(changes, outcome):
-    recipe = replace(tiny("flux-dcgan"), **changes)
+def test_the_way_out_of_a_last_batch_that_cannot_be_is_taken_by_a_recipe_of_full_batches_of_fakes(outcome):
+    recipe = replace(tiny("flux-dcgan"), images=19, packing=2)
     with pytest.raises(ArgumentError, match=r"\(--drop-last --d-fakes match\)"):
         outcome(recipe)
     outcome(replace(recipe, drop_last=True, d_fakes="match"))
 
 
-def test_an_infinite_eps_at_which_no_weight_moves_is_refused(outcome):
-    with pytest.raises(ArgumentError, match=r"a finite eps > 0, got 0\.9, 0\.999 and inf"):
-        outcome(replace(tiny("pytorch-mlp"), eps=float("inf")))
+def test_an_infinite_eps_at_which_no_weight_moves_is_refused():
+    with pytest.raises(ArgumentError, match="eps must be a finite number, got inf"):
+        replace(tiny("pytorch-mlp"), eps=float("inf"))
 
 
 @pytest.mark.parametrize(

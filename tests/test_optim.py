@@ -52,7 +52,7 @@ def test_sgd_with_momentum_by_hand():
         (lambda net: Adam(net, lr=0.1, beta1=1.0), "got 1.0, 0.999"),
         (lambda net: Adam(net, lr=0.1, beta2=-0.1), "got 0.9, -0.1"),
         (lambda net: Adam(net, lr=0.1, eps=0.0), "and 0.0"),
-        (lambda net: Adam(net, lr=0.1, eps=float("inf")), "and inf"),
+        (lambda net: Adam(net, lr=0.1, eps=float("inf")), "eps must be a finite number, got inf"),
         (lambda net: SGD(net, lr=0.1, momentum=-0.5), "got -0.5"),
         (lambda net: Adam(net, lr=0.1, beta1=-0.5), "got -0.5, 0.999"),
         (lambda net: Adam(net, lr=0.1, beta1=1.5), "got 1.5, 0.999"),

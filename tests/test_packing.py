@@ -83,7 +83,7 @@ def test_a_batch_that_cannot_be_packed_is_named_with_the_remedy(m):
 
 @pytest.mark.parametrize("packing", [0, -1, 1.5, "2"])
 def test_an_impossible_packing_is_refused(packing):
-    with pytest.raises(ArgumentError, match=f"packing must be a whole number of samples, at least 1, got {packing}"):
+    with pytest.raises(ArgumentError, match=f"packing must be a whole number of samples, at least 1, got {packing!r}"):
         GANLoss(packing=packing)
 
 

@@ -222,7 +222,7 @@ def test_images_that_have_changed_are_refused(copy):
     config = json.loads((copy.folder / "config.json").read_text())
     config["dataset"]["sha256"] = "00" * 32
     (copy.folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=r"dataset.sha256 was '5e1f.*and is '00.*, or begin a new run"):
+    with pytest.raises(CheckpointError, match=r"dataset.sha256 was '5e1f.*and is '00.*; put the run's own back, or"):
         resume(copy.folder, epochs=4)
 
 
@@ -293,7 +293,8 @@ def test_a_row_of_metrics_that_was_changed_is_noticed(copy):
 
 
 def test_a_changed_number_of_the_recipe_is_refused_with_the_list_of_differences(copy):
-    told = r"otherwise: lr_g was 0.001 and is 0.5, beta1 was .* and is 0.25; put that back, or accept it by name: "
+    told = r"otherwise: lr_g was 0.001 and is 0.5, beta1 was .* and is 0.25; put that back "
+    told += r"\(--lr-g 0.001 --beta1 .*\), or accept it by name: "
     with pytest.raises(CheckpointError, match=told + "--accept lr-g beta1"):
         resume(copy.folder, epochs=4, lr_g=0.5, beta1=0.25)
     with pytest.raises(CheckpointError, match="beta1"):
@@ -323,10 +324,10 @@ def test_what_was_accepted_once_need_not_be_again_if_the_run_is_killed_at_once(c
     assert resume(copy.folder).recipe.lr_g == 0.5
 
 
-@pytest.mark.parametrize("name", ["batch-size", "g_hidden", "images"])
-def test_what_the_networks_or_the_order_of_the_images_depend_on_can_not_be_accepted(copy, name):
+@pytest.mark.parametrize("change", [{"batch_size": 20}, {"g_hidden": (9, 16)}, {"images": 150}], ids=str)
+def test_what_the_networks_or_the_order_of_the_images_depend_on_can_not_be_accepted(copy, change):
     with pytest.raises(ArgumentError, match="cannot change within a run"):
-        resume(copy.folder, epochs=4, accept=[name])
+        resume(copy.folder, epochs=4, accept=list(change), **change)
 
 
 def test_a_header_that_claims_a_huge_network_is_refused_before_any_of_it_is_made(copy):

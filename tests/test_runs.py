@@ -82,7 +82,7 @@ def test_a_folder_with_anything_left_of_a_run_is_left_alone(tmp_path, left):
 
 @pytest.mark.parametrize(
     "spoil",
-    [{"dataset": None}, {"dataset": {"name": "glyphs"}}, {"seed": "x"}, {"device": ...}, {"fields": {"epochs": 1}}],
+    [{"dataset": None}, {"dataset": {"name": "glyphs"}}, {"seed": "x"}, {"device": None}, {"fields": {"epochs": 1}}],
     ids=str,
 )
 def test_a_config_that_is_not_whole_is_one_error(copy, spoil):

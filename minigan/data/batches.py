@@ -12,8 +12,8 @@ from itertools import count
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, array_module, to_device
-from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
+from minigan.backend import Array, RandomStream, array_module, check_seed, to_device
+from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError, whole
 
 
 class Batches:
@@ -42,10 +42,8 @@ class Batches:
         device: str = "cpu",
     ):
         check_images(images, value_range)
-        if not isinstance(batch_size, int) or not 1 <= batch_size <= len(images):
-            raise ArgumentError(
-                f"batch_size must be a whole number from 1 to the {len(images)} images, got {batch_size}"
-            )
+        needs = f"batch_size must be a whole number from 1 to the {len(images)} images"
+        batch_size = whole(batch_size, needs, least=1, most=len(images))
         if pad:
             background = 0 if images.dtype == np.uint8 else value_range[0]
             images = np.pad(images, ((0, 0), (pad, pad), (pad, pad)), constant_values=background)
@@ -53,13 +51,12 @@ class Batches:
             raise ShapeError(f"an image of shape {images.shape[1:]} cannot become a network's input of shape {shape}")
         self.images = to_device(images, device)
         self.batch_size, self.shape, self.value_range = batch_size, tuple(shape), value_range
-        self.seed, self.drop_last, self.dtype = seed, drop_last, dtype
+        self.seed, self.drop_last, self.dtype = check_seed(seed), drop_last, dtype
         self._pass, self._order = -1, np.zeros(0, np.int64)  # the last pass asked for, and its order
 
     def __len__(self) -> int:
         """The number of batches in a pass."""
-        full, rest = divmod(len(self.images), self.batch_size)
-        return full + (rest > 0 and not self.drop_last)
+        return count_batches(len(self.images), self.batch_size, drop_last=self.drop_last)
 
     def batch(self, number: int) -> Array:
         """Batch `number` of pass after pass without end."""
@@ -90,6 +87,12 @@ class Batches:
         x *= high - low
         x += low
         return x
+
+
+def count_batches(images: int, batch_size: int, *, drop_last: bool) -> int:
+    """The number of batches in a pass over so many images."""
+    full, rest = divmod(images, batch_size)
+    return full + (rest > 0 and not drop_last)
 
 
 def check_images(images: np.ndarray, value_range: tuple[float, float]) -> None:

@@ -14,7 +14,7 @@ from minigan.backend import RandomStream
 from minigan.data.glyphs import VERSION, load_glyphs
 from minigan.data.idx_folder import read_folder
 from minigan.data.mnist import SETS, data_folder, load_images
-from minigan.errors import DataError, DataMissingError, DownloadError, nearest
+from minigan.errors import DataError, DataMissingError, DownloadError, nearest, whole
 
 NAMES = ("auto", *SETS, "glyphs")
 
@@ -52,6 +52,7 @@ def load_dataset(
     Raises ArgumentError for an unknown name, DataMissingError or DownloadError if the set cannot be had (never for
     "auto", unless a folder was named that does not exist), DataError for a damaged one.
     """
+    count = whole(count, "count must be a whole number of images, at least 1", least=1)
     if name == "auto":
         data_folder(data_dir)  # a folder that was named and does not exist is a mistake, not a reason for glyphs
         try:

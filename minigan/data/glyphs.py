@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.backend import RandomStream
-from minigan.errors import ArgumentError
+from minigan.backend import RandomStream, check_seed
+from minigan.errors import whole
 from minigan.files import cache_dir, write_atomically
 
 # The text fonts; the others that matplotlib ships map digits to boxes or symbols.
@@ -45,6 +45,7 @@ def load_glyphs(
     They are kept in `folder`, by default minigan's cache; where that cannot be written, nothing is kept. A kept file
     that is damaged is made again. `say` is told if many have to be drawn, which takes a while.
     """
+    count, seed = whole(count, "ask for at least 1 glyph, a whole number", least=1), check_seed(seed)
     path = (Path(folder) if folder else cache_dir()) / f"glyphs-v{VERSION}-{count}-{seed}.npz"
     kept = _read_kept(path)
     if kept and kept[0].shape == (count, SIZE, SIZE) and kept[1].shape == (count,):
@@ -76,8 +77,7 @@ def make_glyphs(count: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     The first images do not depend on `count`: asking for more gives the same ones and more.
     Raises ArgumentError for a count below 1.
     """
-    if count < 1:
-        raise ArgumentError(f"cannot make {count} glyphs; ask for at least 1")
+    count = whole(count, "ask for at least 1 glyph, a whole number", least=1)
     originals = render_digits()
     images, labels = np.empty((count, SIZE, SIZE), np.uint8), np.empty(count, np.uint8)
     for chunk, start in enumerate(range(0, count, CHUNK)):

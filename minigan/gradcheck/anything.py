@@ -8,6 +8,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
+from importlib.abc import SourceLoader
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,8 @@ def load(what: str) -> Any:
     except FileNotFoundError:
         raise ArgumentError(f"there is no file {source}") from None
     except (Exception, SystemExit) as error:  # whatever the user's file does when it is imported
-        hint = place(error) + (in_package(Path(source)) if "relative import" in str(error) else "")
+        part = "relative import" in str(error) and not is_in_run(Path(source))
+        hint = place(error) + (in_package(Path(source)) if part else "")
         raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{hint}") from None
     return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
 
@@ -120,23 +122,33 @@ def place(error: BaseException) -> str:
 
 
 def load_file(path: Path) -> Any:
-    """The module in a file, run anew, as `python FILE` would run it: it finds what lies beside it, now and later."""
+    """The module in a file, run anew, as `python FILE` would run it: it finds what lies beside it, now and later.
+
+    But not beside the copy of a recipe in a run's folder: nobody has looked at what else lies there.
+    """
     path = path.resolve(strict=True)
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceLoader):
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    look_first_in(str(path.parent))
+    if not is_in_run(path):
+        look_first_in(str(path.parent))
     taken = sys.modules.get(path.stem)
     if taken is None or getattr(taken, "__file__", None) == str(path):  # no other module is robbed of its name
         sys.modules[path.stem] = module  # dataclasses, and whatever lies beside it, look a module up by its name
     try:
-        spec.loader.exec_module(module)
+        # The text itself: in __pycache__ may lie what was made of another one.
+        exec(spec.loader.source_to_code(path.read_bytes(), str(path)), vars(module))  # noqa: S102
     except BaseException:
         if sys.modules.get(path.stem) is module:
             del sys.modules[path.stem]
         raise
     return module
+
+
+def is_in_run(path: Path) -> bool:
+    """Whether a file lies in the folder of a run, which may come from anywhere."""
+    return (path.parent / "config.json").exists() and (path.parent / "checkpoints").is_dir()
 
 
 def import_from_here(name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigan.backend import Array, array_module, shared
-from minigan.errors import ArgumentError
+from minigan.errors import ArgumentError, number
 from minigan.nn.layer import Layer
 
 
@@ -43,9 +43,9 @@ class LeakyReLU(Layer):
     kinks = (0.0,)
 
     def __init__(self, *, slope: float):
-        if not 0 < slope < 1:
+        self.slope = number(slope, "LeakyReLU needs 0 < slope < 1")
+        if not 0 < self.slope < 1:
             raise ArgumentError(f"LeakyReLU needs 0 < slope < 1, got {slope}; for slope 0 use ReLU()")
-        self.slope = slope
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
         xp = array_module(x)

@@ -15,17 +15,17 @@ from types import ModuleType
 from typing import Any
 
 from minigan.backend import Array, array_module, share
-from minigan.errors import ArgumentError, ShapeError
+from minigan.errors import ShapeError, truth, whole
 from minigan.nn import fourier, im2col, turned
 from minigan.nn.im2col import (
     Pad,
     Pair,
     Windows,
     check_images,
-    check_pad,
-    check_sizes,
+    padding,
     pair,
     place_windows,
+    sizes,
     times,
 )
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
@@ -87,12 +87,9 @@ class Convolution(Layer):
         init_b: Initialiser = zeros,
     ):
         name = type(self).__name__
-        if not isinstance(channels, int) or channels < 1:
-            raise ArgumentError(f"{name} needs a whole number of output channels, at least 1, got {channels}")
-        check_sizes(name, "kernel", kernel)
-        check_sizes(name, "stride", stride)
-        check_pad(name, pad)
-        self.channels, self.kernel, self.stride, self.pad, self.bias = channels, kernel, stride, pad, bias
+        self.channels = whole(channels, f"{name} needs a whole number of output channels, at least 1", least=1)
+        self.kernel, self.stride = sizes(name, "kernel", kernel), sizes(name, "stride", stride)
+        self.pad, self.bias = padding(name, pad), truth(bias, f"{name}: bias")
         self.init_W, self.init_b = init_W, init_b
         self.W: Array
         self.b: Array

@@ -7,7 +7,7 @@ from typing import Any
 
 from minigan import backend
 from minigan.backend import Array
-from minigan.errors import ArgumentError, ShapeError
+from minigan.errors import ShapeError, truth, whole
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
 from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum, rows
 
@@ -24,9 +24,8 @@ class Dense(Layer):
     def __init__(
         self, features: int, *, bias: bool = True, init_W: Initialiser = glorot_uniform, init_b: Initialiser = zeros
     ):
-        if not isinstance(features, int) or features < 1:
-            raise ArgumentError(f"Dense needs a whole number of output features, at least 1, got {features}")
-        self.features, self.bias, self.init_W, self.init_b = features, bias, init_W, init_b
+        self.features = whole(features, "Dense needs a whole number of output features, at least 1", least=1)
+        self.bias, self.init_W, self.init_b = truth(bias, "Dense: bias"), init_W, init_b
         self.W: Array
         self.b: Array
 

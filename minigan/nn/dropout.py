@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minigan.backend import Array, RandomStream, array_module
-from minigan.errors import ArgumentError
+from minigan.errors import ArgumentError, number
 from minigan.nn.layer import Layer
 
 DRAWS = 2**16  # different values of 16 random bits
@@ -21,9 +21,10 @@ class Dropout(Layer):
     """
 
     def __init__(self, *, drop: float):
-        if not 0 <= drop < 1:
-            raise ArgumentError(f"Dropout needs 0 <= drop < 1 (the probability of silencing a feature), got {drop}")
-        self.drop = drop
+        needs = "Dropout needs 0 <= drop < 1 (the probability of silencing a feature)"
+        self.drop = number(drop, needs)
+        if not 0 <= self.drop < 1:
+            raise ArgumentError(f"{needs}, got {drop}")
 
     def forward(self, x: Array, *, train: bool, rng: RandomStream | None = None) -> tuple[Array, Array | None]:
         if not train or self.drop == 0:

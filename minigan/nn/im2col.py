@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from minigan import backend
 from minigan.backend import Array, array_module, share
-from minigan.errors import ArgumentError, ShapeError
+from minigan.errors import ShapeError, whole
 
 Pair = tuple[int, int]
 #: Zeros around an image: on all sides, (above and below, left and right), ((above, below), (left, right)), or "same".
@@ -171,23 +171,27 @@ def times(sizes: Any) -> str:
     return "×".join(str(size) for size in sizes)
 
 
-def check_sizes(layer: str, name: str, value: Any, *, low: int = 1) -> None:
-    """Raise ArgumentError unless the value is a whole number of at least `low`, or a pair of them."""
-    sizes = pair(value)
-    if len(sizes) != 2 or not all(isinstance(n, int) and n >= low for n in sizes):
-        raise ArgumentError(f"{layer} needs a {name} of whole numbers, at least {low}, one or (h, w), got {value}")
+def sizes(layer: str, name: str, value: Any) -> int | Pair:
+    """A whole number of at least 1, or a pair of them, as Python's; raises ArgumentError for anything else."""
+    return wholes(value, f"{layer} needs a {name} of whole numbers, at least 1, one or (h, w)", depth=1, least=1)
 
 
-def check_pad(layer: str, pad: Pad) -> None:
-    """Raise ArgumentError unless `pad` is one of the forms of `Pad`."""
-    if pad == "same":
-        return
-    sides = [pair(part) for part in pair(pad)]
-    if len(sides) != 2 or not all(len(s) == 2 and all(isinstance(n, int) and n >= 0 for n in s) for s in sides):
-        raise ArgumentError(
-            f"{layer} needs a pad of whole numbers that are not negative: 1, (h, w), ((above, below), (left, right)), "
-            f"or 'same', got {pad!r}"
-        )
+def padding(layer: str, pad: Any) -> Pad:
+    """One of the forms of `Pad`, in Python's numbers; raises ArgumentError for anything else."""
+    if isinstance(pad, str) and pad == "same":
+        return "same"
+    needs = (
+        f"{layer} needs a pad of whole numbers that are not negative: 1, (h, w), ((above, below), (left, right)), or "
+        "'same'"
+    )
+    return wholes(pad, needs, depth=2, least=0)
+
+
+def wholes(value: Any, needs: str, *, depth: int, least: int) -> Any:
+    """A whole number, or down to `depth` pairs of them; a list becomes a tuple, which a layer's repr shows."""
+    if depth and isinstance(value, (tuple, list)) and len(value) == 2:
+        return tuple(wholes(part, needs, depth=depth - 1, least=least) for part in value)
+    return whole(value, needs, least=least)
 
 
 def check_images(layer: str, in_shape: tuple[int, ...]) -> None:

@@ -13,6 +13,8 @@ from functools import partial
 
 import numpy as np
 
+from minigan.errors import number
+
 Initialiser = Callable[..., np.ndarray]
 
 
@@ -28,7 +30,9 @@ def ones(rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.nd
 
 def normal(std: float) -> Initialiser:
     """N(0, std²). DCGAN (Radford et al. 2015) uses std 0.02."""
-    return partial(draw_normal, std)  # which pickle can take, as it could not a function made in here
+    return partial(
+        draw_normal, number(std, "normal needs a finite standard deviation")
+    )  # which pickle can take, as it could not a function made in here
 
 
 def draw_normal(std: float, rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:
@@ -37,7 +41,7 @@ def draw_normal(std: float, rng: np.random.Generator, shape: tuple[int, ...], **
 
 def uniform(limit: float) -> Initialiser:
     """U(-limit, limit)."""
-    return partial(draw_uniform, limit)
+    return partial(draw_uniform, number(limit, "uniform needs a finite limit"))
 
 
 def draw_uniform(limit: float, rng: np.random.Generator, shape: tuple[int, ...], **fans: int) -> np.ndarray:

@@ -73,6 +73,10 @@ class Layer(CheckedCall):
         """{name: (shape, initialiser)} of what is kept and saved but not trained."""
         return {}
 
+    def least_batch(self, in_shape: Shape) -> int:
+        """The fewest examples of a batch that the layer learns from: more than 1 if it compares them in training."""
+        return 1
+
     def update_buffers(self, cache: Any) -> None:
         """Fold the statistics of one training pass into the buffers."""
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array, RandomStream
-from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError
+from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError, whole
 from minigan.nn.flat import Vector, cut, draw, named, places, walk
 from minigan.nn.layer import Layer, Shape
 from minigan.nn.names import CheckedCall
@@ -57,15 +57,18 @@ class Sequential(CheckedCall):
         rng: np.random.Generator,
         dtype: Any = np.float32,
     ):
-        if isinstance(in_shape, int):
-            raise ArgumentError(f"in_shape must be a tuple without the batch axis, such as ({in_shape},)")
+        if not isinstance(in_shape, (tuple, list)):
+            such = f"({in_shape},)" if str(in_shape).isdecimal() else "(784,)"
+            raise ArgumentError(f"in_shape must be a tuple without the batch axis, such as {such}, got {in_shape!r}")
         if not isinstance(rng, np.random.Generator):
             raise DTypeError(f"rng must be a NumPy Generator, such as numpy.random.default_rng(0), got {rng!r}")
-        self.layers, self.in_shape, self.dtype = list(layers), tuple(in_shape), np.dtype(dtype)
+        needs = "in_shape must hold positive sizes without the batch axis"
+        self.in_shape = tuple(whole(size, needs, least=1) for size in in_shape)
+        self.layers, self.dtype = list(layers), np.dtype(dtype)
         if not self.layers:
             raise ArgumentError("a network needs at least one layer, got an empty list")
-        if not self.in_shape or min(self.in_shape) < 1:
-            raise ArgumentError(f"in_shape must hold positive sizes without the batch axis, got {self.in_shape}")
+        if not self.in_shape:
+            raise ArgumentError(f"{needs}, got ()")
         if self.dtype not in (np.float32, np.float64):
             raise DTypeError(f"a network computes in float32 or float64, got dtype {self.dtype}")
         shapes = walk(self.layers, self.in_shape)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
 from minigan.backend import Array, array_module, shared
-from minigan.errors import ArgumentError, ShapeError
+from minigan.errors import ArgumentError, ShapeError, number
 from minigan.nn.init import Initialiser, ones, zeros
 from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum
 
@@ -34,9 +35,13 @@ class BatchNorm(Layer):
     """
 
     def __init__(self, *, decay: float = 0.9, eps: float = 1e-5, init_gamma: Initialiser = ones):
-        if not 0 <= decay <= 1 or not eps > 0:
-            raise ArgumentError(f"BatchNorm needs 0 <= decay <= 1 and eps > 0, got decay {decay} and eps {eps}")
-        self.decay, self.eps, self.init_gamma = decay, eps, init_gamma
+        needs, self.init_gamma = "BatchNorm needs 0 <= decay <= 1 and a finite eps > 0", init_gamma
+        self.decay, self.eps = (
+            number(value, f"BatchNorm: {name} must be a finite number")
+            for name, value in (("decay", decay), ("eps", eps))
+        )
+        if not 0 <= self.decay <= 1 or not self.eps > 0:
+            raise ArgumentError(f"{needs}, got decay {decay} and eps {eps}")
         self.gamma: Array
         self.beta: Array
         self.running_mean: Array
@@ -53,6 +58,9 @@ class BatchNorm(Layer):
 
     def buffers(self, in_shape: Shape) -> Specs:
         return {"running_mean": (in_shape[-1:], zeros), "running_var": (in_shape[-1:], ones)}
+
+    def least_batch(self, in_shape: Shape) -> int:
+        return 1 if math.prod(in_shape[:-1]) > 1 else 2  # the places of an image are values of a feature, too
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, BatchNormCache]:
         xp, n = array_module(x=x, gamma=self.gamma), x.size // x.shape[-1]

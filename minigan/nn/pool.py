@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigan.backend import Array, array_module
-from minigan.errors import ArgumentError, ShapeError
+from minigan.errors import ArgumentError, ShapeError, whole
 from minigan.nn.im2col import (
     Pad,
     Pair,
     Windows,
     check_images,
-    check_pad,
-    check_sizes,
     every,
+    padding,
     pair,
     place_windows,
+    sizes,
     surround,
 )
 from minigan.nn.layer import Layer, Shape
@@ -59,11 +59,10 @@ class MaxPool2d(Layer):
     """
 
     def __init__(self, kernel: int | Pair, *, stride: int | Pair | None = None, pad: Pad = 0):
-        check_sizes("MaxPool2d", "kernel", kernel)
-        check_sizes("MaxPool2d", "stride", kernel if stride is None else stride)
-        check_pad("MaxPool2d", pad)
-        self.kernel, self.stride, self.pad = kernel, kernel if stride is None else stride, pad
-        if pad != "same" and any(max(pair(p)) >= k for p, k in zip(pair(pad), pair(kernel), strict=True)):
+        self.kernel = sizes("MaxPool2d", "kernel", kernel)
+        self.stride = self.kernel if stride is None else sizes("MaxPool2d", "stride", stride)
+        self.pad = padding("MaxPool2d", pad)
+        if pad != "same" and any(max(pair(p)) >= k for p, k in zip(pair(self.pad), pair(self.kernel), strict=True)):
             raise ArgumentError(f"MaxPool2d needs a pad smaller than its kernel, got pad {pad} and kernel {kernel}")
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -115,9 +114,7 @@ class Maxout(Layer):
     """
 
     def __init__(self, pieces: int):
-        if not isinstance(pieces, int) or pieces < 1:
-            raise ArgumentError(f"Maxout needs a whole number of pieces, at least 1, got {pieces}")
-        self.pieces = pieces
+        self.pieces = whole(pieces, "Maxout needs a whole number of pieces, at least 1", least=1)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         if not in_shape or in_shape[-1] % self.pieces:

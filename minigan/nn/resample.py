@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigan.backend import Array, array_module
-from minigan.nn.im2col import Pair, check_images, check_sizes, pair
+from minigan.nn.im2col import Pair, check_images, pair, sizes
 from minigan.nn.layer import Layer, Shape
 
 
@@ -20,8 +20,7 @@ class Upsample2d(Layer):
     """
 
     def __init__(self, scale: int | Pair):
-        check_sizes("Upsample2d", "scale", scale)
-        self.scale = scale
+        self.scale = sizes("Upsample2d", "scale", scale)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         check_images("Upsample2d", in_shape)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from minigan.backend import Array
-from minigan.errors import ShapeError
+from minigan.errors import ArgumentError, ShapeError, whole
 from minigan.nn.layer import Layer, Shape
 
 
@@ -18,9 +18,11 @@ class Reshape(Layer):
     """
 
     def __init__(self, *shape: int):
-        if not shape or min(shape) < 1:
-            raise ShapeError(f"Reshape needs positive sizes, got {shape}")
-        self.shape = shape
+        if not shape:
+            raise ArgumentError("Reshape needs positive sizes, such as Reshape(7, 7, 64), got none")
+        self.shape = tuple(
+            whole(size, "Reshape needs positive sizes, such as Reshape(7, 7, 64)", least=1) for size in shape
+        )
 
     def out_shape(self, in_shape: Shape) -> Shape:
         if math.prod(in_shape) != math.prod(self.shape):

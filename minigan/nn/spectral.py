@@ -57,6 +57,9 @@ class SpectralNorm(Layer):
     def buffers(self, in_shape: Shape) -> Specs:
         return {"u": (self.layer.params(in_shape)["W"][0][-1:], unit_vector)}
 
+    def least_batch(self, in_shape: Shape) -> int:
+        return self.layer.least_batch(in_shape)
+
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, SpectralCache]:
         u, v, sigma = stretch(self.W, self.u)
         layer = copy(self.layer)

@@ -14,7 +14,7 @@ import numpy as np
 from minigan import backend
 from minigan.backend import Array, array_module, share
 from minigan.nn.conv import Convolution, correlate, correlate_all, spread
-from minigan.nn.im2col import Pair, Windows, check_images, check_sizes, pair, place_windows
+from minigan.nn.im2col import Pair, Windows, check_images, pair, place_windows, sizes
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
 from minigan.nn.layer import Grads, Shape, Specs, batch_sum
 
@@ -61,8 +61,7 @@ class UpsampleConv2d(Convolution):
         init_b: Initialiser = zeros,
     ):
         super().__init__(channels, kernel, pad="same", bias=bias, init_W=init_W, init_b=init_b)
-        check_sizes("UpsampleConv2d", "scale", scale)
-        self.scale = scale
+        self.scale = sizes("UpsampleConv2d", "scale", scale)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         check_images("UpsampleConv2d", in_shape)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from minigan.errors import check_choice
 from minigan.nn import BatchNorm, Dense, Dropout, Layer, LeakyReLU, ReLU, Tanh
 from minigan.nn.init import torch_linear
 from minigan.recipes.recipe import Recipe
@@ -16,10 +15,6 @@ class MLP(Recipe):
     """What the recipes of Dense layers have in common."""
 
     init: Literal["torch", "glorot"] = "torch"  # PyTorch's U(±1/√fan_in), or Flux's: Glorot's uniform, biases 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("init", self.init, ("torch", "glorot"))
 
     def dense(self, features: int, *, bias: bool = True) -> Dense:
         """A Dense layer that starts from the recipe's weights."""

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, Self
+from functools import cache
+from typing import Any, ClassVar, Literal, Self, get_type_hints
 
 import numpy as np
 
-from minigan.errors import ArgumentError, check_choice
+from minigan.errors import ArgumentError
 from minigan.gan import GANLoss
 from minigan.nn import Layer, Sequential, Sigmoid
+from minigan.recipes.kinds import of_kind
 
 SIZE = 28  # pixels of an image, in each direction
+#: The least that a field of whole numbers, or of sizes, may be; one of somebody's own recipe may be any.
+LEAST = {
+    **dict.fromkeys(("epochs", "batch_size", "latent_dim", "g_hidden", "d_hidden", "packing", "d_steps", "images"), 1),
+    **dict.fromkeys(("d_warmup", "epoch_steps", "log_every"), 0),
+}
+#: Every class of recipes by its module and name, the newest last: a run of a recipe of one's own is read with it.
+CLASSES: dict[tuple[str, str], type[Recipe]] = {}
+
+
+@cache
+def hints_of(recipe: type[Recipe]) -> dict[str, Any]:
+    """The types of a recipe's fields, by name; where one of somebody's own means nothing here, those of `Recipe`."""
+    try:
+        return get_type_hints(recipe)
+    except Exception:  # a name that only a type checker imports, or that a function has
+        return get_type_hints(Recipe)
 
 
 @dataclass(frozen=True)
@@ -20,7 +38,7 @@ class Recipe:
     """What every system states. A subclass says what its two networks are; an instance of it gives the numbers."""
 
     name: ClassVar[str]
-    source: ClassVar[str]
+    source: ClassVar[str] = ""
     value_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)  # of the pixels, matched by G's last activation
     pad: ClassVar[int] = 0  # pixels of background around each image, cut off again before it is shown or measured
     image_shape: ClassVar[tuple[int, ...]] = (SIZE * SIZE,)  # of G's output and D's input
@@ -57,40 +75,18 @@ class Recipe:
     log_every: int = 0  # steps between two rows of metrics, beside one at the end of an epoch; 0: those only
 
     def __post_init__(self) -> None:
-        least = {
-            "epochs": 1,
-            "batch_size": 1,
-            "latent_dim": 1,
-            "packing": 1,
-            "d_steps": 1,
-            "images": 1,
-            "d_warmup": 0,
-            "epoch_steps": 0,
-            "log_every": 0,
-        }
-        for field, low in least.items():
-            value = getattr(self, field)
-            if type(value) is not int or value < low:
-                raise ArgumentError(f"{field} must be a whole number, at least {low}, got {value}")
+        hints = hints_of(type(self))
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "bool" and not isinstance(value, bool):
-                raise ArgumentError(f"{field.name} must be True or False, got {value!r}")
-            if field.type == "float" and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise ArgumentError(f"{field.name} must be a Python number, got {value!r}")
-        for field in ("g_hidden", "d_hidden"):
-            value = getattr(self, field)
-            if not isinstance(value, tuple | list) or not value or any(type(v) is not int or v < 1 for v in value):
-                raise ArgumentError(f"{field} must be one size or more, whole numbers from 1, got {value}")
+            value = getattr(self, field.name, None)
+            if value is not field.default:
+                value = of_kind(field.name, value, hints.get(field.name), least=LEAST.get(field.name))
+                object.__setattr__(self, field.name, value)
         if not 0 <= self.average < 1:
             raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
         if not 0 <= self.dropout < 1:
             raise ArgumentError(
                 f"dropout must be a probability in [0, 1), such as 0.3, or 0 for none, got {self.dropout}"
             )
-        check_choice("latents", self.latents, ("normal", "uniform"))
-        check_choice("update", self.update, ("alternating", "simultaneous"))
-        check_choice("d_fakes", self.d_fakes, ("match", "full"))
         if self.update == "simultaneous" and (self.d_steps, self.d_warmup, self.shared_fakes) != (1, 0, False):
             raise ArgumentError("update 'simultaneous' moves G and D together: leave d_steps, d_warmup, shared_fakes")
         if self.update == "simultaneous" and self.d_batching == "concat":
@@ -116,6 +112,17 @@ class Recipe:
     def loss(self) -> GANLoss:
         """What the two players compare."""
         return GANLoss(self.g_loss, self.d_output, self.d_batching, self.labels, self.loss_kind, self.packing)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        key = (cls.__module__, cls.__qualname__)
+        CLASSES.pop(key, None)  # of a notebook's cell that is run again
+        CLASSES[key] = cls
+
+    def choice(self, seed: int) -> dict[str, Any]:
+        """Which images a run with this seed learns from, as `load_dataset` is told."""
+        split_seed = seed if self.random_split else None
+        return {"count": self.images, "test_images": self.test_images, "split_seed": split_seed}
 
     def networks(self, rng: np.random.Generator, *, dtype: Any = np.float32) -> tuple[Sequential, Sequential]:
         """(G, D) with fresh weights drawn from `rng`, G's first."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from minigan.errors import check_choice
 from minigan.nn import BatchNorm, Dense, Dropout, Layer, Maxout, ReLU, Sigmoid
 from minigan.nn.init import glorot_normal, ones, uniform
 from minigan.recipes.recipe import Recipe
@@ -34,7 +33,6 @@ class RenomMaxout(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_positive("init_g", "init_d")
-        check_choice("init_gamma", self.init_gamma, ("ones", "glorot"))
 
     def layers(self) -> tuple[list[Layer], list[Layer]]:
         wide, narrow = uniform(self.init_g), uniform(self.init_d)

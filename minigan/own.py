@@ -1,0 +1,153 @@
+"""Recipes of one's own: what file.py:NAME names, where a class comes from, whether a run of it can be read again."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any
+
+from minigan.errors import ArgumentError, MiniganError
+from minigan.nn.flat import state_shapes, walk
+from minigan.recipes import RECIPES, Recipe
+
+TYPED: dict[type[Recipe], str] = {}  # how the command line was asked for a class: file.py:NAME or module:NAME
+
+
+def is_own(recipe: Recipe) -> bool:
+    """Whether minigan does not know the recipe's class by itself."""
+    return type(recipe) not in {type(known) for known in RECIPES.values()}
+
+
+@contextmanager
+def users_code(what: str) -> Iterator[None]:
+    """While entered, whatever somebody's own code raises is an ArgumentError that says where."""
+    try:
+        yield
+    except MiniganError:
+        raise
+    except Exception as error:
+        from minigan.gradcheck.anything import place
+
+        raise ArgumentError(f"{what} raised {type(error).__name__}: {error}{place(error)}") from error
+
+
+def load_class(what: str) -> tuple[type[Recipe], Any]:
+    """(the class, what was named: it, or an instance of it) of file.py:NAME or module:NAME.
+
+    Raises ArgumentError, in one line, if that is no recipe, or cannot be had.
+    """
+    from minigan.gradcheck.anything import load
+
+    if what in RECIPES:
+        raise ArgumentError(f"{what} is a recipe of minigan's: name it without the flag, as in minigan train {what}")
+    if not what.rpartition(":")[0] or what.endswith(".py"):
+        raise ArgumentError(f"--recipe needs file.py:NAME or module:NAME, such as --recipe mine.py:Mine, got {what!r}")
+    found = load(what)
+    kind = found if isinstance(found, type) else type(found)
+    if not issubclass(kind, Recipe) or kind is Recipe:
+        a = "a class that does not inherit" if found is kind else f"of type {kind.__name__}, which does not inherit"
+        raise ArgumentError(f"{what} is no recipe: it is {a} from minigan.recipes.Recipe")
+    if home_of(kind) is None:
+        raise ArgumentError(f"{what}: another module is called {kind.__module__} already; rename the file")
+    TYPED[kind] = what
+    return kind, found
+
+
+def load_recipe(what: str) -> Recipe:
+    """The recipe that file.py:NAME or module:NAME names, made if it is a class; raises as `load_class`."""
+    kind, found = load_class(what)
+    if isinstance(found, Recipe):
+        return checked(found)
+    if lacking := [field.name for field in fields(kind) if is_required(field)]:
+        raise ArgumentError(
+            f"{what} has no default for {', '.join(lacking)}: give each one, or name an instance that the file makes, "
+            f"such as MINE = {kind.__name__}({lacking[0]}=…)"
+        )
+    with users_code(f"{what}()"):
+        made = found()
+    return checked(made)
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """The recipe, which has a name that will do; ArgumentError otherwise."""
+    if is_own(recipe):
+        check_name(recipe)
+    return recipe
+
+
+def is_required(field: Field[Any]) -> bool:
+    """Whether a call must give this field of a dataclass."""
+    return field.init and field.default is MISSING and field.default_factory is MISSING
+
+
+def home_of(kind: type) -> Any:
+    """The module in which the class is defined; None if another has its name. (What a function makes is not seen.)"""
+    module = sys.modules.get(kind.__module__)
+    return module if "." in kind.__qualname__ or getattr(module, kind.__qualname__, None) is kind else None
+
+
+def source_of(kind: type[Recipe]) -> tuple[str | None, bytes | None]:
+    """(file.py:NAME as one would type it here, the text of that file) of a class; None each if there is no file.
+
+    Of a notebook's cell there is the text alone.
+    """
+    path = getattr(home_of(kind), "__file__", None)
+    if path:
+        try:
+            text = Path(path).read_bytes()
+        except OSError:  # it has been removed since
+            return TYPED.get(kind), None
+        file, here = Path(path).resolve(), Path.cwd()
+        shown = file.relative_to(here).as_posix() if file.is_relative_to(here) else file.name
+        return TYPED.get(kind, f"{shown}:{kind.__qualname__}"), text
+    codes = [code for value in vars(kind).values() if (code := getattr(value, "__code__", None))]
+    cells = ["".join(linecache.getlines(code.co_filename)) for code in codes]
+    return None, next((cell.encode() for cell in cells if cell), None)
+
+
+def check_own(recipe: Recipe) -> None:
+    """Raise ArgumentError unless a run of this recipe could be read again, and its networks fit each other.
+
+    Of a recipe of minigan's own only the networks are looked at.
+    """
+    kind = type(recipe).__name__
+    checked(recipe)
+    with users_code(f"{kind}.layers()"):
+        try:
+            networks = recipe.architecture()
+        except NotImplementedError:
+            raise ArgumentError(
+                f"{kind} has no layers(self), which returns two lists: the layers of G, and those of D"
+            ) from None
+        except (TypeError, ValueError) as error:
+            if isinstance(error, MiniganError) or "unpack" not in str(error):
+                raise
+            raise ArgumentError(f"{kind}.layers() must return two lists, G's layers and D's: {error}") from None
+        for name, wanted in (("G", tuple(recipe.image_shape)), ("D", (1,))):
+            layers, in_shape = networks[name]
+            if not layers:
+                raise ArgumentError(f"{kind}.layers() gives {name} no layer")
+            shape = walk(layers, in_shape)[-1]
+            state_shapes(layers, in_shape)
+            if tuple(shape) != wanted:
+                what = "image_shape, the shape of an image" if name == "G" else "one number, how real an image is"
+                raise ArgumentError(f"{name} of {kind} gives {shape} and should give {wanted}: {what}")
+
+
+def check_name(recipe: Recipe) -> None:
+    """Raise ArgumentError unless a class of one's own has a name that a run can record, and a folder bear."""
+    kind, name = type(recipe).__name__, getattr(recipe, "name", None)
+    give = f'write name = "…" into class {kind}, without a type'
+    if name is None or "name" in [field.name for field in fields(recipe)]:
+        raise ArgumentError(f"{kind} needs a name that all its instances have: {give}")
+    if name in RECIPES:
+        raise ArgumentError(f"{name} is a recipe of minigan's own, and {kind} is not that: {give}")
+    if not isinstance(name, str) or len(name) > 100 or not re.fullmatch(r"\w([\w.-]*\w)?", name):
+        raise ArgumentError(
+            f"{kind}.name must do as the name of a folder (letters, digits, and - _ . within), got {name!r}: {give}"
+        )
