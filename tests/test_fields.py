@@ -132,9 +132,12 @@ def test_every_field_of_a_recipe_changes_the_run_or_is_refused(name, outcome):
 def test_a_field_that_does_nothing_would_be_found_and_so_would_one_without_a_value_here(outcome, monkeypatch):
     @dataclass(frozen=True)
     class Deaf(Best):
+        name = "deaf"
+
         def layers(self):
             return replace(RECIPES["best"], **{**vars(self), "dropout": 0.0}).layers()
 
+    monkeypatch.setitem(REFUSED, "deaf", REFUSED["best"])
     best = tiny("best")
     assert without_effect(Deaf(**vars(best)), outcome) == ["dropout"]
     monkeypatch.delitem(OTHERS, "eps")
