@@ -145,7 +145,7 @@ def test_a_setting_that_was_not_there_yet_is_what_minigan_did_before_it(copy, mo
     }
 
 
-def test_rows_of_metrics_that_are_older_than_a_column_are_read_and_drawn(copy):
+def test_rows_of_metrics_that_are_older_than_a_column_are_read_and_drawn(copy, real_curves):
     rows = copy.metrics()
     for row in rows:
         del row["acc_real"], row["d_fake"]
