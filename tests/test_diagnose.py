@@ -166,10 +166,10 @@ def test_large_numbers_of_another_shape_may_be_off_by_a_millionth_of_themselves_
     n = np.full((10, 2), scale)
     n[:, 1] = scale * np.arange(10) / 10
     for share, right in ((1.9e-6, True), (2.1e-6, False)):
-        assert (shaped(([*n, share * scale, 0]).ravel(), n) == RESHAPED) == right
+        assert (shaped((n + [share * scale, 0]).ravel(), n) == RESHAPED) == right  # noqa: RUF005 (a sum)
     for share, right in ((10.9e-6, True), (11.1e-6, False)):  # the sum is ten times as large
         total = n.sum(axis=0, keepdims=True)
-        assert (shaped([*total, share * scale, 0], n) == taken("sum", 0, (10, 2))) == right
+        assert (shaped(total + [share * scale, 0], n) == taken("sum", 0, (10, 2))) == right  # noqa: RUF005
 
 
 @pytest.mark.parametrize("name", ["sum", "mean"])
