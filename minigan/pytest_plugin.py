@@ -40,8 +40,8 @@ def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """`assert_gradients(target, *arrays, in_shape=…)`: fail with a report unless all gradients are right."""
     from minigan.errors import ArgumentError, MiniganError
     from minigan.gradcheck import (
-        check_gradients,
-    )  # only now: pytest loads this module before a conftest could set a BLAS
+        check_gradients,  # only now: pytest loads this module before a conftest could set a BLAS
+    )
 
     totals, folder = request.config.stash[TOTALS], str(request.config.getoption("--gradient-pictures") or "")
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from minigan.gradcheck.case import Case
-from minigan.gradcheck.compare import Subject
 from minigan.gradcheck.report import Row
+from minigan.gradcheck.subject import Subject
 
 
 def draw(*shape, seed=0):

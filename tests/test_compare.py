@@ -7,7 +7,6 @@ from minigan.errors import ArgumentError, DTypeError
 from minigan.gradcheck import check
 from minigan.gradcheck.compare import (
     Measured,
-    Subject,
     along_directions,
     at_entries,
     check_arrays,
@@ -20,6 +19,7 @@ from minigan.gradcheck.compare import (
 )
 from minigan.gradcheck.kinks import Origin
 from minigan.gradcheck.numeric import Slope, first_steps
+from minigan.gradcheck.subject import Subject
 
 
 def rng():

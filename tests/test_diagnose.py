@@ -7,9 +7,9 @@ import pytest
 
 from minigan.gradcheck import diagnosis
 from minigan.gradcheck.case import TELLING, Case
-from minigan.gradcheck.compare import Subject
 from minigan.gradcheck.diagnosis import diagnose, first, likely, possibly, where, wrong_shape
 from minigan.gradcheck.report import Row
+from minigan.gradcheck.subject import Subject
 
 
 def draw(*shape, seed=0):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from minigan.gradcheck.compare import Subject
 from minigan.gradcheck.elsewhere import off_along, stale, wrong_again
+from minigan.gradcheck.subject import Subject
 
 ONE = np.ones(1)
 

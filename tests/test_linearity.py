@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from minigan.gradcheck.compare import Subject
 from minigan.gradcheck.linearity import (
     LARGE,
     differ,
@@ -14,6 +13,7 @@ from minigan.gradcheck.linearity import (
     parts,
     rows_with,
 )
+from minigan.gradcheck.subject import Subject
 
 ROUNDING = 1e-9  # of an entry, and of its array's size: what rounding may change
 DY = np.array([[1.0, -2.0, 0.5], [4.0, -1.0, 3.0], [-0.25, 2.5, 1.5]])

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pytest
 
-from minigan.gradcheck.compare import Subject
 from minigan.gradcheck.purity import (
     Snapshot,
     adds,
@@ -27,6 +26,7 @@ from minigan.gradcheck.purity import (
     same,
     strange_points,
 )
+from minigan.gradcheck.subject import Subject
 
 
 def draw(*shape, seed=0):

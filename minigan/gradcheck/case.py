@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minigan.gradcheck.numeric import STEP, Terms, gradient, slope
 from minigan.gradcheck.report import Row
-
-if TYPE_CHECKING:
-    from minigan.gradcheck.compare import Subject
+from minigan.gradcheck.subject import Subject
 
 CLOSE = 1e-6  # how near a hypothesis must come to the gradient, as a share of the largest entry
 SURE = 1e-5  # as a share of the scale: entries with a wider error bar speak neither for a hypothesis nor against it

@@ -18,38 +18,23 @@ from minigan.gradcheck.diagnosis import diagnose
 from minigan.gradcheck.elsewhere import stale
 from minigan.gradcheck.kinks import Origin
 from minigan.gradcheck.linearity import nonlinearities
-from minigan.gradcheck.numeric import Slope, Terms, first_steps, slope, typical
+from minigan.gradcheck.numeric import Slope, first_steps, slope, typical
 from minigan.gradcheck.purity import Snapshot, impurities, largest_of, layout_problems, malformed, same
 from minigan.gradcheck.report import Report, Row
 from minigan.gradcheck.steps import Doubts, kinked
+from minigan.gradcheck.subject import Subject
 from minigan.gradcheck.ties import changes_jointly, settle_ties
 
 SCALE_FLOOR = 1e-4  # of the largest gradient of a check: the least that an array's errors are measured by
+
+
 ELEMENTWISE = 2000
+
+
 DIRECTIONS = 5
+
+
 SAMPLE = 200  # single entries of a large array, if every direction meets a kink
-
-
-class Subject(NamedTuple):
-    """What is checked: `y, cache = forward()` and `grads = backward(dy, cache)`, where grads has the names of `arrays`.
-
-    forward reads the `arrays` anew on each call. Those named in `inputs` may be handed to it in another memory layout,
-    by name; those in `batched` have the batch for their first axis, as y then has. `state` is what forward reads
-    besides, and must not change. `others` are further forward passes of the same object, on arrays of their own, which
-    a pass in flight must not notice, with a word on each: ("on other values", …). They may raise. `elsewhere` are the
-    arrays at further points, where the gradients must be right, too.
-    """
-
-    arrays: dict[str, np.ndarray]
-    forward: Callable[..., tuple[Any, Any]]
-    backward: Callable[[Any, Any], dict[str, Any]]
-    inputs: tuple[str, ...] = ()
-    batched: tuple[str, ...] = ()
-    state: tuple[np.ndarray, ...] = ()
-    constants: dict[str, float] = {}  # noqa: RUF012 (numbers that a wrong factor may be made of, for the diagnosis)
-    suspects: dict[str, Terms] = {}  # noqa: RUF012 ({the diagnosis: what would then have been differentiated})
-    others: tuple[tuple[str, Callable[[], tuple[Any, Any]]], ...] = ()
-    elsewhere: tuple[dict[str, np.ndarray], ...] = ()
 
 
 def check(

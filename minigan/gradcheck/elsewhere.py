@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minigan.gradcheck.numeric import STEP, Moves, Terms, along
 from minigan.gradcheck.purity import attempt, copies, largest_of, same, strange_points
-
-if TYPE_CHECKING:
-    from minigan.gradcheck.compare import Subject
+from minigan.gradcheck.subject import Subject
 
 OFF = 1e-5  # of a slope along a direction: what a gradient is wrong by, if it is
 FLOOR = 0.01  # of the largest gradient at the point of the check: the least size that a slope is judged by

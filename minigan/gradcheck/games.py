@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from minigan.gan import GANLoss, discriminator_step, generator_step, pack
-from minigan.gradcheck.compare import Subject, compare
+from minigan.gradcheck.compare import compare
 from minigan.gradcheck.report import Report
+from minigan.gradcheck.subject import Subject
 from minigan.gradcheck.targets import KINK_MARGIN, TRIES, dropout_rng, kinks_met, nearest
 from minigan.nn import Sequential
 from minigan.nn.layer import rows

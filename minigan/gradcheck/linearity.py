@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minigan.gradcheck.purity import ROUNDING, attempt, largest_of, strange_points
-
-if TYPE_CHECKING:
-    from minigan.gradcheck.compare import Subject
+from minigan.gradcheck.subject import Subject
 
 Grads = dict[str, np.ndarray]
 

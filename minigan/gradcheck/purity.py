@@ -9,14 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minigan.gradcheck.numeric import EPS
-
-if TYPE_CHECKING:
-    from minigan.gradcheck.compare import Subject
+from minigan.gradcheck.subject import Subject
 
 ROUNDING = 1e-9  # a product of other memory order may round differently, by no more than this
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError
-from minigan.gradcheck.compare import Subject, compare
+from minigan.gradcheck.compare import compare
 from minigan.gradcheck.contract import breaches
 from minigan.gradcheck.form import check_forms, two
 from minigan.gradcheck.purity import copies, other_values
 from minigan.gradcheck.report import Report
+from minigan.gradcheck.subject import Subject
 from minigan.gradcheck.trial import SameDraws, Trial, unbound
 from minigan.nn import Layer, Sequential
 
