@@ -26,10 +26,10 @@ from unittest.mock import patch
 import numpy as np
 from results import Results
 
-from minigan import tensors
 from minigan.callbacks import Every
 from minigan.recipes import RECIPES
 from minigan.saving import Checkpoints, Keep, checkpoints, read_saved
+from minigan.store import tensors
 from minigan.train import Trainer
 
 RESULTS = Results("checkpoint_cost")

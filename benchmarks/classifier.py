@@ -21,11 +21,11 @@ from safetensors.numpy import save
 from minigan.backend import RandomStream, keep_memory
 from minigan.data.glyphs import load_glyphs, make_glyphs
 from minigan.data.mnist import load_mnist
-from minigan.files import write_atomically
 from minigan.losses import softmax_cross_entropy
 from minigan.metrics.classifier import SHA256, describe, make_classifier, to_input, weights_file
 from minigan.nn import Sequential
 from minigan.optim import Adam
+from minigan.store.files import write_atomically
 
 BATCH, EPOCHS, RATE = 100, 10, 1e-3
 

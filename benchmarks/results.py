@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from minigan.files import write_atomically
+from minigan.store.files import write_atomically
 
 
 class Results:

@@ -6,7 +6,6 @@ from minigan import backend as backend
 from minigan import bench as bench
 from minigan import callbacks as callbacks
 from minigan import changes as changes
-from minigan import checkpoint as checkpoint
 from minigan import cli as cli
 from minigan import data as data
 from minigan import errors as errors
@@ -14,7 +13,6 @@ from minigan import evaluate as evaluate
 from minigan import exercises as exercises
 from minigan import export as export
 from minigan import facts as facts
-from minigan import files as files
 from minigan import flags as flags
 from minigan import folder as folder
 from minigan import gan as gan
@@ -46,7 +44,6 @@ from minigan import sample as sample
 from minigan import saving as saving
 from minigan import screen as screen
 from minigan import symptoms as symptoms
-from minigan import tensors as tensors
 from minigan import torch_code as torch_code
 from minigan import torch_layout as torch_layout
 from minigan import train as train

@@ -18,7 +18,7 @@ import numpy as np
 from minigan import plot
 from minigan.backend import Array, array_module, to_numpy
 from minigan.errors import ArgumentError
-from minigan.files import append_line, write_atomically
+from minigan.store.files import append_line, write_atomically
 from minigan.train import Callback, Row, Trainer, generate
 
 SHEET = 100  # images on a sample sheet

@@ -16,7 +16,6 @@ from minigan import __version__, plot
 from minigan.backend import check_seed, keep_memory
 from minigan.data.datasets import built_in, folder_of, load_recorded
 from minigan.errors import ArgumentError, CheckpointError, whole
-from minigan.files import write_atomically
 from minigan.lost import check_places, remedy
 from minigan.metrics.classifier import FEATURES, SHA256
 from minigan.metrics.neighbours import copies, pairs
@@ -25,6 +24,7 @@ from minigan.reference import LEAST, LEFT_OUT, LOOKED_UP, METRICS, MOST, Referen
 from minigan.runs import Run
 from minigan.saving import read_saved
 from minigan.screen import Say, Stages, silence
+from minigan.store.files import write_atomically
 
 if TYPE_CHECKING:
     from rich.table import Table

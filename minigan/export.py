@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from minigan.errors import ArgumentError
-from minigan.files import write_atomically
 from minigan.folder import checkpoint_of
 from minigan.onnx_export import export_onnx
 from minigan.saving import read_saved
 from minigan.screen import Say, silence
+from minigan.store.files import write_atomically
 from minigan.torch_layout import to_torch, torch_code
 
 

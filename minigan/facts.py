@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from minigan.checkpoint import is_count
+from minigan.store.checkpoint import is_count
 
 MEANS = {"sums": dict, "counts": dict}
 #: What a checkpoint must say of its run, and config.json too; see `check_entries`.

@@ -27,7 +27,6 @@ from minigan.errors import (
     whole,
 )
 from minigan.facts import FACTS, check_entries
-from minigan.files import quoted, write_atomically
 from minigan.nn import Sequential
 from minigan.own import is_own, source_of
 from minigan.recipes import Recipe
@@ -35,7 +34,8 @@ from minigan.recipes.recipe import SIZE
 from minigan.recorded import recipe_of, record_of
 from minigan.saving import checkpoints, place, read_saved
 from minigan.screen import Say, silence
-from minigan.tensors import read_tensors
+from minigan.store.files import quoted, write_atomically
+from minigan.store.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer, draw_latents, generate
 
 CHUNK = 1_000  # samples drawn at a time: two batches

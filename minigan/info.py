@@ -17,7 +17,7 @@ from minigan import __version__
 from minigan.backend import CORES, describe_gpu, why_no_gpu, why_one_core
 from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
-from minigan.files import cache_dir
+from minigan.store.files import cache_dir
 
 LIBRARIES = ("matplotlib", "pillow", "rich", "tyro", "pooch", "safetensors", "filelock")
 CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # the names under which CuPy is installed

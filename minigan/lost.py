@@ -8,8 +8,8 @@ from typing import Any
 
 from minigan.callbacks import LOGS
 from minigan.errors import CheckpointError, RunFolderError
-from minigan.files import quoted
 from minigan.saving import checkpoints, read_saved
+from minigan.store.files import quoted
 
 #: What config.json and every checkpoint of a run begin with (`facts_of`).
 SHARED = ("recipe", "fields", "own", "seed", "dataset", "versions")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from minigan.arguments import split_flag
 from minigan.errors import ArgumentError, RecipeMissingError, nearest
-from minigan.files import quoted
 from minigan.folder import stated
 from minigan.own import load_class, load_recipe
 from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recorded import other_source
+from minigan.store.files import quoted
 
 
 def take_recipe(args: list[str]) -> tuple[str | None, list[str]]:

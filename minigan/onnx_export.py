@@ -16,7 +16,6 @@ import numpy as np
 
 from minigan import __version__, backend
 from minigan.errors import ArgumentError, PackageMissingError
-from minigan.files import write_atomically
 from minigan.nn import (
     BatchNorm,
     Conv2d,
@@ -40,6 +39,7 @@ from minigan.nn import (
 from minigan.nn.im2col import Windows, pair, place_windows
 from minigan.nn.layer import Shape
 from minigan.nn.spectral import stretch
+from minigan.store.files import write_atomically
 
 OPSET = 17  # of 2022: the layers need nothing newer, and older runtimes read it too
 IR_VERSION = 8  # the file format of that year

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigan.errors import ArgumentError, DataError
-from minigan.files import write_atomically
+from minigan.store.files import write_atomically
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -12,10 +12,10 @@ from minigan.backend import RandomStream, to_numpy
 from minigan.callbacks import to_pixels
 from minigan.data.datasets import built_in
 from minigan.errors import whole
-from minigan.files import append_line
 from minigan.metrics.classifier import SHA256, describe, load_classifier
 from minigan.metrics.frechet import frechet_distance
 from minigan.saving import best_epoch
+from minigan.store.files import append_line
 from minigan.train import Callback, Row, Trainer, generate
 
 SAMPLES, IMAGES = 2_000, 5_000  # generated, and of the run's own images: enough to rank the epochs of one run

@@ -15,7 +15,6 @@ from minigan.backend import check_seed, resolve_device, why_one_core
 from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, DivergenceError, nearest, whole
-from minigan.files import quoted
 from minigan.folder import Lock, Run, check_free, claim_run, facts_of, keep_source, locked, write_config
 from minigan.going_on import check_accept, compare, load_again, missed, newest_whole, set_aside
 from minigan.interrupt import Interrupted, Stop
@@ -28,6 +27,7 @@ from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recorded import check_record, since, typed, whose
 from minigan.saving import Checkpoints, Keep
 from minigan.screen import Say, silence
+from minigan.store.files import quoted
 from minigan.symptoms import slow_down
 from minigan.train import Callback, Trainer
 

@@ -10,9 +10,9 @@ import numpy as np
 from minigan import plot
 from minigan.backend import check_seed
 from minigan.errors import ArgumentError, whole
-from minigan.files import write_atomically
 from minigan.folder import checkpoint_of, draw
 from minigan.screen import Say, Stages, silence
+from minigan.store.files import write_atomically
 
 MAX_COUNT = 1_000_000  # images of one file
 

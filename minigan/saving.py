@@ -18,16 +18,16 @@ import numpy as np
 
 from minigan.backend import RandomStream
 from minigan.callbacks import LOGS, Every, read_rows
-from minigan.checkpoint import check_alike, part, restore, save_checkpoint
 from minigan.errors import ArgumentError, CheckpointError, MiniganError, RecipeMissingError, whole
 from minigan.facts import FACTS, POSITION, check_entries, check_means
-from minigan.files import flush
 from minigan.nn import Layer, Sequential
 from minigan.nn.flat import state_shapes
 from minigan.own import users_code
 from minigan.recipes import RECIPES, Recipe
 from minigan.recorded import recipe_of
-from minigan.tensors import read_tensors
+from minigan.store.checkpoint import check_alike, part, restore, save_checkpoint
+from minigan.store.files import flush
+from minigan.store.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer
 
 

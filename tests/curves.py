@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from minigan.files import write_atomically
+from minigan.store.files import write_atomically
 
 
 def curves_as_text(history, path):

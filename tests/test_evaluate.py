@@ -13,7 +13,6 @@ from PIL import Image
 from rich.console import Console
 
 from minigan import cli, evaluate, runs
-from minigan.checkpoint import load_checkpoint, save_checkpoint
 from minigan.data import mnist
 from minigan.data.glyphs import load_glyphs
 from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
@@ -23,6 +22,7 @@ from minigan.metrics.parzen import parzen
 from minigan.recipes import RECIPES
 from minigan.reference import LEAST, Reference, measure
 from minigan.saving import checkpoints
+from minigan.store.checkpoint import load_checkpoint, save_checkpoint
 
 COUNT = 150  # samples; the covariance takes 129
 SMOKE = RECIPES["quick-mlp"].smoke()

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from runfolder import contents, resume, start
 
-from minigan import cli, tensors
+from minigan import cli
 from minigan.errors import CheckpointError
 from minigan.saving import checkpoints
-from minigan.tensors import read_tensors, write_tensors
+from minigan.store import tensors
+from minigan.store.tensors import read_tensors, write_tensors
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

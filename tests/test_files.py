@@ -5,12 +5,12 @@ import pytest
 
 from minigan import plot
 from minigan.backend import device_of
-from minigan.checkpoint import load_checkpoint, save_checkpoint
 from minigan.errors import ArgumentError, CheckpointError, DataError, DTypeError, ShapeError
-from minigan.files import write_atomically
 from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.nn.flat import state_shapes
 from minigan.recipes import RECIPES
+from minigan.store.checkpoint import load_checkpoint, save_checkpoint
+from minigan.store.files import write_atomically
 
 
 def network(width=3, seed=0, **options):

@@ -17,13 +17,13 @@ from fuzz.mutations import DEEP, DIGITS, dumps, pack, seal, unpack
 from runfolder import contents, resume
 
 from minigan.callbacks import keep_rows, read_rows
-from minigan.checkpoint import load_checkpoint, save_checkpoint
 from minigan.data.glyphs import make_glyphs
 from minigan.data.idx import read_idx
 from minigan.errors import CheckpointError, RunMissingError
 from minigan.folder import Run
 from minigan.saving import best_epoch, checkpoints, read_saved
-from minigan.tensors import describe, read_tensors, write_tensors
+from minigan.store.checkpoint import load_checkpoint, save_checkpoint
+from minigan.store.tensors import describe, read_tensors, write_tensors
 from minigan.train import Trainer
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -62,7 +62,9 @@ def test_the_fuzzer_sees_a_crash_a_hang_a_gluttony_and_a_partial_load(tmp_path, 
             meter.attempt(10, MB, bytes, 2 * MB)
     with pytest.raises(fuzz.Hang), within(0.01):
         time.sleep(60)
-    monkeypatch.setattr("minigan.checkpoint.check_alike", lambda *args: None)  # optimisers are no longer looked at
+    monkeypatch.setattr(
+        "minigan.store.checkpoint.check_alike", lambda *args: None
+    )  # optimisers are no longer looked at
     with pytest.raises(Violation):
         cases("checkpoint", 0, 300, tmp_path)
 

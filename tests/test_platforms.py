@@ -19,10 +19,10 @@ from runfolder import contents, start
 from minigan import cli
 from minigan.errors import ArgumentError
 from minigan.exercises import TEST
-from minigan.files import cache_dir, quoted
 from minigan.folder import Run
 from minigan.gradcheck import anything
 from minigan.saving import checkpoints
+from minigan.store.files import cache_dir, quoted
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -176,7 +176,7 @@ assert stop() and stop.number == signal.SIGBREAK
 def test_a_file_that_another_program_has_open_is_replaced_as_soon_as_it_is_closed_or_named(tmp_path):
     code = """
 from pathlib import Path
-from minigan import files
+from minigan.store import files
 file, path, waited = open("picture", "wb"), Path("picture"), []
 files.time.sleep = lambda seconds: file.close()
 files.write_atomically(path, b"new")

@@ -15,7 +15,6 @@ from runfolder import contents, press, resume, start
 
 from minigan import callbacks, going_on, runs
 from minigan.callbacks import read_rows
-from minigan.checkpoint import load_checkpoint
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import (
     ArgumentError,
@@ -28,7 +27,8 @@ from minigan.folder import draw
 from minigan.interrupt import SIGNALS, Interrupted, Stop
 from minigan.recipes import RECIPES
 from minigan.saving import Keep, best_epoch, checkpoints
-from minigan.tensors import read_tensors, write_tensors
+from minigan.store.checkpoint import load_checkpoint
+from minigan.store.tensors import read_tensors, write_tensors
 from minigan.train import Trainer
 
 pytestmark = pytest.mark.usefixtures("elsewhere")

@@ -13,7 +13,6 @@ from runfolder import SMOKE, contents, resume, start
 from minigan import callbacks, plot, runs
 from minigan.backend import RandomStream
 from minigan.callbacks import Every, interpolate, keep_rows, read_rows, sheets
-from minigan.checkpoint import load_checkpoint
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import (
     ArgumentError,
@@ -24,6 +23,7 @@ from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.progress import HEADER, Watch, clock, loss
 from minigan.saving import checkpoints
 from minigan.screen import Screen
+from minigan.store.checkpoint import load_checkpoint
 from minigan.train import Callback, Trainer, average, generate
 
 pytestmark = pytest.mark.usefixtures("elsewhere")

@@ -19,7 +19,7 @@ from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
 from minigan.reference import Reference
 from minigan.saving import as_line, read_saved
-from minigan.tensors import read_tensors, write_tensors
+from minigan.store.tensors import read_tensors, write_tensors
 
 pytestmark = pytest.mark.usefixtures("elsewhere", "own_recipes")
 STORED = sorted(path.parent for path in (Path(__file__).parent / "stored").glob("*/*/config.json"))

@@ -37,7 +37,6 @@ import numpy as np
 
 from minigan import plot
 from minigan.backend import RandomStream, keep_memory
-from minigan.checkpoint import load_checkpoint, save_checkpoint
 from minigan.data.batches import Batches
 from minigan.data.mnist import load_mnist
 from minigan.errors import DivergenceError
@@ -45,6 +44,7 @@ from minigan.gan import GANLoss, simultaneous_step
 from minigan.metrics.parzen import SIGMAS, VALIDATION, log_likelihoods, parzen, parzen_log_likelihood
 from minigan.nn import Dense, Dropout, Maxout, ReLU, Sequential, Sigmoid, init
 from minigan.optim import SGD
+from minigan.store.checkpoint import load_checkpoint, save_checkpoint
 from minigan.train import generate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -16,7 +16,7 @@ import numpy as np
 
 from minigan.backend import RandomStream, check_seed
 from minigan.errors import whole
-from minigan.files import cache_dir, write_atomically
+from minigan.store.files import cache_dir, write_atomically
 
 # The text fonts; the others that matplotlib ships map digits to boxes or symbols.
 FONTS = (

@@ -17,7 +17,7 @@ import numpy as np
 from minigan.data.download import fetch
 from minigan.data.idx import read_idx
 from minigan.errors import DataError, DataMissingError, DownloadError, check_choice
-from minigan.files import cache_dir
+from minigan.store.files import cache_dir
 
 
 class File(NamedTuple):

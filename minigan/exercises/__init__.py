@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from minigan import gan, nn, train
 from minigan.errors import RunExistsError, nearest
 from minigan.exercises import classifier
-from minigan.files import quoted
 from minigan.recipes import flux_dcgan, keras_upconv, mlp, recipe, renom_maxout
+from minigan.store.files import quoted
 
 #: {exercise: the name that its file defines}
 STUBS = {

@@ -20,7 +20,7 @@ from minigan.nn.flat import Vector, cut, draw, named, places, walk
 from minigan.nn.layer import Layer, Shape
 from minigan.nn.names import CheckedCall
 from minigan.nn.summary import as_html, as_text, table
-from minigan.tensors import read_tensors, write_tensors
+from minigan.store.tensors import read_tensors, write_tensors
 
 
 class NetworkCache(NamedTuple):

@@ -13,11 +13,11 @@ from safetensors.numpy import load
 
 from fuzz import mutations
 from fuzz.judge import ERROR, MB, RIGHT, VALID, demand, same
-from minigan.checkpoint import load_checkpoint, save_checkpoint
 from minigan.data.idx import DTYPES, read_idx
 from minigan.nn import BatchNorm, Dense, LeakyReLU, Sequential
 from minigan.optim import SGD, Adam
-from minigan.tensors import describe, read_tensors
+from minigan.store.checkpoint import load_checkpoint, save_checkpoint
+from minigan.store.tensors import describe, read_tensors
 
 # IDX -----------------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from fuzz.judge import ERROR, MB, RIGHT, VALID, Enough, demand, same
 from minigan.errors import ArgumentError
 from minigan.folder import Run
 from minigan.saving import best_epoch, checkpoints, read_saved
-from minigan.tensors import read_tensors
+from minigan.store.tensors import read_tensors
 
 CONSTANT = MB  # JSON as Python objects, and two networks
 

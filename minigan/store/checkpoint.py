@@ -1,6 +1,6 @@
 """Checkpoints: networks and optimisers in one file, from which training goes on, or a generator draws.
 
-The file's format, and why nothing in it can have changed unnoticed, is in `minigan.tensors`.
+The file's format, and why nothing in it can have changed unnoticed, is in `minigan.store.tensors`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from minigan.backend import Array, device_of, to_device, to_numpy
 from minigan.errors import CheckpointError, MiniganError
 from minigan.nn import Sequential
 from minigan.optim import Optimizer
-from minigan.tensors import read_tensors, write_tensors
+from minigan.store.tensors import read_tensors, write_tensors
 
 
 def save_checkpoint(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigan.errors import CheckpointError
-from minigan.files import write_atomically
+from minigan.store.files import write_atomically
 
 FORMAT = 2
 

@@ -1,0 +1,1 @@
+"""Files that stay whole: atomic writing, named arrays in safetensors, checkpoints of networks and optimisers."""
