@@ -11,7 +11,6 @@ from minigan import data as data
 from minigan import errors as errors
 from minigan import evaluate as evaluate
 from minigan import exercises as exercises
-from minigan import export as export
 from minigan import facts as facts
 from minigan import flags as flags
 from minigan import folder as folder
@@ -28,7 +27,6 @@ from minigan import metrics as metrics
 from minigan import named as named
 from minigan import nn as nn
 from minigan import notebook as notebook
-from minigan import onnx_export as onnx_export
 from minigan import optim as optim
 from minigan import options as options
 from minigan import own as own
@@ -44,8 +42,6 @@ from minigan import sample as sample
 from minigan import saving as saving
 from minigan import screen as screen
 from minigan import symptoms as symptoms
-from minigan import torch_code as torch_code
-from minigan import torch_layout as torch_layout
 from minigan import train as train
 from minigan import usage as usage
 

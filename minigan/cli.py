@@ -169,7 +169,7 @@ def evaluate(args: list[str]) -> None:
 
 def export(args: list[str]) -> None:
     """minigan export RUN [flags]"""
-    from minigan.export import export as write
+    from minigan.runs_exporting import export as write
 
     options: ExportOptions
     run, options = parse_run(

@@ -12,7 +12,7 @@ import minigan
 from minigan import nn
 from minigan.backend import to_numpy
 from minigan.errors import ArgumentError, PackageMissingError
-from minigan.onnx_export import EXPORTS, OPSET, export_onnx
+from minigan.export.onnx import EXPORTS, OPSET, export_onnx
 from minigan.recipes import RECIPES
 
 pytestmark = pytest.mark.extra
@@ -162,5 +162,5 @@ def test_without_the_package_one_error_says_how_to_install_it(monkeypatch, tmp_p
 
 @pytest.mark.slow
 def test_importing_the_module_imports_no_onnx():
-    code = "import sys, minigan.onnx_export; sys.exit('onnx' in sys.modules)"
+    code = "import sys, minigan.export.onnx; sys.exit('onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,8 +10,8 @@ from oracle import torch_layout_inputs as inputs
 from minigan import nn
 from minigan.backend import device_of
 from minigan.errors import ArgumentError, DTypeError, ShapeError
-from minigan.torch_code import COUNTERPARTS
-from minigan.torch_layout import from_torch, to_torch, torch_code
+from minigan.export.torch import from_torch, to_torch, torch_code
+from minigan.export.torch_code import COUNTERPARTS
 
 ANSWERS = inputs.load()
 

@@ -15,7 +15,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where pytest finds `oracle` as well
 from oracle import torch_layout_inputs as inputs
 
-from minigan.torch_layout import to_torch, torch_code
+from minigan.export.torch import to_torch, torch_code
 
 
 def answer(model, x):

@@ -17,10 +17,10 @@ import numpy as np
 
 from minigan import backend
 from minigan.errors import ArgumentError, DTypeError, ShapeError
+from minigan.export.torch_code import counterparts, torch_code
 from minigan.nn import Dense, Flatten, Layer, Maxout, Reshape, Sequential, SpectralNorm
 from minigan.nn.layer import Shape
 from minigan.nn.spectral import stretch
-from minigan.torch_code import counterparts, torch_code
 
 __all__ = ["from_torch", "to_torch", "torch_code"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from minigan.errors import ArgumentError
+from minigan.export.onnx import export_onnx
+from minigan.export.torch import to_torch, torch_code
 from minigan.folder import checkpoint_of
-from minigan.onnx_export import export_onnx
 from minigan.saving import read_saved
 from minigan.screen import Say, silence
 from minigan.store.files import write_atomically
-from minigan.torch_layout import to_torch, torch_code
 
 
 def export(run: str | Path, out: Path, *, say: Say | None = print) -> str:

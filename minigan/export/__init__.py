@@ -1,0 +1,1 @@
+"""A network for programs that know nothing of minigan: ONNX, PyTorch."""
