@@ -51,13 +51,13 @@ def float_draws():
 
 
 def small_tiles():
-    from minigan.nn import im2col
+    from minigan.nn.conv import im2col
 
     im2col.TILE_BYTES = 2**21
 
 
 def no_waves():
-    from minigan.nn import fourier
+    from minigan.nn.conv import fourier
 
     fourier.pays = lambda *_: False
 
@@ -71,7 +71,7 @@ def outer_products():
 
 
 def not_turned():
-    from minigan.nn import turned
+    from minigan.nn.conv import turned
 
     turned.pays = lambda *_: False
 
@@ -84,7 +84,9 @@ def guessed_branches():
 
 
 def plain_sums():
-    from minigan.nn import conv, dense, norm, upconv
+    from minigan.nn import dense, norm
+    from minigan.nn.conv import layers as conv
+    from minigan.nn.conv import upconv
 
     for module in (conv, dense, norm, upconv):
         module.batch_sum = lambda x: x.reshape(-1, x.shape[-1]).sum(axis=0)

@@ -18,8 +18,8 @@ import numpy as np
 from results import Results
 
 from minigan import backend
-from minigan.nn import im2col
-from minigan.nn.conv import Conv2d, Convolution, plan
+from minigan.nn.conv import im2col
+from minigan.nn.conv.layers import Conv2d, Convolution, plan
 from minigan.recipes import RECIPES
 
 RESULTS = Results("tiles")

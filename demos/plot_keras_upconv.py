@@ -20,18 +20,7 @@ from minigan.backend import RandomStream
 from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
 from minigan.gan import GANLoss, discriminator_step, generator_step
-from minigan.nn import (
-    BatchNorm,
-    Conv2d,
-    Dense,
-    Flatten,
-    LeakyReLU,
-    Reshape,
-    Sequential,
-    Sigmoid,
-    Tanh,
-    Upsample2d,
-)
+from minigan.nn import BatchNorm, Conv2d, Dense, Flatten, LeakyReLU, Reshape, Sequential, Sigmoid, Tanh, Upsample2d
 from minigan.optim import Adam
 from minigan.plot import image_grid, to_uint8
 from minigan.recipes import RECIPES

@@ -21,7 +21,7 @@ import numpy as np
 from minigan import backend, gan, nn, optim, train
 from minigan.data.batches import Batches
 from minigan.errors import whole
-from minigan.nn import im2col
+from minigan.nn.conv import im2col
 from minigan.recipes import Recipe
 from minigan.train import Trainer
 

@@ -16,7 +16,7 @@ from minigan.backend import RandomStream
 from minigan.bench import PARTS, PRODUCTS, REST, Ledger, Stepper
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError
-from minigan.nn import im2col
+from minigan.nn.conv import im2col
 from minigan.recipes import DEFAULT, RECIPES
 from minigan.recipes.mlp import MLP
 

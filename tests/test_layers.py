@@ -14,7 +14,9 @@ from minigan import backend, nn
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, ShapeError
 from minigan.gradcheck import check_layer
-from minigan.nn import conv, fourier, im2col, init, turned
+from minigan.nn import init
+from minigan.nn.conv import fourier, im2col, turned
+from minigan.nn.conv import layers as conv
 from minigan.nn.layer import batch_sum
 from minigan.optim import Adam
 from minigan.train import average

@@ -8,7 +8,7 @@ Each pixel becomes a block of a×b. It has no weights, so there is one question 
 import numpy as np  # noqa: F401 (for you)
 
 from minigan import nn
-from minigan.nn.im2col import pair  # noqa: F401 (for you: a, b = pair(self.scale))
+from minigan.nn.conv.windows import pair  # noqa: F401 (for you: a, b = pair(self.scale))
 
 
 class Upsample2d(nn.Upsample2d):

@@ -36,7 +36,7 @@ from minigan.nn import (
     Upsample2d,
     UpsampleConv2d,
 )
-from minigan.nn.im2col import Windows, pair, place_windows
+from minigan.nn.conv.windows import Windows, pair, place_windows
 from minigan.nn.layer import Shape
 from minigan.nn.spectral import stretch
 from minigan.store.files import write_atomically

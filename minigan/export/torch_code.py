@@ -29,7 +29,7 @@ from minigan.nn import (
     Upsample2d,
     UpsampleConv2d,
 )
-from minigan.nn.im2col import Pair, Windows, pair, place_windows
+from minigan.nn.conv.windows import Pair, Windows, pair, place_windows
 from minigan.nn.layer import Shape
 
 

@@ -2,17 +2,17 @@
 
 from minigan.nn import init
 from minigan.nn.activations import LeakyReLU, ReLU, Sigmoid, Tanh, sigmoid
-from minigan.nn.conv import Conv2d, ConvTranspose2d
+from minigan.nn.conv.layers import Conv2d, ConvTranspose2d
+from minigan.nn.conv.resample import Upsample2d
+from minigan.nn.conv.upconv import UpsampleConv2d
 from minigan.nn.dense import Dense
 from minigan.nn.dropout import Dropout
 from minigan.nn.layer import Layer
 from minigan.nn.network import NetworkCache, Sequential
 from minigan.nn.norm import BatchNorm
 from minigan.nn.pool import Maxout, MaxPool2d
-from minigan.nn.resample import Upsample2d
 from minigan.nn.shape import Flatten, Reshape
 from minigan.nn.spectral import SpectralNorm
-from minigan.nn.upconv import UpsampleConv2d
 
 __all__ = [
     "BatchNorm",

@@ -11,7 +11,7 @@ from typing import Any
 
 from minigan.backend import Array, array_module
 from minigan.errors import ArgumentError, ShapeError, whole
-from minigan.nn.im2col import (
+from minigan.nn.conv.windows import (
     Pad,
     Pair,
     Windows,

@@ -10,7 +10,7 @@ import numpy as np
 from minigan import backend
 from minigan.backend import Array
 from minigan.errors import ArgumentError
-from minigan.nn.conv import Conv2d
+from minigan.nn.conv.layers import Conv2d
 from minigan.nn.dense import Dense
 from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
 

@@ -11,7 +11,8 @@ import numpy as np
 from minigan import nn
 from minigan.exercises.checks.layers import Check, Mistake, right_gradients, same_forward
 from minigan.gradcheck.form import two
-from minigan.nn.im2col import Pair, im2col, pair, surround
+from minigan.nn.conv.im2col import im2col
+from minigan.nn.conv.windows import Pair, pair, surround
 
 # What known mistakes would make of minigan's layer and x ------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigan.backend import Array, array_module
-from minigan.nn.im2col import Pair, check_images, pair, sizes
+from minigan.nn.conv.windows import Pair, check_images, pair, sizes
 from minigan.nn.layer import Layer, Shape
 
 

@@ -16,18 +16,8 @@ from typing import Any
 
 from minigan.backend import Array, array_module, share
 from minigan.errors import ShapeError, truth, whole
-from minigan.nn import fourier, im2col, turned
-from minigan.nn.im2col import (
-    Pad,
-    Pair,
-    Windows,
-    check_images,
-    padding,
-    pair,
-    place_windows,
-    sizes,
-    times,
-)
+from minigan.nn.conv import fourier, im2col, turned
+from minigan.nn.conv.windows import Pad, Pair, Windows, check_images, padding, pair, place_windows, sizes, times
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
 from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum
 

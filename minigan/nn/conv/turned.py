@@ -8,8 +8,8 @@ a pixel, in place of 576. Letters as in conv.py.
 from __future__ import annotations
 
 from minigan.backend import Array, array_module
-from minigan.nn import im2col
-from minigan.nn.im2col import Pair, Windows
+from minigan.nn.conv import im2col
+from minigan.nn.conv.windows import Pair, Windows
 
 
 def pays(size: Pair, windows: Windows, C: int, K: int, N: int) -> bool:

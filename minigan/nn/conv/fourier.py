@@ -19,7 +19,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array
-from minigan.nn.im2col import Pair, Windows
+from minigan.nn.conv.windows import Pair, Windows
 
 TILE_BYTES = 2**25  # of waves at a time
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array, array_module, share
-from minigan.nn.conv import Convolution, correlate, correlate_all, spread
-from minigan.nn.im2col import Pair, Windows, check_images, pair, place_windows, sizes
+from minigan.nn.conv.layers import Convolution, correlate, correlate_all, spread
+from minigan.nn.conv.windows import Pair, Windows, check_images, pair, place_windows, sizes
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
 from minigan.nn.layer import Grads, Shape, Specs, batch_sum
 

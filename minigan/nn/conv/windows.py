@@ -1,27 +1,18 @@
-"""im2col and col2im: the windows that a kernel sees on an image, laid out as the rows of a matrix, and back.
-
-With them a convolution is one matrix product, and its gradients are two more. The windows are tiled over the batch, so
-that their copy stays in the processor's cache, and never grows with the batch.
-
-N batch, H W height and width of the image, C its channels; KH KW the kernel's height and width, SH SW its stride (how
-far it moves from one window to the next), OH OW how many windows there are, from top to bottom and from left to right.
-Source: Chellapilla, Puri & Simard, "High performance convolutional neural networks for document processing", 2006.
-"""
+"""Where a kernel stands on an image: the windows that convolutions and pooling look through."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from minigan import backend
-from minigan.backend import Array, array_module, share
+from minigan.backend import Array, array_module
 from minigan.errors import ShapeError, whole
 
 Pair = tuple[int, int]
+
+
 #: Zeros around an image: on all sides, (above and below, left and right), ((above, below), (left, right)), or "same".
 Pad = int | Pair | tuple[Pair, Pair] | str
-
-TILE_BYTES = 2**23  # of columns at a time: the best of 0.5 to 16 MiB (benchmarks/tiles.py)
 
 
 class Windows(NamedTuple):
@@ -56,49 +47,6 @@ def place_windows(size: tuple[int, ...], kernel: int | Pair, stride: int | Pair,
     return Windows(ks, strides, (pads[0], pads[1]), (OH, OW))
 
 
-def im2col(x: Array, windows: Windows) -> Array:
-    """(N, H, W, C) → (N·OH·OW, KH·KW·C): each row is what one window sees. One strided view and one copy."""
-    (KH, KW), _, _, (OH, OW) = windows
-    N, C = x.shape[0], x.shape[3]
-    xp = array_module(x)
-    if C > 1:
-        columns = xp.empty((N, OH, OW, KH, KW, C), x.dtype)
-    else:  # in memory column by column, so that the copy runs along the rows of grey images, not of small kernels
-        columns = xp.empty((KH, KW, C, N, OH, OW), x.dtype).transpose(3, 4, 5, 0, 1, 2)
-
-    def copy(images: slice) -> None:
-        columns[images] = sliding_view(surround(x[images], windows.pad), windows)
-
-    share(copy, columns)
-    return columns.reshape(N * OH * OW, KH * KW * C)
-
-
-def sliding_view(x: Array, windows: Windows) -> Array:
-    """The windows of a padded x as a view (N, OH, OW, KH, KW, C): no copy, though windows overlap."""
-    (KH, KW), (SH, SW), _, (OH, OW) = windows
-    N, C = x.shape[0], x.shape[3]
-    n, h, w, c = x.strides
-    as_strided = array_module(x).lib.stride_tricks.as_strided
-    return as_strided(x, (N, OH, OW, KH, KW, C), (n, SH * h, SW * w, h, w, c))
-
-
-def col2im(columns: Array, out: Array, windows: Windows) -> None:
-    """(N·OH·OW, KH·KW·C) → out (N, H, W, C): each pixel is the sum of what stands for it in the windows that see it.
-
-    The adjoint of im2col: Σ im2col(x)·c = Σ x·col2im(c) for all x and c. One addition for each place in the kernel.
-    """
-    (KH, KW), _, _, (OH, OW) = windows
-    columns = columns.reshape(-1, OH, OW, KH, KW, out.shape[3])
-
-    def add(images: slice) -> None:
-        out[images] = 0
-        for i, (rows, OY) in enumerate(inside(windows, 0, out.shape[1])):
-            for j, (cols, OX) in enumerate(inside(windows, 1, out.shape[2])):
-                out[images, rows, cols] += columns[images, OY, OX, i, j]
-
-    share(add, out)
-
-
 def inside(windows: Windows, axis: int, size: int) -> Iterator[tuple[slice, slice]]:
     """Along one axis, for each place of the kernel: where it falls in an image of `size`, and in which windows."""
     stride, before, count = windows.stride[axis], windows.pad[axis][0], windows.counts[axis]
@@ -124,41 +72,6 @@ def surround(x: Array, pad: tuple[Pair, Pair], value: float = 0.0) -> Array:
     padded = array_module(x).full((N, top + H + bottom, left + W + right, C), value, x.dtype)
     padded[:, top : top + H, left : left + W] = x
     return padded
-
-
-# The three products of a convolution, for conv.py ---------------------------------------------------------------------
-
-
-def correlate(x: Array, W: Array, windows: Windows, y: Array) -> None:
-    """y = X W with X = im2col(x)."""
-    K = W.shape[3]
-    backend.matmul(im2col(x, windows), W.reshape(-1, K), out=y.reshape(-1, K))
-
-
-def spread(y: Array, W: Array, windows: Windows, x: Array) -> None:
-    """x = col2im(y Wᵀ)."""
-    K = W.shape[3]
-    col2im(backend.matmul(y.reshape(-1, K), W.reshape(-1, K).T), x, windows)
-
-
-def correlate_all(x: Array, y: Array, windows: Windows, W: Array) -> None:
-    """W = Xᵀ y."""
-    K = W.shape[3]
-    backend.matmul(im2col(x, windows).T, y.reshape(-1, K), out=W.reshape(-1, K))
-
-
-def pays(size: Pair, windows: Windows, C: int, K: int, N: int) -> bool:
-    """Always: it is the way for all kernels and strides."""
-    return True
-
-
-def images_at_once(size: Pair, windows: Windows, C: int, K: int, itemsize: int) -> int:
-    """How many images have columns of TILE_BYTES; at least one."""
-    (KH, KW), (OH, OW) = windows.kernel, windows.counts
-    return max(1, TILE_BYTES // (OH * OW * KH * KW * C * itemsize))
-
-
-# What a layer's constructor and its errors need -----------------------------------------------------------------------
 
 
 def pair(value: Any) -> Any:
