@@ -21,8 +21,6 @@ from minigan import info as info
 from minigan import interrupt as interrupt
 from minigan import losses as losses
 from minigan import lost as lost
-from minigan import means as means
-from minigan import memory as memory
 from minigan import metrics as metrics
 from minigan import named as named
 from minigan import nn as nn
@@ -30,7 +28,6 @@ from minigan import notebook as notebook
 from minigan import optim as optim
 from minigan import options as options
 from minigan import own as own
-from minigan import passes as passes
 from minigan import plot as plot
 from minigan import progress as progress
 from minigan import quality as quality

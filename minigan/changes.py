@@ -12,10 +12,10 @@ import numpy as np
 from minigan.data.batches import count_batches
 from minigan.errors import ArgumentError
 from minigan.nn.flat import state_shapes
-from minigan.passes import batch_sizes
 from minigan.recipes import RECIPES, Recipe
 from minigan.recorded import whose
 from minigan.saving import described
+from minigan.train.passes import batch_sizes
 
 
 def check_changes(before: Recipe, after: Recipe, images: int) -> None:

@@ -19,7 +19,6 @@ from minigan.folder import Lock, Run, check_free, claim_run, facts_of, keep_sour
 from minigan.going_on import check_accept, compare, load_again, missed, newest_whole, set_aside
 from minigan.interrupt import Interrupted, Stop
 from minigan.lost import check_places
-from minigan.memory import fitting_into_memory
 from minigan.own import check_own
 from minigan.progress import Watch
 from minigan.quality import Quality
@@ -30,6 +29,7 @@ from minigan.screen import Say, silence
 from minigan.store.files import quoted
 from minigan.symptoms import slow_down
 from minigan.train import Callback, Trainer
+from minigan.train.fitting_batch import fitting_into_memory
 
 
 def start(

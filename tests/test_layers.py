@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from minigan import backend, nn
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, ShapeError
+from minigan.gan.averaging import average
 from minigan.gradcheck import check_layer
 from minigan.nn import init
 from minigan.nn.conv import fourier, im2col, turned
 from minigan.nn.conv import layers as conv
 from minigan.nn.layer import batch_sum
 from minigan.optim import Adam
-from minigan.train import average
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import pytest
 
 from minigan import nn
 from minigan.backend import to_device
-from minigan.means import Means, gradient_norms
+from minigan.train.metrics import Means, gradient_norms
 
 DEVICES = ["cpu", "standin"]
 

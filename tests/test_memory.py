@@ -5,9 +5,9 @@ import pytest
 from minigan import cli
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import OutOfMemoryError
-from minigan.memory import fitting_batch, fitting_into_memory
 from minigan.recipes import RECIPES
 from minigan.train import Trainer
+from minigan.train.fitting_batch import fitting_batch, fitting_into_memory
 
 
 def small_memory(monkeypatch, most):

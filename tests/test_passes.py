@@ -8,12 +8,12 @@ import pytest
 
 from minigan import nn
 from minigan.errors import ArgumentError, ShapeError
-from minigan.passes import passes
 from minigan.recipes import RECIPES
 from minigan.recipes.best import Best
 from minigan.recipes.flux_dcgan import FluxDCGAN
 from minigan.recipes.mlp import PyTorchMLP
 from minigan.train import Trainer
+from minigan.train.passes import passes
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
 BEST, MLP, DCGAN = (RECIPES[name].smoke() for name in ("best", "pytorch-mlp", "flux-dcgan"))

@@ -19,12 +19,13 @@ from minigan.errors import (
     RunExistsError,
     RunMissingError,
 )
+from minigan.gan.averaging import average
 from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.progress import HEADER, Watch, clock, loss
 from minigan.saving import checkpoints
 from minigan.screen import Screen
 from minigan.store.checkpoint import load_checkpoint
-from minigan.train import Callback, Trainer, average, generate
+from minigan.train import Callback, Trainer, generate
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

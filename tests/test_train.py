@@ -9,7 +9,8 @@ from minigan.data.glyphs import make_glyphs
 from minigan.errors import DataError, DivergenceError
 from minigan.nn import BatchNorm, Dense, Sequential, Sigmoid
 from minigan.recipes import RECIPES
-from minigan.train import Callback, Trainer, check_range, generate
+from minigan.train import Callback, Trainer, generate
+from minigan.train.trainer import check_range
 
 
 @pytest.fixture(scope="module")

@@ -17,44 +17,13 @@ from minigan.backend import Array, RandomStream, array_module, check_seed, keep_
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step
-from minigan.means import Means, gradient_norms, measure
+from minigan.gan.averaging import average
 from minigan.nn import Sequential
 from minigan.optim import Adam
-from minigan.passes import check_batches
 from minigan.recipes import Recipe
-
-Row = dict[str, Any]
-
-
-class Callback:
-    """Something that watches a training run: prints, draws or saves. It is handed the trainer and changes nothing."""
-
-    def start(self, trainer: Trainer) -> None:
-        """Before the first step."""
-
-    def logged(self, trainer: Trainer, row: Row) -> None:
-        """A row of metrics is complete (every `log_every` steps, and at the end of an epoch)."""
-
-    def step_end(self, trainer: Trainer) -> None:
-        """A step is over; `trainer.interval` holds the means so far."""
-
-    def epoch_end(self, trainer: Trainer, row: Row) -> None:
-        """An epoch is over; `row` holds its means."""
-
-    def settled(self, trainer: Trainer) -> None:
-        """A step and all that was due behind it are over: a moment from which training can go on later."""
-
-    def stopped(self, trainer: Trainer) -> None:
-        """Training was asked to stop, between two steps; `finish` comes next."""
-
-    def finish(self, trainer: Trainer) -> None:
-        """Training is over, or was asked to stop."""
-
-    def close(self, trainer: Trainer) -> None:
-        """The last call, after an error too, its own `start`'s included: give back what was taken.
-
-        The callbacks are closed in reverse order, those only whose `start` was called.
-        """
+from minigan.train.callback import Callback, Row
+from minigan.train.metrics import Means, gradient_norms, measure
+from minigan.train.passes import check_batches
 
 
 class Trainer:
@@ -259,20 +228,6 @@ def draw_latents(recipe: Recipe, count: int, rng: RandomStream, *, dtype: Any = 
 def generate(G: Sequential, z: Array, *, batch_size: int = 500) -> np.ndarray:
     """G's images for the latents z, at inference, on the host, a batch at a time."""
     return np.concatenate([to_numpy(G(z[i : i + batch_size])) for i in range(0, len(z), batch_size)])
-
-
-def average(averaged: Sequential, G: Sequential, decay: float, steps: int) -> None:
-    """θ̄ ← d·θ̄ + (1-d)·θ over G's parameters, and likewise over its buffers; d = min(decay, (1+t)/(10+t)) after t steps.
-
-    G's weights circle around what they are after; their average sits nearer to the middle. A short memory at first (d
-    rises from 2/11) keeps the untrained weights from lingering in it.
-    Source: Yazıcı et al., "The unusual effectiveness of averaging in GAN training", ICLR 2019; the rise of d is
-    TensorFlow's ExponentialMovingAverage with num_updates.
-    """
-    d = min(decay, (1 + steps) / (10 + steps))
-    averaged.version += 1  # first, as in an optimiser's step
-    averaged.params += (1 - d) * (G.params - averaged.params)
-    averaged.buffers += (1 - d) * (G.buffers - averaged.buffers)
 
 
 def check_range(G: Sequential, value_range: tuple[float, float]) -> None:
