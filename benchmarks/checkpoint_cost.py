@@ -26,11 +26,11 @@ from unittest.mock import patch
 import numpy as np
 from results import Results
 
-from minigan.callbacks import Every
 from minigan.recipes import RECIPES
 from minigan.saving import Checkpoints, Keep, checkpoints, read_saved
 from minigan.store import tensors
 from minigan.train import Trainer
+from minigan.watch.rhythm import Every
 
 RESULTS = Results("checkpoint_cost")
 NAMES = ("flux-dcgan", "best")

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from minigan import cli
-from minigan.callbacks import MetricsLog, Pictures
 from minigan.saving import Checkpoints
 from minigan.train import Trainer
+from minigan.watch.logs import MetricsLog
+from minigan.watch.pictures import Pictures
 
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGINT twice": signal.SIGINT, "SIGTERM": signal.SIGTERM}  # of the others SIGKILL
 SIGKILL = getattr(signal, "SIGKILL", 9)  # which Windows has not; there the tables can be drawn, but no run hit

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from minigan import plot
-from minigan.callbacks import sheets
 from minigan.nn import Dense
+from minigan.watch.pictures import sheets
 
 IMAGES = Path(__file__).parent / "images"
 

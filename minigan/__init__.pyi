@@ -1,6 +1,5 @@
 """For type checkers: the modules that `minigan.NAME` imports when it is first asked for."""
 
-from minigan import alarms as alarms
 from minigan import arguments as arguments
 from minigan import backend as backend
 from minigan import bench as bench
@@ -24,13 +23,10 @@ from minigan import lost as lost
 from minigan import metrics as metrics
 from minigan import named as named
 from minigan import nn as nn
-from minigan import notebook as notebook
 from minigan import optim as optim
 from minigan import options as options
 from minigan import own as own
 from minigan import plot as plot
-from minigan import progress as progress
-from minigan import quality as quality
 from minigan import recipes as recipes
 from minigan import recorded as recorded
 from minigan import reference as reference
@@ -38,7 +34,6 @@ from minigan import runs as runs
 from minigan import sample as sample
 from minigan import saving as saving
 from minigan import screen as screen
-from minigan import symptoms as symptoms
 from minigan import train as train
 from minigan import usage as usage
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from minigan import __version__, lost, plot
 from minigan.backend import RandomStream
-from minigan.callbacks import read_rows
 from minigan.data.datasets import Dataset
 from minigan.errors import (
     MiniganError,
@@ -37,6 +36,7 @@ from minigan.screen import Say, silence
 from minigan.store.files import quoted, write_atomically
 from minigan.store.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer, draw_latents, generate
+from minigan.watch.logs import read_rows
 
 CHUNK = 1_000  # samples drawn at a time: two batches
 #: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from;

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minigan.callbacks import LOGS
 from minigan.errors import CheckpointError, RunFolderError
 from minigan.saving import checkpoints, read_saved
 from minigan.store.files import quoted
+from minigan.watch.logs import LOGS
 
 #: What config.json and every checkpoint of a run begin with (`facts_of`).
 SHARED = ("recipe", "fields", "own", "seed", "dataset", "versions")

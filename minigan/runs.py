@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.alarms import Alarms
 from minigan.backend import check_seed, resolve_device, why_one_core
-from minigan.callbacks import Every, MetricsLog, Pictures
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, DivergenceError, nearest, whole
 from minigan.folder import Lock, Run, check_free, claim_run, facts_of, keep_source, locked, write_config
@@ -20,16 +18,20 @@ from minigan.going_on import check_accept, compare, load_again, missed, newest_w
 from minigan.interrupt import Interrupted, Stop
 from minigan.lost import check_places
 from minigan.own import check_own
-from minigan.progress import Watch
-from minigan.quality import Quality
 from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recorded import check_record, since, typed, whose
 from minigan.saving import Checkpoints, Keep
 from minigan.screen import Say, silence
 from minigan.store.files import quoted
-from minigan.symptoms import slow_down
 from minigan.train import Callback, Trainer
 from minigan.train.fitting_batch import fitting_into_memory
+from minigan.watch.alarms import Alarms
+from minigan.watch.best_epoch import Quality
+from minigan.watch.logs import MetricsLog
+from minigan.watch.pictures import Pictures
+from minigan.watch.progress import Watch
+from minigan.watch.rhythm import Every
+from minigan.watch.symptoms import slow_down
 
 
 def start(

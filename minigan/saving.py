@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigan.backend import RandomStream
-from minigan.callbacks import LOGS, Every, read_rows
 from minigan.errors import ArgumentError, CheckpointError, MiniganError, RecipeMissingError, whole
 from minigan.facts import FACTS, POSITION, check_entries, check_means
 from minigan.nn import Layer, Sequential
@@ -29,6 +28,8 @@ from minigan.store.checkpoint import check_alike, part, restore, save_checkpoint
 from minigan.store.files import flush
 from minigan.store.tensors import read_tensors
 from minigan.train import Callback, Row, Trainer
+from minigan.watch.logs import LOGS, read_rows
+from minigan.watch.rhythm import Every
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -10,23 +10,24 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from minigan import alarms, cli, runs, symptoms
-from minigan.alarms import Alarms, change, copies, digits, distances, reader
+from minigan import cli, runs
 from minigan.arguments import parse
-from minigan.callbacks import MetricsLog, read_rows
 from minigan.data.batches import Batches
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, DivergenceError
 from minigan.flags import Subject
 from minigan.metrics.classifier import load_classifier
 from minigan.nn import Dense, ReLU
-from minigan.progress import Watch
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import PyTorchMLP
 from minigan.saving import checkpoints
 from minigan.screen import Screen
-from minigan.symptoms import ALARMS, COPIES, LONG_STREAK, NOT_A_NUMBER, ONE_CLASS, PICTURES, STREAK
 from minigan.train import Trainer
+from minigan.watch import alarms, symptoms
+from minigan.watch.alarms import Alarms, change, copies, digits, distances, reader
+from minigan.watch.logs import MetricsLog, read_rows
+from minigan.watch.progress import Watch
+from minigan.watch.symptoms import ALARMS, COPIES, LONG_STREAK, NOT_A_NUMBER, ONE_CLASS, PICTURES, STREAK
 
 MLP = replace(
     RECIPES["pytorch-mlp"],

@@ -14,13 +14,13 @@ from runfolder import resume, start
 from test_fields import IMAGES, OTHERS, tiny
 
 from minigan import cli, runs
-from minigan.callbacks import to_pixels
 from minigan.changes import check_changes, flags
 from minigan.errors import ArgumentError, CheckpointError, MiniganError
 from minigan.nn import LeakyReLU
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
 from minigan.train import generate
+from minigan.watch.pictures import to_pixels
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from minigan import runs
-from minigan.callbacks import to_pixels
 from minigan.errors import ArgumentError
 from minigan.recipes import RECIPES
 from minigan.recipes.best import Best
 from minigan.saving import Checkpoints
 from minigan.train import generate
+from minigan.watch.pictures import to_pixels
 
 #: Another value for each field, of two the one that the recipe does not have. A new field needs a row.
 OTHERS = {

@@ -16,7 +16,6 @@ from fuzz.judge import MB, Meter, Violation, same, watched, within
 from fuzz.mutations import DEEP, DIGITS, dumps, pack, seal, unpack
 from runfolder import contents, resume
 
-from minigan.callbacks import keep_rows, read_rows
 from minigan.data.glyphs import make_glyphs
 from minigan.data.idx import read_idx
 from minigan.errors import CheckpointError, RunMissingError
@@ -25,6 +24,7 @@ from minigan.saving import best_epoch, checkpoints, read_saved
 from minigan.store.checkpoint import load_checkpoint, save_checkpoint
 from minigan.store.tensors import describe, read_tensors, write_tensors
 from minigan.train import Trainer
+from minigan.watch.logs import keep_rows, read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

@@ -342,7 +342,9 @@ def test_a_run_is_scored_by_the_classifier_of_its_set_and_not_of_its_folders_nam
     if dataset.startswith("./"):
         folder.rename(dataset)
     asked = []
-    monkeypatch.setattr("minigan.quality.load_classifier", lambda name: asked.append(name) or load_classifier(name))
-    monkeypatch.setattr("minigan.quality.SAMPLES", 200)
+    monkeypatch.setattr(
+        "minigan.watch.best_epoch.load_classifier", lambda name: asked.append(name) or load_classifier(name)
+    )
+    monkeypatch.setattr("minigan.watch.best_epoch.SAMPLES", 200)
     start(tmp_path / "run", epochs=1, dataset=dataset, score_every=1)
     assert asked == [classifier]  # MNIST's stands in for that of images that nobody knows

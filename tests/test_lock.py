@@ -11,10 +11,10 @@ import filelock
 import pytest
 from runfolder import contents, resume, start
 
-from minigan.callbacks import MetricsLog
 from minigan.errors import RunBusyError
 from minigan.folder import locked
 from minigan.train import Trainer
+from minigan.watch.logs import MetricsLog
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

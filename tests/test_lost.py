@@ -10,12 +10,12 @@ import pytest
 from runfolder import contents, resume, start
 
 from minigan import cli, evaluate, lost, runs
-from minigan.callbacks import read_rows
 from minigan.errors import CheckpointError, MiniganError, RunExistsError, RunFolderError, RunMissingError
 from minigan.folder import SETTINGS
 from minigan.options import RunOptions
 from minigan.runs_exporting import export
 from minigan.saving import checkpoints
+from minigan.watch.logs import read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

@@ -10,7 +10,6 @@ import pytest
 from runfolder import SMOKE, contents, start
 
 from minigan import bench, nn
-from minigan.alarms import Alarms
 from minigan.backend import RandomStream
 from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
@@ -26,6 +25,7 @@ from minigan.recipes.recipe import hints_of
 from minigan.sample import sample
 from minigan.saving import Keep
 from minigan.train import Trainer
+from minigan.watch.alarms import Alarms
 
 LAYERS = [c for name in nn.__all__ if inspect.isclass(c := getattr(nn, name)) and issubclass(c, nn.Layer)]
 NO_NUMBER = (True, np.True_, np.array(True), "2", None, 2 + 0j, np.array([2]), float("nan"), np.float32("inf"))

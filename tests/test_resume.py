@@ -14,7 +14,6 @@ from PIL import Image
 from runfolder import contents, press, resume, start
 
 from minigan import callbacks, going_on, runs
-from minigan.callbacks import read_rows
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import (
     ArgumentError,
@@ -30,6 +29,7 @@ from minigan.saving import Keep, best_epoch, checkpoints
 from minigan.store.checkpoint import load_checkpoint
 from minigan.store.tensors import read_tensors, write_tensors
 from minigan.train import Trainer
+from minigan.watch.logs import read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -414,7 +414,7 @@ def test_checkpoints_are_saved_and_kept_as_often_as_one_asks(tmp_path, monkeypat
 @pytest.mark.slow
 def test_the_best_by_frechet_distance_stays_and_a_resume_measures_the_same(tmp_path, monkeypatch):
     options = {"epochs": 4, "keep": 1, "score_every": 1}
-    monkeypatch.setattr("minigan.quality.SAMPLES", 150)
+    monkeypatch.setattr("minigan.watch.best_epoch.SAMPLES", 150)
     straight = start(tmp_path / "straight", **options)
     scores = [row["frechet"] for row in read_rows(straight.folder / "quality.jsonl")]
     assert len(scores) == 4

@@ -12,7 +12,6 @@ from runfolder import SMOKE, contents, resume, start
 
 from minigan import callbacks, plot, runs
 from minigan.backend import RandomStream
-from minigan.callbacks import Every, interpolate, keep_rows, read_rows, sheets
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import (
     ArgumentError,
@@ -21,11 +20,14 @@ from minigan.errors import (
 )
 from minigan.gan.averaging import average
 from minigan.nn import BatchNorm, Dense, Sequential
-from minigan.progress import HEADER, Watch, clock, loss
 from minigan.saving import checkpoints
 from minigan.screen import Screen
 from minigan.store.checkpoint import load_checkpoint
 from minigan.train import Callback, Trainer, generate
+from minigan.watch.logs import keep_rows, read_rows
+from minigan.watch.pictures import interpolate, sheets
+from minigan.watch.progress import HEADER, Watch, clock, loss
+from minigan.watch.rhythm import Every
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

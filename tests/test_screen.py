@@ -13,17 +13,18 @@ import pytest
 from rich.console import Console
 from runfolder import SMOKE, resume, start
 
-from minigan import cli, evaluate, notebook, progress
-from minigan.callbacks import Every
+from minigan import cli, evaluate
 from minigan.data.datasets import load_dataset
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, DivergenceError
 from minigan.gradcheck.anything import load_file
-from minigan.progress import HEADER, Watch
 from minigan.recipes import RECIPES
 from minigan.reference import Reference
 from minigan.screen import Screen, Stages
 from minigan.train import Callback, Trainer
+from minigan.watch import notebook, progress
+from minigan.watch.progress import HEADER, Watch
+from minigan.watch.rhythm import Every
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -37,7 +38,7 @@ def terminal(**options):
 
 def test_a_say_of_ones_own_hears_everything_line_by_line_and_nothing_else_is_printed(tmp_path, monkeypatch, capfd):
     for name in ("SAMPLES", "IMAGES"):
-        monkeypatch.setattr(f"minigan.quality.{name}", 150)
+        monkeypatch.setattr(f"minigan.watch.best_epoch.{name}", 150)
     said = []
     run = start(tmp_path / "run", epochs=1, say=said.append, score_every=1)
     resume(run.folder, epochs=2, say=said.append)

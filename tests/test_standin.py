@@ -17,15 +17,16 @@ from cases import SYSTEMS
 
 from minigan import backend, losses, runs
 from minigan.backend import RandomStream, device_of, to_device, to_numpy
-from minigan.callbacks import Every, interpolate
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DeviceError
 from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.optim import SGD, Adam
-from minigan.progress import Watch
 from minigan.recipes import RECIPES
 from minigan.screen import Screen
 from minigan.train import Trainer, generate
+from minigan.watch.pictures import interpolate
+from minigan.watch.progress import Watch
+from minigan.watch.rhythm import Every
 
 
 @pytest.fixture(scope="module")

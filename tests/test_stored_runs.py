@@ -12,7 +12,6 @@ from runfolder import SMOKE, resume, start
 from safetensors.numpy import load_file
 
 from minigan import cli, evaluate, plot
-from minigan.callbacks import read_rows
 from minigan.errors import ArgumentError, CheckpointError, RunMissingError
 from minigan.folder import Run
 from minigan.recipes import RECIPES
@@ -20,6 +19,7 @@ from minigan.recipes.mlp import QuickMLP
 from minigan.reference import Reference
 from minigan.saving import as_line, read_saved
 from minigan.store.tensors import read_tensors, write_tensors
+from minigan.watch.logs import read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere", "own_recipes")
 STORED = sorted(path.parent for path in (Path(__file__).parent / "stored").glob("*/*/config.json"))

@@ -19,9 +19,9 @@ from fuzz.judge import Enough
 from minigan import callbacks, plot, runs
 from minigan.folder import Run
 from minigan.interrupt import Interrupted
-from minigan.progress import Watch
 from minigan.screen import silence
 from minigan.train import Trainer
+from minigan.watch.progress import Watch
 
 STEPS = 15  # that a case may train
 #: Three steps an epoch and G moves at every second, so that a checkpoint holds means, an average and G's last gradient.

@@ -1,6 +1,6 @@
 """The symptoms of a GAN that fails: questions to the last few readings of a run, what they mean, and what to try.
 
-A reading is a dict of numbers that `minigan.alarms` takes of a run every so often; its names are given there. A remedy
+A reading is a dict of numbers that `minigan.watch.alarms` takes of a run every so often; its names are given there. A remedy
 is made of flags of `minigan train`, with the run's own numbers.
 """
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from minigan import plot
-from minigan.callbacks import DRAWN, Every, to_pixels
-from minigan.notebook import Notebook
 from minigan.screen import Now, Say, Screen, screen_of
 from minigan.train import Callback, Row, Trainer, generate
+from minigan.watch.logs import DRAWN
+from minigan.watch.notebook import Notebook
+from minigan.watch.pictures import to_pixels
+from minigan.watch.rhythm import Every
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType

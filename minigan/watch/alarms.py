@@ -16,14 +16,26 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array, to_numpy
-from minigan.callbacks import read_rows, to_pixels
 from minigan.errors import DivergenceError, whole
 from minigan.recipes import Recipe
 from minigan.recipes.recipe import SIZE
 from minigan.store.files import append_line
-from minigan.symptoms import ALARMS, COPY, DIGITS, MARGIN, NOT_A_NUMBER, PICTURES, STREAK, SURELY, Reading, slow_down
 from minigan.train import Callback, Row, Trainer, generate
 from minigan.train.metrics import Means, gradient_norms
+from minigan.watch.logs import read_rows
+from minigan.watch.pictures import to_pixels
+from minigan.watch.symptoms import (
+    ALARMS,
+    COPY,
+    DIGITS,
+    MARGIN,
+    NOT_A_NUMBER,
+    PICTURES,
+    STREAK,
+    SURELY,
+    Reading,
+    slow_down,
+)
 
 if TYPE_CHECKING:
     from minigan.nn import Sequential

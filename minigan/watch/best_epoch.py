@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from minigan.backend import RandomStream, to_numpy
-from minigan.callbacks import to_pixels
 from minigan.data.datasets import built_in
 from minigan.errors import whole
 from minigan.metrics.classifier import SHA256, describe, load_classifier
@@ -17,6 +16,7 @@ from minigan.metrics.frechet import frechet_distance
 from minigan.saving import best_epoch
 from minigan.store.files import append_line
 from minigan.train import Callback, Row, Trainer, generate
+from minigan.watch.pictures import to_pixels
 
 SAMPLES, IMAGES = 2_000, 5_000  # generated, and of the run's own images: enough to rank the epochs of one run
 
