@@ -27,7 +27,8 @@ import numpy as np
 from results import Results
 
 from minigan.recipes import RECIPES
-from minigan.saving import Checkpoints, Keep, checkpoints, read_saved
+from minigan.runs.saved import checkpoints, read_saved
+from minigan.runs.saver import Checkpoints, Keep
 from minigan.store import tensors
 from minigan.train import Trainer
 from minigan.watch.rhythm import Every

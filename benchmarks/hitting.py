@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigan import cli
-from minigan.saving import Checkpoints
+from minigan.runs.saver import Checkpoints
 from minigan.train import Trainer
 from minigan.watch.logs import MetricsLog
 from minigan.watch.pictures import Pictures

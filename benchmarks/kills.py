@@ -36,7 +36,7 @@ from results import Results
 
 from minigan import cli
 from minigan.errors import CheckpointError
-from minigan.saving import checkpoints, place, read_saved
+from minigan.runs.saved import checkpoints, place, read_saved
 
 RESULTS = Results("kills")
 SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")

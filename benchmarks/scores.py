@@ -33,7 +33,7 @@ from results import Results
 
 from minigan import runs
 from minigan.recipes import RECIPES, Recipe
-from minigan.reference import Reference, measure
+from minigan.runs.reference import Reference, measure
 
 RESULTS, SAMPLES, SECONDS = Results("scores"), 10_000, 300
 PUBLISHED = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from minigan.errors import ArgumentError, MiniganError
 from minigan.flags import Subject, check_words, flags_of
-from minigan.own import users_code
 from minigan.recipes import DEFAULT
+from minigan.recipes.own import users_code
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -26,8 +26,8 @@ from minigan.options import (
     RunOptions,
     SampleOptions,
 )
-from minigan.own import check_own, users_code
 from minigan.recipes import DEFAULT, RECIPES
+from minigan.recipes.own import check_own, users_code
 from minigan.usage import NO_COMMANDS, USAGE, ask_plainly
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def resume(args: list[str], source: str | None) -> None:
 
 def sample(args: list[str]) -> None:
     """minigan sample RUN [flags]"""
-    from minigan.sample import sample as write
+    from minigan.runs.sampling import sample as write
 
     run, options = parse_run(
         SampleOptions(),
@@ -147,7 +147,7 @@ def evaluate(args: list[str]) -> None:
     """minigan evaluate RUN [flags]"""
     import json
 
-    from minigan import evaluate as evaluation
+    from minigan.runs import evaluation
 
     options: EvaluateOptions
     run, options = parse_run(
@@ -169,7 +169,7 @@ def evaluate(args: list[str]) -> None:
 
 def export(args: list[str]) -> None:
     """minigan export RUN [flags]"""
-    from minigan.runs_exporting import export as write
+    from minigan.runs.exporting import export as write
 
     options: ExportOptions
     run, options = parse_run(

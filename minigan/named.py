@@ -8,10 +8,10 @@ from pathlib import Path
 
 from minigan.arguments import split_flag
 from minigan.errors import ArgumentError, RecipeMissingError, nearest
-from minigan.folder import stated
-from minigan.own import load_class, load_recipe
 from minigan.recipes import DEFAULT, RECIPES, Recipe
-from minigan.recorded import other_source
+from minigan.recipes.own import load_class, load_recipe
+from minigan.runs.recorded import other_source
+from minigan.runs.run import stated
 from minigan.store.files import quoted
 
 

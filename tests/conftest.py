@@ -123,8 +123,7 @@ def own_import_path(monkeypatch):
 @pytest.fixture
 def own_recipes(monkeypatch, tmp_path_factory):
     """The recipes of one's own that a test defines, or lets minigan import, are known to that test alone."""
-    from minigan import own
-    from minigan.recipes import recipe
+    from minigan.recipes import own, recipe
 
     classes, modules = dict(recipe.CLASSES), set(sys.modules)
     monkeypatch.setattr(own, "TYPED", {})

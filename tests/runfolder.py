@@ -4,7 +4,7 @@ import signal
 
 from minigan import runs
 from minigan.recipes import RECIPES
-from minigan.saving import checkpoints
+from minigan.runs.saved import checkpoints
 from minigan.train import Callback, Trainer
 
 SMOKE = RECIPES["quick-mlp"].smoke()  # averaged, so that every kind of state is in its checkpoints

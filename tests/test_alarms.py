@@ -20,7 +20,7 @@ from minigan.metrics.classifier import load_classifier
 from minigan.nn import Dense, ReLU
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import PyTorchMLP
-from minigan.saving import checkpoints
+from minigan.runs.saved import checkpoints
 from minigan.screen import Screen
 from minigan.train import Trainer
 from minigan.watch import alarms, symptoms

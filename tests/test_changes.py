@@ -14,11 +14,11 @@ from runfolder import resume, start
 from test_fields import IMAGES, OTHERS, tiny
 
 from minigan import cli, runs
-from minigan.changes import check_changes, flags
 from minigan.errors import ArgumentError, CheckpointError, MiniganError
 from minigan.nn import LeakyReLU
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
+from minigan.runs.changes import check_changes, flags
 from minigan.train import generate
 from minigan.watch.pictures import to_pixels
 

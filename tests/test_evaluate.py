@@ -12,16 +12,17 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from minigan import cli, evaluate, runs
+from minigan import cli, runs
 from minigan.data import mnist
 from minigan.data.glyphs import load_glyphs
 from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
-from minigan.evaluate import ROWS
 from minigan.metrics.neighbours import copies
 from minigan.metrics.parzen import parzen
 from minigan.recipes import RECIPES
-from minigan.reference import LEAST, Reference, measure
-from minigan.saving import checkpoints
+from minigan.runs import evaluation as evaluate
+from minigan.runs.evaluation import ROWS
+from minigan.runs.reference import LEAST, Reference, measure
+from minigan.runs.saved import checkpoints
 from minigan.store.checkpoint import load_checkpoint, save_checkpoint
 
 COUNT = 150  # samples; the covariance takes 129
@@ -141,7 +142,9 @@ def test_real_images_score_as_real_images_and_noise_as_noise(reference):
 def test_real_images_and_noise_are_measured_once_and_as_samples_are(reference, monkeypatch):
     fresh = Reference("glyphs", reference.training, reference.test, "glyphs", True)
     counted = []
-    monkeypatch.setattr("minigan.reference.measure", lambda *args, **options: counted.append(args) or measure(*args))
+    monkeypatch.setattr(
+        "minigan.runs.reference.measure", lambda *args, **options: counted.append(args) or measure(*args)
+    )
     first, second = fresh.training_scores(COUNT), fresh.training_scores(COUNT)
     assert len(counted) == 1
     assert first == second == measure(fresh.training[:COUNT], fresh)
@@ -186,7 +189,7 @@ def test_the_validation_images_are_the_published_ones_where_there_are_as_many(tr
 
 @pytest.mark.parametrize(("training", "most"), [(60_000, 50_000), (50_999, 49_999), (900, 450)])
 def test_no_validation_image_is_among_the_real_ones(training, most, monkeypatch):
-    monkeypatch.setattr("minigan.reference.measure", lambda images, reference, **options: {"last": images[-1]})
+    monkeypatch.setattr("minigan.runs.reference.measure", lambda images, reference, **options: {"last": images[-1]})
     reference = Reference("x", np.arange(training), np.arange(LEAST), "mnist", False)
     assert reference.training_scores(50_000)["last"] == most - 1
 

@@ -510,7 +510,7 @@ def smoke_start(monkeypatch, tmp_path):
         recipe = replace(recipes.RECIPES[name], epochs=epochs, **changes)  # the numbers must be possible ones
         return genuine(recipe.smoke(), dataset="glyphs", say=say)
 
-    monkeypatch.setattr("minigan.runs.start", start)
+    monkeypatch.setattr("minigan.runs.starting.start", start)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -10,7 +10,7 @@ from runfolder import contents, resume, start
 
 from minigan import cli
 from minigan.errors import CheckpointError
-from minigan.saving import checkpoints
+from minigan.runs.saved import checkpoints
 from minigan.store import tensors
 from minigan.store.tensors import read_tensors, write_tensors
 

@@ -10,7 +10,7 @@ from minigan import runs
 from minigan.errors import ArgumentError
 from minigan.recipes import RECIPES
 from minigan.recipes.best import Best
-from minigan.saving import Checkpoints
+from minigan.runs.saver import Checkpoints
 from minigan.train import generate
 from minigan.watch.pictures import to_pixels
 

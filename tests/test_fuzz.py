@@ -19,12 +19,12 @@ from runfolder import contents, resume
 from minigan.data.glyphs import make_glyphs
 from minigan.data.idx import read_idx
 from minigan.errors import CheckpointError, RunMissingError
-from minigan.folder import Run
-from minigan.saving import best_epoch, checkpoints, read_saved
+from minigan.runs.run import Run
+from minigan.runs.saved import checkpoints, read_saved
 from minigan.store.checkpoint import load_checkpoint, save_checkpoint
 from minigan.store.tensors import describe, read_tensors, write_tensors
 from minigan.train import Trainer
-from minigan.watch.logs import keep_rows, read_rows
+from minigan.watch.logs import best_epoch, keep_rows, read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from runfolder import resume, start
 
-from minigan import cli, evaluate
+from minigan import cli
 from minigan.data.datasets import built_in, load_dataset, load_recorded
 from minigan.errors import ArgumentError, DataError, DataMissingError
 from minigan.metrics.classifier import load_classifier
-from minigan.reference import Reference
+from minigan.runs import evaluation as evaluate
+from minigan.runs.reference import Reference
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (500, 28, 28), dtype=np.uint8)
 TRAIN, TEST = IMAGES[:300], IMAGES[300:450]

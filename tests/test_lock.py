@@ -12,7 +12,7 @@ import pytest
 from runfolder import contents, resume, start
 
 from minigan.errors import RunBusyError
-from minigan.folder import locked
+from minigan.runs.folder import locked
 from minigan.train import Trainer
 from minigan.watch.logs import MetricsLog
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 HOLD = """
 import sys
 from pathlib import Path
-from minigan.folder import locked
+from minigan.runs.folder import locked
 with locked(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()
@@ -116,7 +116,7 @@ FORK = """
 import os, sys
 from pathlib import Path
 from minigan.errors import RunBusyError
-from minigan.folder import locked
+from minigan.runs.folder import locked
 
 def busy():
     try:

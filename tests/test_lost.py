@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from runfolder import contents, resume, start
 
-from minigan import cli, evaluate, lost, runs
+from minigan import cli, runs
 from minigan.errors import CheckpointError, MiniganError, RunExistsError, RunFolderError, RunMissingError
-from minigan.folder import SETTINGS
 from minigan.options import RunOptions
-from minigan.runs_exporting import export
-from minigan.saving import checkpoints
+from minigan.runs import evaluation as evaluate
+from minigan.runs import lost
+from minigan.runs.exporting import export
+from minigan.runs.run import SETTINGS
+from minigan.runs.saved import checkpoints
 from minigan.watch.logs import read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere")

@@ -15,15 +15,15 @@ from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, MiniganError
-from minigan.evaluate import evaluate
 from minigan.gan import GANLoss
 from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, softmax_cross_entropy
 from minigan.nn.init import normal, uniform
 from minigan.optim import SGD, Adam
 from minigan.recipes import RECIPES
 from minigan.recipes.recipe import hints_of
-from minigan.sample import sample
-from minigan.saving import Keep
+from minigan.runs.evaluation import evaluate
+from minigan.runs.sampling import sample
+from minigan.runs.saver import Keep
 from minigan.train import Trainer
 from minigan.watch.alarms import Alarms
 

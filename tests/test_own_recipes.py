@@ -18,14 +18,15 @@ import pytest
 from runfolder import SMOKE, contents, press, resume, start
 from safetensors.numpy import load_file
 
-from minigan import cli, evaluate, runs
+from minigan import cli, runs
 from minigan.errors import ArgumentError, CheckpointError, OutOfMemoryError, RecipeMissingError, RunMissingError
-from minigan.folder import Run
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
 from minigan.recipes.recipe import CLASSES
-from minigan.reference import Reference
-from minigan.saving import read_saved
+from minigan.runs import evaluation as evaluate
+from minigan.runs.reference import Reference
+from minigan.runs.run import Run
+from minigan.runs.saved import read_saved
 from minigan.train import fitting_batch as memory
 
 pytestmark = pytest.mark.usefixtures("elsewhere", "own_recipes")

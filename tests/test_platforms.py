@@ -19,9 +19,9 @@ from runfolder import contents, start
 from minigan import cli
 from minigan.errors import ArgumentError
 from minigan.exercises import TEST
-from minigan.folder import Run
 from minigan.gradcheck import anything
-from minigan.saving import checkpoints
+from minigan.runs.run import Run
+from minigan.runs.saved import checkpoints
 from minigan.store.files import cache_dir, quoted
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -163,7 +163,7 @@ def test_a_damaged_checkpoint_is_set_aside_where_no_name_is_renamed_over_and_no_
 def test_ctrl_break_stops_training_as_ctrl_c_does(tmp_path):
     code = """
 import signal
-from minigan.interrupt import SIGNALS, Stop
+from minigan.runs.interrupt import SIGNALS, Stop
 assert signal.SIGBREAK in SIGNALS
 with Stop() as stop:
     signal.raise_signal(signal.SIGBREAK)

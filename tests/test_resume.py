@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from runfolder import contents, press, resume, start
 
-from minigan import callbacks, going_on, runs
+from minigan import callbacks, runs
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import (
     ArgumentError,
@@ -22,14 +22,16 @@ from minigan.errors import (
     DivergenceError,
     RunBusyError,
 )
-from minigan.folder import draw
-from minigan.interrupt import SIGNALS, Interrupted, Stop
 from minigan.recipes import RECIPES
-from minigan.saving import Keep, best_epoch, checkpoints
+from minigan.runs import resumable as going_on
+from minigan.runs.interrupt import SIGNALS, Interrupted, Stop
+from minigan.runs.run import draw
+from minigan.runs.saved import checkpoints
+from minigan.runs.saver import Keep
 from minigan.store.checkpoint import load_checkpoint
 from minigan.store.tensors import read_tensors, write_tensors
 from minigan.train import Trainer
-from minigan.watch.logs import read_rows
+from minigan.watch.logs import best_epoch, read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

@@ -20,7 +20,7 @@ from minigan.errors import (
 )
 from minigan.gan.averaging import average
 from minigan.nn import BatchNorm, Dense, Sequential
-from minigan.saving import checkpoints
+from minigan.runs.saved import checkpoints
 from minigan.screen import Screen
 from minigan.store.checkpoint import load_checkpoint
 from minigan.train import Callback, Trainer, generate

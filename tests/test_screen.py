@@ -13,13 +13,14 @@ import pytest
 from rich.console import Console
 from runfolder import SMOKE, resume, start
 
-from minigan import cli, evaluate
+from minigan import cli
 from minigan.data.datasets import load_dataset
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, DivergenceError
 from minigan.gradcheck.anything import load_file
 from minigan.recipes import RECIPES
-from minigan.reference import Reference
+from minigan.runs import evaluation as evaluate
+from minigan.runs.reference import Reference
 from minigan.screen import Screen, Stages
 from minigan.train import Callback, Trainer
 from minigan.watch import notebook, progress
@@ -321,9 +322,9 @@ def test_a_recipe_is_checked_in_two_stages_that_are_named(monkeypatch, capfd):
 
 def test_samples_do_not_hang_on_the_chunks_in_which_they_are_drawn(copy, monkeypatch):
     told = []
-    monkeypatch.setattr("minigan.folder.CHUNK", 500)
+    monkeypatch.setattr("minigan.runs.run.CHUNK", 500)
     by_500 = copy.sample(1100, tell=told.append)
-    monkeypatch.setattr("minigan.folder.CHUNK", 10_000)
+    monkeypatch.setattr("minigan.runs.run.CHUNK", 10_000)
     np.testing.assert_array_equal(by_500, copy.sample(1100))
     assert told == [0, 500, 1000]
 

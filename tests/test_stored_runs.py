@@ -11,13 +11,14 @@ import pytest
 from runfolder import SMOKE, resume, start
 from safetensors.numpy import load_file
 
-from minigan import cli, evaluate, plot
+from minigan import cli, plot
 from minigan.errors import ArgumentError, CheckpointError, RunMissingError
-from minigan.folder import Run
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
-from minigan.reference import Reference
-from minigan.saving import as_line, read_saved
+from minigan.runs import evaluation as evaluate
+from minigan.runs.reference import Reference
+from minigan.runs.run import Run
+from minigan.runs.saved import as_line, read_saved
 from minigan.store.tensors import read_tensors, write_tensors
 from minigan.watch.logs import read_rows
 

@@ -13,16 +13,16 @@ from minigan.data.datasets import built_in
 from minigan.errors import whole
 from minigan.metrics.classifier import SHA256, describe, load_classifier
 from minigan.metrics.frechet import frechet_distance
-from minigan.saving import best_epoch
 from minigan.store.files import append_line
 from minigan.train import Callback, Row, Trainer, generate
+from minigan.watch.logs import best_epoch
 from minigan.watch.pictures import to_pixels
 
 SAMPLES, IMAGES = 2_000, 5_000  # generated, and of the run's own images: enough to rank the epochs of one run
 
 
 class Quality(Callback):
-    """Every `every` epochs a row of step, epoch and frechet in RUN/quality.jsonl; `minigan.saving.Keep` keeps the best.
+    """Every `every` epochs a row of step, epoch and frechet in RUN/quality.jsonl; `minigan.runs.saver.Keep` keeps the best.
 
     The samples come from the same latents each time. They are held against the images that the run learns from, and
     are fewer than `minigan evaluate` takes, so that the two numbers do not compare.

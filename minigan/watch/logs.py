@@ -63,3 +63,9 @@ def keep_rows(path: Path, step: int) -> None:
     if path.exists():
         lines = [json.dumps(row) + "\n" for row in read_rows(path) if row["step"] <= step]
         write_atomically(path, "".join(lines).encode())
+
+
+def best_epoch(run: Path) -> int | None:
+    """The epoch of the least Fréchet distance in RUN/quality.jsonl, the first of equals; None if none was measured."""
+    rows = read_rows(run / "quality.jsonl")
+    return min(rows, key=lambda row: row["frechet"])["epoch"] if rows else None

@@ -17,8 +17,8 @@ from curves import curves_as_text
 from fuzz.files import idx
 from fuzz.judge import Enough
 from minigan import callbacks, plot, runs
-from minigan.folder import Run
-from minigan.interrupt import Interrupted
+from minigan.runs.interrupt import Interrupted
+from minigan.runs.run import Run
 from minigan.screen import silence
 from minigan.train import Trainer
 from minigan.watch.progress import Watch

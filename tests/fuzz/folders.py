@@ -14,9 +14,10 @@ from fuzz.base import ALARM, Base, read_all, small, write_all
 from fuzz.files import damaged_checkpoint, state
 from fuzz.judge import ERROR, MB, RIGHT, VALID, Enough, demand, same
 from minigan.errors import ArgumentError
-from minigan.folder import Run
-from minigan.saving import best_epoch, checkpoints, read_saved
+from minigan.runs.run import Run
+from minigan.runs.saved import checkpoints, read_saved
 from minigan.store.tensors import read_tensors
+from minigan.watch.logs import best_epoch
 
 CONSTANT = MB  # JSON as Python objects, and two networks
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from minigan.errors import ArgumentError
 from minigan.export.onnx import export_onnx
 from minigan.export.torch import to_torch, torch_code
-from minigan.folder import checkpoint_of
-from minigan.saving import read_saved
+from minigan.runs.run import checkpoint_of
+from minigan.runs.saved import read_saved
 from minigan.screen import Say, silence
 from minigan.store.files import write_atomically
 

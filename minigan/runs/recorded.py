@@ -11,10 +11,10 @@ from typing import Any
 
 from minigan import __version__
 from minigan.errors import ArgumentError, RecipeMissingError
-from minigan.facts import OWN, check_entries
-from minigan.own import is_own, is_required, source_of, users_code
 from minigan.recipes import DEFAULT, RECIPES, Recipe
+from minigan.recipes.own import is_own, is_required, source_of, users_code
 from minigan.recipes.recipe import CLASSES
+from minigan.runs.schema import OWN, check_entries
 from minigan.store.files import quoted
 
 #: What of a recipe's class no field says, and no layer shows.

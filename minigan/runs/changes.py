@@ -13,8 +13,8 @@ from minigan.data.batches import count_batches
 from minigan.errors import ArgumentError
 from minigan.nn.flat import state_shapes
 from minigan.recipes import RECIPES, Recipe
-from minigan.recorded import whose
-from minigan.saving import described
+from minigan.runs.recorded import whose
+from minigan.runs.saved import described
 from minigan.train.passes import batch_sizes
 
 

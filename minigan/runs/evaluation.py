@@ -16,13 +16,13 @@ from minigan import __version__, plot
 from minigan.backend import check_seed, keep_memory
 from minigan.data.datasets import built_in, folder_of, load_recorded
 from minigan.errors import ArgumentError, CheckpointError, whole
-from minigan.lost import check_places, remedy
 from minigan.metrics.classifier import FEATURES, SHA256
 from minigan.metrics.neighbours import copies, pairs
 from minigan.metrics.parzen import VALIDATION
-from minigan.reference import LEAST, LEFT_OUT, LOOKED_UP, METRICS, MOST, Reference, measure
-from minigan.runs import Run
-from minigan.saving import read_saved
+from minigan.runs.lost import check_places, remedy
+from minigan.runs.reference import LEAST, LEFT_OUT, LOOKED_UP, METRICS, MOST, Reference, measure
+from minigan.runs.run import Run
+from minigan.runs.saved import read_saved
 from minigan.screen import Say, Stages, silence
 from minigan.store.files import write_atomically
 

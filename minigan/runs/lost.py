@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan.errors import CheckpointError, RunFolderError
-from minigan.saving import checkpoints, read_saved
+from minigan.runs.saved import checkpoints, read_saved
 from minigan.store.files import quoted
 from minigan.watch.logs import LOGS
 

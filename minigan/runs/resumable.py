@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from minigan.changes import check_changes, differing, flags
 from minigan.data.datasets import Dataset, built_in, load_recorded
 from minigan.errors import CheckpointError, nearest
-from minigan.folder import Run
-from minigan.lost import remedy
 from minigan.recipes import Recipe
-from minigan.saving import Saved, checkpoints, read_saved
+from minigan.runs.changes import check_changes, differing, flags
+from minigan.runs.lost import remedy
+from minigan.runs.run import Run
+from minigan.runs.saved import Saved, checkpoints, read_saved
 from minigan.train import Row
 
 

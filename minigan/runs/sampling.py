@@ -10,7 +10,7 @@ import numpy as np
 from minigan import plot
 from minigan.backend import check_seed
 from minigan.errors import ArgumentError, whole
-from minigan.folder import checkpoint_of, draw
+from minigan.runs.run import checkpoint_of, draw
 from minigan.screen import Say, Stages, silence
 from minigan.store.files import write_atomically
 

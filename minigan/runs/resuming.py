@@ -1,0 +1,93 @@
+"""Going on with a run, to the bit as if it had never stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from minigan.errors import ArgumentError
+from minigan.runs.folder import facts_of, keep_source, locked, write_config
+from minigan.runs.lost import check_places
+from minigan.runs.recorded import since, typed
+from minigan.runs.resumable import check_accept, compare, load_again, missed, newest_whole, set_aside
+from minigan.runs.run import Run
+from minigan.runs.saver import Checkpoints
+from minigan.runs.settings import Schedule
+from minigan.runs.starting import check_turn, without_effect
+from minigan.runs.training import changed, check_callbacks, choose_device, train, where
+from minigan.screen import Say, silence
+from minigan.store.files import quoted
+from minigan.train import Callback, Trainer
+
+
+def resume(
+    folder: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    device: str | None = None,
+    sample_every: str | int | None = None,
+    preview_every: str | int = "100steps",
+    save_every: str | int | None = None,
+    keep: int | None = None,
+    keep_every: int | None = None,
+    score_every: int | None = None,
+    accept: Iterable[str] = (),
+    alarms: bool = True,
+    callbacks: Sequence[Callback] = (),
+    say: Say | None = print,
+    **changes: Any,
+) -> Run:
+    """Go on with a run from its newest whole checkpoint, to the bit as if it had never stopped (on the same device).
+
+    `epochs` is the new total. Any other field of the recipe that is changed, here or in config.json, has to be named in
+    `accept`, and not each can be; so has "metrics", if metrics.jsonl is lost. What is not given stays as the run was
+    started; `alarms` are on unless switched off; `callbacks` and `say` are those of `start`.
+    Raises as `start`; RunMissingError or CheckpointError if the run cannot be read or has changed, DataError if its
+    images are no longer the same, ArgumentError if it is already trained to the end or a field cannot change,
+    RunFolderError if something in the folder is in the way.
+    """
+    folder, say = Path(folder), say or silence
+    check_callbacks(callbacks)
+    Run(folder)  # before a lock is left in a folder that is none
+    with locked(folder) as lock:
+        run = Run(folder)
+        texts = {"sample_every": sample_every, "save_every": save_every}
+        given = {key: None if value is None else str(value) for key, value in texts.items()}
+        given |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
+        settings = {**run.settings, **{key: value for key, value in given.items() if value is not None}}
+        schedule = Schedule(settings, preview_every)
+        settings |= schedule.numbers
+        accepted = check_accept(accept, run.recipe)
+        recipe = changed(run.recipe, changes)
+        schedule.check_reached(given, recipe.epochs)
+        saved, history = newest_whole(run, accepted, say)
+        differences = compare(run, saved, recipe, accepted)
+        epoch = saved.header["epoch"]
+        if recipe.epochs < epoch or (recipe.epochs == epoch and run.is_finished()):
+            more = f"minigan train --resume {quoted(folder)}{typed(recipe)} --epochs {2 * epoch}"
+            raise ArgumentError(f"{folder} has been trained for {epoch} epochs; for more: {more}")
+        settings["device"] = choose_device(device or settings["device"], say)
+        data, settings["data_dir"] = load_again(run, data_dir, offline, say)
+        trainer = Trainer(recipe, data.images, seed=run.seed, device=settings["device"])
+        saved.into(trainer)
+        trainer.history = history
+        if differences:
+            check_turn(trainer)
+        facts = facts_of(trainer, data)
+        record = [*run.config.get("changes", []), *([{"epoch": epoch, **differences}] if differences else [])]
+        for line in since(saved.header, recipe):
+            say(line)
+        idle = [line for line in without_effect(trainer) if any(name in line for name in differences)]
+        for line in (*idle, *missed(run), *check_places(folder)):
+            say(line)
+        set_aside(folder, saved.path)
+        keep_source(folder, recipe, epoch)
+        write_config(folder, {**facts, **settings, "changes": record, "finished": None})
+        say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {where(trainer)}")
+        saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
+        if accepted:  # what has been accepted once need not be again, should this be stopped before its next checkpoint
+            saver.start(trainer)
+            saver.save(trainer)
+        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms, callbacks=callbacks)

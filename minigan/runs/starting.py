@@ -1,0 +1,119 @@
+"""Starting a run: a recipe trained in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minigan.backend import check_seed
+from minigan.data.datasets import load_dataset
+from minigan.errors import ArgumentError, nearest
+from minigan.recipes import DEFAULT, RECIPES, Recipe
+from minigan.recipes.own import check_own
+from minigan.runs.folder import check_free, claim_run, facts_of, keep_source, locked, write_config
+from minigan.runs.recorded import check_record
+from minigan.runs.run import Run
+from minigan.runs.saver import Checkpoints
+from minigan.runs.settings import Schedule
+from minigan.runs.training import changed, check_callbacks, choose_device, train
+from minigan.screen import Say, silence
+from minigan.train import Callback, Trainer
+
+
+def start(
+    recipe: Recipe | str = DEFAULT,
+    *,
+    seed: int = 0,
+    dataset: str = "auto",
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    out: str | Path | None = None,
+    device: str = "auto",
+    sample_every: str | int = 1,
+    preview_every: str | int = "100steps",
+    save_every: str | int = 1,
+    keep: int = 2,
+    keep_every: int = 0,
+    score_every: int = 0,
+    alarms: bool = True,
+    callbacks: Sequence[Callback] = (),
+    say: Say | None = print,
+    **changes: Any,
+) -> Run:
+    """Train a recipe and return its run; what `minigan train` does. `changes` are fields of the recipe (epochs=3).
+
+    `out` is the run's folder, by default the next free runs/RECIPE-NNN. `sample_every`, `preview_every` and
+    `save_every` count epochs (2), steps ("500steps") or are "never". Of the checkpoints the last `keep` stay, one every
+    `keep_every` epochs (0: none), and the best by Fréchet distance, if that is measured every `score_every` epochs.
+    `dataset`, `data_dir`, `offline`: see `load_dataset`. `alarms`: say when training fails. `callbacks` watch training
+    too, after minigan's own and before a checkpoint is saved. `say` gets every line (None: nobody does), and nothing
+    else is shown, unless it is `print`: then a terminal or a notebook also shows the digits, alive.
+    Raises RunExistsError if `out` holds a run, RunBusyError if another process trains there, ArgumentError for an
+    impossible number, DataError and its like if the images cannot be had, DeviceUnavailableError, DivergenceError.
+    On Ctrl-C the step is finished, everything saved, and Interrupted (a KeyboardInterrupt) raised.
+    """
+    if isinstance(recipe, str):
+        recipe = RECIPES[nearest("recipe", recipe, RECIPES)]
+    recipe, say = changed(recipe, changes), say or silence
+    check_own(recipe)
+    check_record(recipe)
+    check_callbacks(callbacks)
+    seed = check_seed(seed)
+    settings: dict[str, Any] = {"sample_every": str(sample_every), "save_every": str(save_every)}
+    settings |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
+    schedule = Schedule(settings, preview_every)
+    settings |= schedule.numbers
+    schedule.check_reached(settings, recipe.epochs)
+    if out is not None:
+        check_free(Path(out))
+    device = choose_device(device, say)
+    data = load_dataset(dataset, **recipe.choice(seed), data_dir=data_dir, offline=offline, say=say)
+    trainer = Trainer(recipe, data.images, seed=seed, device=device)
+    check_turn(trainer)
+    folder = claim_run(out if out is None else Path(out), recipe.name)
+    places = [data_dir, os.environ.get("MINIGAN_DATA")]
+    data_dir = next((str(Path(place).resolve()) for place in places if place), None)
+    with locked(folder) as lock:
+        facts = facts_of(trainer, data)
+        config = {**facts, "device": device, "data_dir": data_dir, **settings, "changes": [], "finished": None}
+        keep_source(folder, recipe)
+        write_config(folder, config)
+        fewer = f" (all there are, of {recipe.images:,} asked for)" if len(data.images) < recipe.images else ""
+        say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']}{fewer} into {folder}")
+        for line in without_effect(trainer):
+            say(line)
+        saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
+        saver.start(trainer)
+        saver.save(trainer)  # so that it can be resumed from the first moment
+        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms, callbacks=callbacks)
+
+
+def check_turn(trainer: Trainer) -> None:
+    """Raise ArgumentError if the run is over before G's first update. (A `Trainer` by itself may train D alone.)"""
+    recipe, steps = trainer.recipe, trainer.recipe.epochs * trainer.epoch_steps
+    turns = max(trainer.step - recipe.d_warmup, 0) // recipe.d_steps + 1  # of G's, up to its next
+    if trainer.step < steps < (turn := recipe.d_warmup + turns * recipe.d_steps):
+        which = "first update" if turns == 1 else "next update"
+        raise ArgumentError(
+            f"G would never learn: its {which} comes after d_warmup {recipe.d_warmup} + {turns} × d_steps "
+            f"{recipe.d_steps} = {turn} updates of D, and the run has {steps}; lower them (--d-warmup, --d-steps), or "
+            f"train for more --epochs: {-(-turn // trainer.epoch_steps)}"
+        )
+
+
+def without_effect(trainer: Trainer) -> list[str]:
+    """What of the recipe changes nothing in a run on so many images, or from where it stands on, a sentence each."""
+    recipe, images, steps = trainer.recipe, len(trainer.batches.images), trainer.recipe.epochs * trainer.epoch_steps
+    found, published = [], RECIPES.get(recipe.name)
+    if images % recipe.batch_size == 0:
+        names = ["drop_last"] * recipe.drop_last + ["d_fakes"] * (recipe.d_fakes == "full")
+        found += [f"{images:,} images fill their batches of {recipe.batch_size}: {n} changes nothing." for n in names]
+    if recipe.log_every > steps and not (
+        published and recipe.log_every == published.log_every
+    ):  # which nobody asked for
+        found += [f"The run has {steps:,} steps: log_every {recipe.log_every:,} changes nothing."]
+    if trainer.step >= recipe.d_warmup > 0 and recipe.d_steps == 1:
+        found += [f"D's warm-up was over before step {trainer.step:,}: d_warmup changes nothing."]
+    return found
