@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from minigan import __version__
-from minigan.backend import CORES, describe_gpu, why_no_gpu, why_one_core
+from minigan.backend import describe_gpu, why_no_gpu, why_one_core
+from minigan.backend.threads import CORES
 from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
 from minigan.store.files import cache_dir

@@ -202,7 +202,7 @@ def test_openblas_threads_are_told_to_sleep_if_that_is_still_possible_and_nobody
 ):
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
     environment |= {"OPENBLAS_NUM_THREADS": "2"} | ({"OPENBLAS_THREAD_TIMEOUT": timeout} if timeout else {})
-    shown = "os.environ.get('OPENBLAS_THREAD_TIMEOUT')" + (", minigan.backend.CORES" if before else "")
+    shown = "os.environ.get('OPENBLAS_THREAD_TIMEOUT')" + (", minigan.backend.threads.CORES" if before else "")
     code = f"import os\n{before}\nimport minigan{'.backend' if before else ''}\nprint({shown})"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected

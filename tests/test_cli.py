@@ -209,7 +209,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(args, message, finished_run
 
 
 def test_a_gpu_that_is_not_there_fails_with_the_reason_when_asked_for(monkeypatch, capsys):
-    monkeypatch.setattr("minigan.backend.why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr("minigan.backend.devices.why_no_gpu", lambda: "no driver")
     with pytest.raises(SystemExit):
         cli.main(["train", "flux-mlp", "--smoke", "--device", "gpu"])
     assert capsys.readouterr().err == "minigan: device 'gpu' cannot be used: no driver (minigan info tells more)\n"

@@ -12,7 +12,8 @@ from itertools import count
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, array_module, check_seed, to_device
+from minigan.backend import Array, RandomStream, array_module, to_device
+from minigan.backend.random import check_seed
 from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError, whole
 
 

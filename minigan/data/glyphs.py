@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.backend import RandomStream, check_seed
+from minigan.backend import RandomStream
+from minigan.backend.random import check_seed
 from minigan.errors import whole
 from minigan.store.files import cache_dir, write_atomically
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigan import __version__, plot
-from minigan.backend import check_seed, keep_memory
+from minigan.backend import keep_memory
+from minigan.backend.random import check_seed
 from minigan.data.datasets import built_in, folder_of, load_recorded
 from minigan.errors import ArgumentError, CheckpointError, whole
 from minigan.metrics.classifier import FEATURES, SHA256

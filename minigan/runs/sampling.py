@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan import plot
-from minigan.backend import check_seed
+from minigan.backend.random import check_seed
 from minigan.errors import ArgumentError, whole
 from minigan.runs.run import checkpoint_of, draw
 from minigan.screen import Say, Stages, silence

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minigan.backend import check_seed
+from minigan.backend.random import check_seed
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, nearest
 from minigan.recipes import DEFAULT, RECIPES, Recipe

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, array_module, check_seed, keep_memory, to_device, to_numpy
+from minigan.backend import Array, RandomStream, array_module, keep_memory, to_device, to_numpy
+from minigan.backend.random import check_seed
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DataError, DivergenceError
 from minigan.gan import DiscriminatorResult, GeneratorResult, discriminator_step, generator_step, simultaneous_step

@@ -1,0 +1,45 @@
+"""The arrays: which library they belong to, moving them, multiplying them, and where random numbers come from.
+
+This is the only package that may import CuPy, and it does so only when a CuPy array turns up or a GPU is asked for.
+Layers never ask which device they are on: they take `xp = array_module(x=x)` and write NumPy.
+"""
+
+from minigan.backend.arrays import Array, array_module, register_array_type
+from minigan.backend.devices import (
+    DEVICES,
+    describe_gpu,
+    device_of,
+    resolve_device,
+    synchronize,
+    to_device,
+    to_numpy,
+    why_no_gpu,
+)
+from minigan.backend.memory import keep_memory, release_memory
+from minigan.backend.products import matmul
+from minigan.backend.random import STREAMS, RandomStream, key_of
+from minigan.backend.threads import blas_threads, share, shared, why_one_core
+
+__all__ = [
+    "Array",
+    "DEVICES",
+    "RandomStream",
+    "STREAMS",
+    "array_module",
+    "blas_threads",
+    "describe_gpu",
+    "device_of",
+    "keep_memory",
+    "key_of",
+    "matmul",
+    "register_array_type",
+    "release_memory",
+    "resolve_device",
+    "share",
+    "shared",
+    "synchronize",
+    "to_device",
+    "to_numpy",
+    "why_no_gpu",
+    "why_one_core",
+]
