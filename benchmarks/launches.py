@@ -20,8 +20,8 @@ from unittest import mock
 
 from results import Results
 
-from minigan.bench import Stepper
 from minigan.recipes import RECIPES
+from minigan.train.timing import Stepper
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import standin

@@ -12,8 +12,8 @@ from unittest.mock import patch
 import numpy as np
 
 from minigan import backend
-from minigan.bench import Ledger, Stepper
 from minigan.nn import BatchNorm, Flatten, Reshape, Sequential
+from minigan.train.timing import Ledger, Stepper
 
 ADAM = 28  # bytes a parameter: θ, g, m and v are read, θ, m and v are written
 

@@ -35,9 +35,9 @@ from results import Results
 from roofline import Roofline
 
 from minigan import backend
-from minigan.bench import PARTS, Stepper, bench
-from minigan.info import blas
+from minigan.cli.machine import blas
 from minigan.recipes import RECIPES
+from minigan.train.timing import PARTS, Stepper, bench
 
 RESULTS = Results("step")
 SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")

@@ -2,20 +2,16 @@
 
 from minigan import arguments as arguments
 from minigan import backend as backend
-from minigan import bench as bench
 from minigan import callbacks as callbacks
 from minigan import cli as cli
 from minigan import data as data
 from minigan import errors as errors
 from minigan import exercises as exercises
-from minigan import flags as flags
 from minigan import folder as folder
 from minigan import gan as gan
 from minigan import gradcheck as gradcheck
-from minigan import info as info
 from minigan import losses as losses
 from minigan import metrics as metrics
-from minigan import named as named
 from minigan import nn as nn
 from minigan import optim as optim
 from minigan import options as options
@@ -25,6 +21,5 @@ from minigan import runs as runs
 from minigan import saving as saving
 from minigan import screen as screen
 from minigan import train as train
-from minigan import usage as usage
 
 __version__: str

@@ -1,5 +1,5 @@
 """python -m minigan"""
 
-from minigan.cli import main
+from minigan.cli.main import main
 
 main()

@@ -39,9 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """`assert_gradients(target, *arrays, in_shape=…)`: fail with a report unless all gradients are right."""
     from minigan.errors import ArgumentError, MiniganError
-    from minigan.gradcheck import (
-        check_gradients,  # only now: pytest loads this module before a conftest could set a BLAS
-    )
+    from minigan.gradcheck import check_gradients
 
     totals, folder = request.config.stash[TOTALS], str(request.config.getoption("--gradient-pictures") or "")
 

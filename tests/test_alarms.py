@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from minigan import cli, runs
-from minigan.arguments import parse
+from minigan.cli.arguments import parse
+from minigan.cli.flags import Subject
 from minigan.data.batches import Batches
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, DivergenceError
-from minigan.flags import Subject
 from minigan.metrics.classifier import load_classifier
 from minigan.nn import Dense, ReLU
 from minigan.recipes import RECIPES

@@ -11,14 +11,15 @@ import pytest
 from cases import SYSTEMS
 from products import for_inputs, for_weights, forward, sizes_of
 
-from minigan import backend, bench, cli, gan, nn, optim, train
+from minigan import backend, cli, gan, nn, optim, train
 from minigan.backend import RandomStream
-from minigan.bench import PARTS, PRODUCTS, REST, Ledger, Stepper
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError
 from minigan.nn.conv import im2col
 from minigan.recipes import DEFAULT, RECIPES
 from minigan.recipes.mlp import MLP
+from minigan.train import timing as bench
+from minigan.train.timing import PARTS, PRODUCTS, REST, Ledger, Stepper
 
 MLPS = [name for name in SYSTEMS if isinstance(RECIPES[name], MLP)]
 

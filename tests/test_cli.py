@@ -432,7 +432,7 @@ def test_recipes_lists_every_recipe_with_its_sizes_and_source(capsys):
 
 
 def test_info_says_what_decides_how_minigan_runs(monkeypatch, capsys):
-    monkeypatch.setattr("minigan.info.why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr("minigan.cli.machine.why_no_gpu", lambda: "no driver")
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     cli.main(["info"])
     out = capsys.readouterr().out
@@ -445,7 +445,7 @@ def test_info_says_what_decides_how_minigan_runs(monkeypatch, capsys):
 
 
 def test_info_says_why_only_one_core_is_used(monkeypatch):
-    from minigan import info
+    from minigan.cli import machine as info
 
     monkeypatch.setattr(info, "why_one_core", lambda: "1 of 2 cores, since")
     assert dict(info.facts())["threads"] == "1 of 2 cores, since"
@@ -462,7 +462,7 @@ def test_info_says_why_only_one_core_is_used(monkeypatch):
     ],
 )
 def test_info_says_which_cupy_to_install_or_that_two_disturb_each_other(monkeypatch, installed, cuda, said):
-    from minigan import info
+    from minigan.cli import machine as info
 
     monkeypatch.setattr(info, "version", lambda name: installed.get(name, "not installed"))
     monkeypatch.setattr(info, "driver_cuda", lambda: cuda)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minigan import info
+from minigan.cli import machine as info
 from minigan.data import download, mnist
 from minigan.data.datasets import load_dataset, load_recorded
 from minigan.errors import ArgumentError, DataError, DataMissingError, DownloadError

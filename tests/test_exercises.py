@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minigan import exercises, gan, losses, nn, optim, recipes, train
-from minigan.cli import main
+from minigan.cli.main import main
 from minigan.errors import ArgumentError
 from minigan.exercises import DRAWN, READ, STUBS, USERS, classifier, plugged_in, stub_path, work_on, write_stub
 from minigan.exercises.checks.adam import MISTAKES, wrong_adam

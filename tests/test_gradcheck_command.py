@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from minigan import nn
-from minigan.cli import main
+from minigan.cli.gradcheck import check_and_print
+from minigan.cli.main import main
 from minigan.gradcheck import check_gradients
-from minigan.gradcheck.command import check_and_print
 
 THEIRS = """
 import numpy as np

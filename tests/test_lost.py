@@ -10,8 +10,8 @@ import pytest
 from runfolder import contents, resume, start
 
 from minigan import cli, runs
+from minigan.cli.train import RunOptions
 from minigan.errors import CheckpointError, MiniganError, RunExistsError, RunFolderError, RunMissingError
-from minigan.options import RunOptions
 from minigan.runs import evaluation as evaluate
 from minigan.runs import lost
 from minigan.runs.exporting import export

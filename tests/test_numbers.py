@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from runfolder import SMOKE, contents, start
 
-from minigan import bench, nn
+from minigan import nn
 from minigan.backend import RandomStream
 from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
@@ -25,6 +25,7 @@ from minigan.runs.evaluation import evaluate
 from minigan.runs.sampling import sample
 from minigan.runs.saver import Keep
 from minigan.train import Trainer
+from minigan.train import timing as bench
 from minigan.watch.alarms import Alarms
 
 LAYERS = [c for name in nn.__all__ if inspect.isclass(c := getattr(nn, name)) and issubclass(c, nn.Layer)]

@@ -312,7 +312,7 @@ def test_a_first_run_on_glyphs_says_that_they_are_drawn(tmp_path, monkeypatch):
 
 
 def test_a_recipe_is_checked_in_two_stages_that_are_named(monkeypatch, capfd):
-    monkeypatch.setattr("minigan.gradcheck.command.check_gradients", lambda target, **options: [])
+    monkeypatch.setattr("minigan.cli.gradcheck.gradcheck.check_gradients", lambda target, **options: [])
     cli.main(["gradcheck", "quick-mlp"])
     assert capfd.readouterr().out.splitlines()[:2] == [
         "Checking quick-mlp (small)",

@@ -11,27 +11,13 @@ from dataclasses import make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minigan.cli.flags import Subject, check_words, flags_of
 from minigan.errors import ArgumentError, MiniganError
-from minigan.flags import Subject, check_words, flags_of
 from minigan.recipes import DEFAULT
 from minigan.recipes.own import users_code
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-
-def print_table(table: Table) -> None:
-    """As wide as the terminal; in a pipe or a file one line per row."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    if console.is_terminal:
-        console.print(table)
-    else:
-        console.width = 400
-        with console.capture() as captured:
-            console.print(table)
-        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    pass
 
 
 def no_more(args: list[str], about: str) -> None:

@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from minigan.arguments import split_flag
+from minigan.cli.arguments import split_flag
 from minigan.errors import ArgumentError, RecipeMissingError, nearest
 from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recipes.own import load_class, load_recipe

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minigan.cli.arguments import first_word, parse
+from minigan.cli.flags import Subject
+from minigan.cli.gradcheck import GradcheckOptions
+from minigan.errors import ArgumentError, MiniganError, nearest
+from minigan.recipes import RECIPES
+
+if TYPE_CHECKING:
+    pass
+
 import time
 from pathlib import Path
 from typing import Any
@@ -71,3 +85,41 @@ def check(name: str, target: Any, **options: Any) -> list[Report]:
         raise
     except (Exception, SystemExit) as error:  # a check that ends here has checked nothing
         raise ArgumentError(f"{name} raised {type(error).__name__}: {error}{place(error)}") from None
+
+
+def gradcheck(args: list[str]) -> None:
+    """minigan gradcheck [RECIPE | module:NAME | file.py:NAME] [flags]"""
+    from minigan.cli.gradcheck import check_and_print
+    from minigan.gradcheck.anything import load
+
+    what, flags = first_word(args)
+    options: GradcheckOptions = parse(
+        {"check": GradcheckOptions()},
+        flags,
+        Subject("minigan gradcheck", what, "[WHAT]", "thing to check"),
+        description="Check hand-written gradients against numeric ones. WHAT is a recipe, or the module:NAME or "
+        "file.py:NAME of a layer, a network, a loss x -> (value, gradient), a pair (forward, backward, *arrays), or a "
+        "function without arguments that makes one of these; without WHAT: all recipes. Exit code 1: one is wrong.",
+    ).check
+    if options.picture and options.picture.suffix != ".png":
+        raise ArgumentError(f"--picture must end in .png, got {options.picture}")
+    if options.seed < 0 or (options.batch is not None and options.batch < 1):
+        raise ArgumentError(f"--seed must not be negative and --batch at least 1, got {options.seed}, {options.batch}")
+    if what and ":" not in what:
+        what = nearest("recipe", what, RECIPES, also="; or module:NAME, or file.py:NAME")
+    targets = {name: RECIPES[name] for name in ([what] if what else RECIPES)} if ":" not in what else {what: load(what)}
+    passed = check_and_print(
+        targets, in_shape=options.in_shape or None, batch=options.batch, seed=options.seed, picture=options.picture
+    )
+    if not passed:
+        sys.exit(1)
+
+
+@dataclass
+class GradcheckOptions:
+    """How to check."""
+
+    in_shape: tuple[int, ...] = ()  # shape of the input without the batch, such as 4,7: of a layer, a pair, a loss
+    batch: int | None = None  # images of the batch; default: 5 (4 for a recipe)
+    seed: int = 0  # decides the point of the check
+    picture: Path | None = None  # draw the error of each entry of the first check that failed into this PNG

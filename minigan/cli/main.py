@@ -1,0 +1,78 @@
+"""The command line: what `minigan COMMAND` does. A user's mistake ends in one line and exit code 2."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from minigan import __version__
+from minigan.cli.bench import bench
+from minigan.cli.evaluate import evaluate
+from minigan.cli.exercise import exercise
+from minigan.cli.export import export
+from minigan.cli.gradcheck import gradcheck
+from minigan.cli.info import info
+from minigan.cli.named import in_a_command
+from minigan.cli.recipes import recipes
+from minigan.cli.sample import sample
+from minigan.cli.train import train
+from minigan.cli.usage import NO_COMMANDS, USAGE, ask_plainly
+from minigan.errors import ArgumentError, MiniganError, RecipeMissingError, nearest
+
+if TYPE_CHECKING:
+    pass
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command; exits with 2 and one line on a user's mistake, 130 on Ctrl-C, 143 on SIGTERM."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?", rather than a traceback
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on its own cache are nobody's business here
+    commands = {
+        "train": train,
+        "sample": sample,
+        "evaluate": evaluate,
+        "export": export,
+        "gradcheck": gradcheck,
+        "exercise": exercise,
+        "bench": bench,
+        "recipes": recipes,
+        "info": info,
+    }
+    try:
+        args = ask_plainly(args)
+        if not args or args == ["--help"]:
+            print(USAGE, end="")
+        elif args[0] == "--version":
+            print(f"minigan {__version__}")
+        elif args[0] in NO_COMMANDS:
+            raise ArgumentError(f"unknown command {args[0]!r}; {NO_COMMANDS[args[0]]}")
+        else:
+            commands[nearest("command", args[0], commands)](args[1:])
+        if sys.stdout is not None:  # it is None where the shell has closed it
+            sys.stdout.flush()
+    except RecipeMissingError as error:
+        fail(in_a_command(error, args))
+    except MiniganError as error:
+        fail(str(error))
+    except BrokenPipeError:  # whoever read our output has had enough (… | head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that flushing at exit does not fail once more
+        sys.exit(1)
+    except OSError as error:  # a full or read-only disk, a folder without permission
+        fail(f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error))
+    except MemoryError as error:
+        fail(f"not enough memory: {error}; a smaller batch, network or count needs less")
+    except KeyboardInterrupt as stop:
+        print("minigan: interrupted", file=sys.stderr)
+        sys.exit(128 + getattr(stop, "number", 2))  # 130 after Ctrl-C, 143 after SIGTERM
+
+
+def fail(message: str) -> NoReturn:
+    print(f"minigan: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
