@@ -4,6 +4,7 @@ import inspect
 import io
 import operator
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -402,31 +403,39 @@ def test_a_run_stopped_and_continued_on_the_gpu_leaves_the_files_of_the_cpus(
 # Where there is no GPU -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+STARTS = "import sys, pytest; [print('\\nEND', int(pytest.main(words.split())), flush=True) for words in sys.argv[1:]]"
+
+
+@pytest.fixture(scope="module")
 def pytest_of_the_gpu():
-    """Runs the tests that need a GPU in a process of their own; of use where there is none."""
+    """{options: (exit code, what pytest says)} of the tests that need a GPU, where there is none, in one process."""
     if not backend.why_no_gpu():
         pytest.skip("a GPU works here")
-
-    def run(*options):
-        command = [sys.executable, "-m", "pytest", "tests/gpu", *options, "-p", "no:cacheprovider", "-p", "no:randomly"]
-        environment = {**os.environ, "COLUMNS": "500"}
-        return subprocess.run(
-            command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True, check=False
-        )
-
-    return run
+    lines = "-q -rs", "--require-gpu -x -q"
+    words = [f"tests/gpu {line} -p no:cacheprovider -p no:randomly" for line in lines]
+    ended = subprocess.run(
+        [sys.executable, "-c", STARTS, *words],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    *said, _ = re.split(r"^END (?=\d)", ended.stdout, flags=re.MULTILINE)
+    codes = [int(code) for code in re.findall(r"^END (\d+)$", ended.stdout, flags=re.MULTILINE)]
+    return dict(zip(lines, zip(codes, said, strict=True), strict=True))
 
 
 def test_without_a_gpu_its_tests_are_skipped_with_the_reason(pytest_of_the_gpu):
-    done = pytest_of_the_gpu("-q", "-rs")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert backend.why_no_gpu() in done.stdout
-    assert "passed" not in done.stdout
+    code, said = pytest_of_the_gpu["-q -rs"]
+    assert code == 0, said
+    assert backend.why_no_gpu() in said
+    assert "passed" not in said
 
 
 def test_a_gpu_that_is_required_and_missing_is_a_failure_that_says_why(pytest_of_the_gpu):
-    done = pytest_of_the_gpu("--require-gpu", "-x", "-q")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "failed" in done.stdout
-    assert "cupy" in done.stdout.lower()
+    code, said = pytest_of_the_gpu["--require-gpu -x -q"]
+    assert code == 1, said
+    assert "failed" in said
+    assert "cupy" in said.lower()
