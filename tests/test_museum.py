@@ -17,6 +17,7 @@ try:
 finally:
     sys.path.remove(str(MUSEUM))
 
+
 @cache
 def report_of(exhibit):
     """What minigan says of the wrong piece."""
