@@ -96,8 +96,8 @@ def cheaply():
     png, save_gif, pngs, gifs = plot.png, plot.save_gif, {}, {}
 
     def kept_png(image):  # many runs are the same at first, or wholly
-        key = image.shape, image.tobytes()
-        if image.dtype != "uint8" or key not in pngs:
+        key = image.shape, str(image.dtype), image.tobytes()
+        if key not in pngs:
             pngs[key] = png(image)
         return pngs[key]
 

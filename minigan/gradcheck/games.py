@@ -86,7 +86,7 @@ def check_step(
     """Check what the step leaves in the network's gradients; the buffers that it moves are put back each time.
 
     A pass of training may depend on them: SpectralNorm's does on its u. Where one array alone has moved, a difference
-    is taken, of losses: minigan's `own` steps then leave out the way back. Another step's loss may be made of gradients.
+    of losses is taken: minigan's `own` steps then leave out the way back. The loss of others may be made of gradients.
     """
     kept = [(net, net.buffers.copy(), net.grads.copy()) for net in networks]
     params, grads, point = network.named_params(), network.named_grads(), network.params.copy()
