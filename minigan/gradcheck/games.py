@@ -89,7 +89,7 @@ def check_step(
     of losses is taken: minigan's `own` steps then leave out the way back. The loss of others may be made of gradients.
     """
     kept = [(net, net.buffers.copy(), net.grads.copy()) for net in networks]
-    params, grads, point = network.named_params(), network.named_grads(), network.params.copy()
+    params, views, point = network.named_params(), network.named_grads(), network.params.copy()
     ends = np.cumsum([array.size for array in params.values()])
 
     def forward() -> tuple[Any, Any]:
@@ -100,7 +100,7 @@ def check_step(
             with no_way_back(networks):
                 return run().loss, None
         value = run().loss
-        return value, {name: grad.copy() for name, grad in grads.items()}
+        return value, {name: grad.copy() for name, grad in views.items()}
 
     try:
         subject = Subject(params, forward, lambda _dy, grads: grads, suspects=suspects)
