@@ -9,6 +9,8 @@ OpenBLAS's threads have just been at work. `pip install numexpr` for its column.
 
 from __future__ import annotations
 
+from minigan.backend import threads
+
 import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
 import statistics
@@ -80,7 +82,7 @@ def ways(name, function, names, arrays):
     if find_spec("numexpr"):
         import numexpr
 
-        numexpr.set_num_threads(backend.CORES)
+        numexpr.set_num_threads(threads.CORES)
         known = {**dict(zip(names, arrays, strict=True)), **{k: F(v) for k, v in CONSTANTS.items()}}
         targets = {"adam": ("m", "v", "theta"), "leaky": ("y",), "leaky_backward": ("dx",)}[name]
         steps = list(zip(EXPRESSIONS[name], targets, strict=True))

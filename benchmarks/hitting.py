@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigan import cli
+from minigan.cli.main import main
 from minigan.runs.saver import Checkpoints
 from minigan.train import Trainer
 from minigan.watch.logs import MetricsLog
@@ -133,7 +133,7 @@ def work(args, timeline):
     timeline.watch()
     code = 0
     try:
-        cli.main(args)
+        main(args)
     except SystemExit as end:
         code = int(end.code or 0)
     except KeyboardInterrupt:  # a second one, while the first was being told

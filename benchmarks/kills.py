@@ -18,6 +18,8 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no thread that a fork would lose
 
+from minigan.cli.main import main
+
 import minigan  # noqa: F401 # isort: skip (before NumPy: see minigan/__init__.py)
 
 import argparse
@@ -34,7 +36,6 @@ import numpy as np
 from hitting import PLACES, SIGKILL, Hit, command
 from results import Results
 
-from minigan import cli
 from minigan.errors import CheckpointError
 from minigan.runs.saved import checkpoints, place, read_saved
 
@@ -170,7 +171,7 @@ def case(folder, name, kind, reference, save_every, rng):
 def run(count, seed, only, work, store):
     """All cases; returns how many went wrong."""
     with contextlib.redirect_stdout(None):  # so that all is imported, and the glyphs are made, before the first fork
-        cli.main(["train", SYSTEMS[0], *FLAGS, "--out", str(work / "first")])
+        main(["train", SYSTEMS[0], *FLAGS, "--out", str(work / "first")])
     references, done, failed = {}, {}, 0
     for i in range(count):
         name, kind, rng = SYSTEMS[i % len(SYSTEMS)], list(KINDS)[i % len(KINDS)], np.random.default_rng([seed, i])

@@ -10,6 +10,10 @@ rounds of one run; milliseconds of a step, the least of the rounds' medians, sin
 
 from __future__ import annotations
 
+from minigan.backend import threads
+from minigan.train import trainer
+from minigan.train.metrics import Means, measure
+
 import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
 import os
@@ -33,11 +37,11 @@ ROUNDS = 7
 
 
 def no_memory():
-    train.keep_memory = lambda: None
+    trainer.keep_memory = lambda: None
 
 
 def one_core():
-    backend.CORES = 1  # (and `main` lets OpenBLAS's threads spin as long as they do by themselves)
+    threads.CORES = 1  # (and `main` lets OpenBLAS's threads spin as long as they do by themselves)
 
 
 def float_draws():
@@ -114,7 +118,7 @@ def worker(name: str, rung: int) -> None:
             undo()
     recipe = RECIPES[name]
     images = np.random.default_rng(0).integers(0, 256, (recipe.images, 28, 28), np.uint8)
-    trainer, means = train.Trainer(recipe, images), train.Means()
+    trainer, means = train.Trainer(recipe, images), Means()
     idle, steps = (
         (1, 4) if "dcgan" in name or "upconv" in name else (5, 40)
     )  # the first find the caches full of others'
@@ -122,7 +126,7 @@ def worker(name: str, rung: int) -> None:
         times = []
         for _ in range(idle + steps):
             began = time.perf_counter()
-            means.add(train.measure(*trainer.train_step(trainer.batches.batch(trainer.step))))
+            means.add(measure(*trainer.train_step(trainer.batches.batch(trainer.step))))
             times.append(1e3 * (time.perf_counter() - began))
         print(statistics.median(times[idle:]), flush=True)
 

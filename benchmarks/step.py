@@ -15,6 +15,8 @@ bytes that must move, at the speed of a large copy; it is measured in the same r
 
 from __future__ import annotations
 
+from minigan.backend import threads
+
 import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
 import argparse
@@ -34,7 +36,6 @@ import numpy as np
 from results import Results
 from roofline import Roofline
 
-from minigan import backend
 from minigan.cli.machine import blas
 from minigan.recipes import RECIPES
 from minigan.train.timing import PARTS, Stepper, bench
@@ -54,7 +55,7 @@ def worker(library: str, name: str) -> None:
     recipe = RECIPES[name]
     idle, steps = (1, 5) if name in CONVOLUTIONS else (5, 40)  # the first find the caches full of the others' numbers
     if library == "minigan":
-        assert backend.CORES == len(os.sched_getaffinity(0)), "the cores do not share: was NumPy imported first?"
+        assert threads.CORES == len(os.sched_getaffinity(0)), "the cores do not share: was NumPy imported first?"
         stepper = Stepper(recipe)
         roofline = Roofline(stepper)
 

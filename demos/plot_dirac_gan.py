@@ -155,7 +155,7 @@ def growth(h):
 
 
 CLOSE = 1e-6
-STEPS = 2_000 if QUICK else 20_000
+STEPS = 1_000 if QUICK else 20_000
 paths = {h: trajectory(alternating, h, start=(CLOSE, 0.0), steps=STEPS) / CLOSE for h in (0.5, 2.0, 3.9)}
 print(f"distance over the first one, in {STEPS} alternating steps:")
 for h, path in paths.items():

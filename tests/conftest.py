@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from functools import cache
+from pathlib import Path
 
 # The tests' matrix products are small: a second BLAS thread gains nothing, and waits for the first by spinning, which
 # on a busy machine makes them ten times slower. The variable must be set before NumPy is imported, and then holds for
@@ -24,6 +25,7 @@ from curves import curves_as_text
 
 import minigan
 from minigan import backend, plot
+from minigan.backend import threads
 from minigan.data import glyphs, mnist
 
 CURVES = plot.save_curves
@@ -92,8 +94,26 @@ def cheaply():
         return bent[key]
 
     kept_glyphs.real = bend
+    png, save_gif, pngs, gifs = plot.png, plot.save_gif, {}, {}
+
+    def kept_png(image):  # many runs are the same at first, or wholly
+        key = image.shape, str(image.dtype), image.tobytes()
+        if key not in pngs:
+            pngs[key] = png(image)
+        return pngs[key]
+
+    def kept_gif(sheets, path, **options):
+        key = *(Path(sheet).read_bytes() for sheet in sheets if Path(sheet).exists()), len(sheets), str(options)
+        if key in gifs:
+            plot.write_atomically(Path(path), gifs[key])
+        else:
+            save_gif(sheets, path, **options)
+            gifs[key] = Path(path).read_bytes()
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plot, "save_curves", curves_as_text)
+        patch.setattr(plot, "png", kept_png)
+        patch.setattr(plot, "save_gif", kept_gif)
         patch.setattr(glyphs, "bend", kept_glyphs)
         patch.setattr(glyphs, "render_digits", cache(glyphs.render_digits))
         patch.setattr(os, "fsync", lambda descriptor: None)  # no test cuts the power
@@ -173,15 +193,15 @@ def share_among(monkeypatch):
     """A function: from now on so many cores share even the smallest array (on one core too, since they are threads)."""
 
     def end():  # the threads, which are as many as the last number asked for
-        if backend._pool.cache_info().currsize:
-            for _ in range(backend.CORES - 1):
-                backend._pool().put(None)
-        backend._pool.cache_clear()
+        if threads._pool.cache_info().currsize:
+            for _ in range(threads.CORES - 1):
+                threads._pool().put(None)
+        threads._pool.cache_clear()
 
     def share(cores):
         end()
-        monkeypatch.setattr(backend, "CORES", cores)
-        monkeypatch.setattr(backend, "SHARE_FROM", 1)
+        monkeypatch.setattr(threads, "CORES", cores)
+        monkeypatch.setattr(threads, "SHARE_FROM", 1)
 
     yield share
     end()

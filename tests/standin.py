@@ -12,14 +12,15 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 
 from minigan import backend
+from minigan.backend import arrays, devices
 
 
 def install(monkeypatch):
     """Let device "gpu" mean the stand-in until `monkeypatch` is undone."""
-    monkeypatch.setattr(backend, "_cupy", lambda: cupy)
-    monkeypatch.setattr(backend, "_MODULES", {**backend._MODULES, Array: cupy})
+    monkeypatch.setattr(arrays, "cupy_itself", lambda: cupy)
+    monkeypatch.setattr(arrays, "_MODULES", {**arrays._MODULES, Array: cupy})
     # The function without its cache, which would keep this answer for the next test, or hold the last one's.
-    monkeypatch.setattr(backend, "why_no_gpu", backend.why_no_gpu.__wrapped__)
+    monkeypatch.setattr(devices, "why_no_gpu", backend.why_no_gpu.__wrapped__)
 
 
 def host(operand):

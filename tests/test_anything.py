@@ -8,20 +8,11 @@ import pytest
 
 from minigan.errors import ArgumentError
 from minigan.gradcheck import anything
-from minigan.gradcheck.anything import (
-    assert_gradients,
-    check_gradients,
-    in_package,
-    is_function,
-    load,
-    load_file,
-    look_first_in,
-    place,
-    required,
-)
+from minigan.gradcheck.anything import assert_gradients, check_gradients, is_function, required
 from minigan.gradcheck.report import Report
 from minigan.nn import Dense, Sequential, Tanh
 from minigan.recipes import RECIPES
+from minigan.recipes.loading import in_package, load, load_file, look_first_in, place
 
 X = np.ones((2, 3))
 NET = Sequential([Dense(2)], (3,), rng=np.random.default_rng(0))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minigan import backend
-from minigan.backend import RandomStream, array_module
+from minigan.backend import RandomStream, array_module, arrays, devices, threads
 from minigan.errors import ArgumentError, DeviceError, DeviceUnavailableError, DTypeError
 
 
@@ -22,7 +22,7 @@ class OtherArray:
 @pytest.fixture
 def other(monkeypatch):
     module = types.ModuleType("otherlib")
-    monkeypatch.setattr(backend, "_MODULES", dict(backend._MODULES))
+    monkeypatch.setattr(arrays, "_MODULES", dict(arrays._MODULES))
     backend.register_array_type(OtherArray, module)
     return module
 
@@ -161,7 +161,7 @@ def test_small_arrays_and_those_of_a_gpu_are_filled_in_one_part(share_among, sta
     share_among(3)
     parts = []
     backend.share(parts.append, backend.to_device(np.zeros(6), "gpu"))
-    monkeypatch.setattr(backend, "SHARE_FROM", 7)
+    monkeypatch.setattr(threads, "SHARE_FROM", 7)
     backend.share(parts.append, np.zeros(6))
     assert parts == [slice(0, 6)] * 2
     backend.share(parts.append, np.zeros(7))
@@ -189,7 +189,7 @@ def test_as_many_cores_share_the_work_as_openblas_may_use(environment, expected,
         if value is not None:
             monkeypatch.setenv(name, value)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    assert backend.cores() == expected
+    assert threads.cores() == expected
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_core_that_is_lost_to_the_order_of_imports_is_told_and_no_other(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(backend, "CORES", cores)
+    monkeypatch.setattr(threads, "CORES", cores)
     monkeypatch.setattr(np, "show_config", lambda mode: {"Build Dependencies": {"blas": {"name": library}}})
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     assert re.fullmatch(f"{said}.*" if said else "", backend.why_one_core())
@@ -323,14 +323,14 @@ def test_device_names_and_the_fallback_with_its_reason(monkeypatch):
     assert backend.resolve_device("cpu") == ("cpu", "")
     with pytest.raises(ArgumentError, match="device is 'cuda'; it must be cpu or gpu or auto"):
         backend.resolve_device("cuda")
-    monkeypatch.setattr(backend, "why_no_gpu", lambda: "the driver is too old")
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: "the driver is too old")
     assert backend.resolve_device("auto") == (
         "cpu",
         "Running on the CPU: the driver is too old (minigan info tells more)",
     )
     with pytest.raises(DeviceUnavailableError, match="device 'gpu' cannot be used: the driver is too old"):
         backend.resolve_device("gpu")
-    monkeypatch.setattr(backend, "why_no_gpu", lambda: "")
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: "")
     assert backend.resolve_device("auto") == ("gpu", "")
 
 
@@ -357,7 +357,7 @@ def _installed(error=None, module=None):
 def test_whether_a_gpu_works_is_found_by_an_operation_not_by_an_import(cupy, match, monkeypatch):
     import re
 
-    monkeypatch.setattr(backend, "_cupy", cupy)
+    monkeypatch.setattr(arrays, "cupy_itself", cupy)
     backend.why_no_gpu.cache_clear()
     try:
         assert re.search(match, backend.why_no_gpu())

@@ -11,14 +11,18 @@ import pytest
 from cases import SYSTEMS
 from products import for_inputs, for_weights, forward, sizes_of
 
-from minigan import backend, cli, gan, nn, optim, train
-from minigan.backend import RandomStream
+from minigan import backend, gan, nn, optim, train
+from minigan.backend import RandomStream, devices
+from minigan.cli.bench import table
+from minigan.cli.main import main
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError
 from minigan.nn.conv import im2col
 from minigan.recipes import DEFAULT, RECIPES
 from minigan.recipes.mlp import MLP
 from minigan.train import timing as bench
+from minigan.train import trainer
+from minigan.train.metrics import Means
 from minigan.train.timing import PARTS, PRODUCTS, REST, Ledger, Stepper
 
 MLPS = [name for name in SYSTEMS if isinstance(RECIPES[name], MLP)]
@@ -76,7 +80,7 @@ def printed(result):
 
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
-        console.print(bench.table(result))
+        console.print(table(result))
     return capture.get()
 
 
@@ -189,7 +193,7 @@ def test_a_booked_function_takes_and_gives_what_it_always_did():
 
 
 LAYERS = [layer for layer in vars(nn).values() if isinstance(layer, type) and issubclass(layer, nn.Layer)]
-OWNERS = [backend, im2col, train, optim.Optimizer, RandomStream, Batches, gan.GANLoss, train.Means, *LAYERS]
+OWNERS = [backend, im2col, trainer, optim.Optimizer, RandomStream, Batches, gan.GANLoss, Means, *LAYERS]
 
 
 def functions():
@@ -209,7 +213,7 @@ def test_after_the_ledger_every_function_is_the_original_again(error):
     assert all(after[place] is before[place] for place in before)
 
     booked = {(owner.__name__, name) for owner, name in before if within[owner, name] is not before[owner, name]}
-    assert {("minigan.backend", "matmul"), ("minigan.nn.im2col", "col2im"), ("Optimizer", "step")} <= booked
+    assert {("minigan.backend", "matmul"), ("minigan.nn.conv.im2col", "col2im"), ("Optimizer", "step")} <= booked
     assert {("RandomStream", "normal"), ("Batches", "batch"), ("GANLoss", "for_generator")} <= booked
     assert {(layer.__name__, "forward") for layer in LAYERS if layer is not nn.Layer} <= booked
 
@@ -244,8 +248,8 @@ def test_a_step_is_what_training_does_in_a_step():
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_json_is_one_object_and_nothing_else(device, small, monkeypatch, capsys):
-    monkeypatch.setattr(backend, "why_no_gpu", lambda: "no driver")
-    cli.main(["bench", "flux-mlp", "--steps", "2", "--device", device, "--json"])
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: "no driver")
+    main(["bench", "flux-mlp", "--steps", "2", "--device", device, "--json"])
     out, err = capsys.readouterr()
     assert err == "Timing 2 steps of flux-mlp\n"
     assert out.count("\n") == 1
@@ -253,8 +257,8 @@ def test_json_is_one_object_and_nothing_else(device, small, monkeypatch, capsys)
 
 
 def test_the_text_names_every_part_and_says_why_the_gpu_is_not_used(small, monkeypatch, capsys):
-    monkeypatch.setattr(backend, "why_no_gpu", lambda: "no driver")
-    cli.main(["bench", "--steps", "1"])
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: "no driver")
+    main(["bench", "--steps", "1"])
     out = capsys.readouterr().out
     assert out.startswith("Running on the CPU: no driver")
     assert re.search(rf"{DEFAULT} +\d+\.\d\d ms a step on the cpu", out)
@@ -265,7 +269,7 @@ def test_the_text_names_every_part_and_says_why_the_gpu_is_not_used(small, monke
 def test_the_published_recipe_is_measured_at_its_published_size(monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(bench, "bench", lambda recipe, **options: seen.append((recipe, options)))
-    cli.main(["bench", "flux-dcgan", "--steps", "7", "--device", "cpu", "--json"])
+    main(["bench", "flux-dcgan", "--steps", "7", "--device", "cpu", "--json"])
     assert seen == [(RECIPES["flux-dcgan"], {"steps": 7, "device": "cpu"})]
     assert capsys.readouterr().out == "null\n"
 
@@ -282,9 +286,9 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("args", "message"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
 def test_a_users_mistake_is_one_line_and_exit_code_2(args, message, small, monkeypatch, capsys):
-    monkeypatch.setattr(backend, "why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr(devices, "why_no_gpu", lambda: "no driver")
     with pytest.raises(SystemExit) as stop:
-        cli.main(["bench", *args])
+        main(["bench", *args])
     assert stop.value.code == 2
     err = capsys.readouterr().err
     assert message in err

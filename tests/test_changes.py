@@ -13,11 +13,13 @@ import pytest
 from runfolder import resume, start
 from test_fields import IMAGES, OTHERS, tiny
 
-from minigan import cli, runs
+from minigan import runs
+from minigan.cli.main import main
 from minigan.errors import ArgumentError, CheckpointError, MiniganError
 from minigan.nn import LeakyReLU
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
+from minigan.runs import resuming, starting
 from minigan.runs.changes import check_changes, flags
 from minigan.train import generate
 from minigan.watch.pictures import to_pixels
@@ -53,7 +55,8 @@ class Played(list):
 @pytest.fixture
 def played(monkeypatch):
     trainers = Played()
-    monkeypatch.setattr(runs, "train", trainers.train)
+    for module in (starting, resuming):
+        monkeypatch.setattr(module, "train", trainers.train)
     return trainers
 
 
@@ -104,11 +107,11 @@ def follow(error, folder, change, played, tmp_path):
     [(back, anew)] = re.findall(r"put that back \((.*)\), or begin a new run: minigan train (.*)$", text)
     before = runs.Run(folder).recipe
     copy = shutil.copytree(folder, fresh(tmp_path, "back"))
-    cli.main(["train", "--resume", str(copy), *shlex.split(back)])
+    main(["train", "--resume", str(copy), *shlex.split(back)])
     assert played.pop().recipe == before
     played.whole = True
     place = ["--dataset", str(tmp_path / "images"), "--device", "cpu", "--out", str(fresh(tmp_path, "new"))]
-    cli.main(["train", *shlex.split(anew), *place])
+    main(["train", *shlex.split(anew), *place])
     played.whole, trainer = False, played.pop()
     assert {name: getattr(trainer.recipe, name) for name in change} == change
     assert trainer.epoch == trainer.recipe.epochs
@@ -173,7 +176,7 @@ def on(folder, **change):
 
 def test_an_average_that_begins_on_the_way_starts_as_a_copy_of_G(stopped, played, monkeypatch):
     folder, begun = stopped(replace(QUICK, average=0.0)), []
-    monkeypatch.setattr(runs, "train", lambda f, lock, trainer, *args, **options: begun.append(trainer))
+    monkeypatch.setattr(resuming, "train", lambda f, lock, trainer, *args, **options: begun.append(trainer))
     on(folder, average=0.99)
     trainer = begun.pop()
     assert trainer.average is not trainer.G
@@ -235,7 +238,7 @@ def test_what_cannot_change_is_refused_when_it_is_changed_by_hand_too(change, st
         resume(folder, accept=list(change))
     assert bytes_of(folder) == before
     back = re.findall(r"put that back \((.*?)\)", str(error.value))[0]
-    cli.main(["train", "--resume", str(folder), *shlex.split(back)])
+    main(["train", "--resume", str(folder), *shlex.split(back)])
     assert played.pop().step == 9
 
 
@@ -271,9 +274,9 @@ def test_a_change_that_is_not_accepted_says_what_was_what_is_and_both_things_to_
     )
     assert bytes_of(folder) == before
     place = ["train", "--resume", str(folder)]
-    cli.main([*place, "--lr-g", "0.5", "--labels", "0.9", "0.0", "--accept", "lr-g", "labels"])
+    main([*place, "--lr-g", "0.5", "--labels", "0.9", "0.0", "--accept", "lr-g", "labels"])
     assert played.pop().recipe.labels == (0.9, 0.0)
-    cli.main([*place, *shlex.split("--lr-g 0.001 --labels 1.0 0.0 --accept lr-g labels")])
+    main([*place, *shlex.split("--lr-g 0.001 --labels 1.0 0.0 --accept lr-g labels")])
     assert played.pop().recipe == QUICK
 
 

@@ -17,7 +17,8 @@ from PIL import Image
 from runfolder import press
 
 import minigan
-from minigan import arguments, cli
+from minigan.cli import arguments
+from minigan.cli.main import main
 from minigan.recipes import RECIPES
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -35,21 +36,21 @@ def finished_run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.delenv("MINIGAN_DATA", raising=False)
-        cli.main(["train", "flux-mlp", "--smoke", "--epochs", "2", "--dataset", "glyphs", "--out", str(run)])
+        main(["train", "flux-mlp", "--smoke", "--epochs", "2", "--dataset", "glyphs", "--out", str(run)])
     return run
 
 
 def test_sampling_writes_an_array_or_a_sheet(finished_run, capsys):
-    cli.main(["sample", str(finished_run), "--count", "7", "--out", "x.npy"])
+    main(["sample", str(finished_run), "--count", "7", "--out", "x.npy"])
     images = np.load("x.npy")
     assert (images.shape, images.dtype) == ((7, 28, 28), np.uint8)
-    cli.main(["sample", str(finished_run), "--count", "7", "--out", "same.npy"])
+    main(["sample", str(finished_run), "--count", "7", "--out", "same.npy"])
     np.testing.assert_array_equal(images, np.load("same.npy"))
-    cli.main(["sample", str(finished_run), "--count", "7", "--out", "other.npy", "--seed", "1"])
+    main(["sample", str(finished_run), "--count", "7", "--out", "other.npy", "--seed", "1"])
     assert not np.array_equal(images, np.load("other.npy"))
     older = finished_run / "checkpoints" / "epoch-0000.safetensors"
     older.write_bytes(b"the newest is what counts")
-    cli.main(["sample", str(finished_run), "--out", "x.png"])
+    main(["sample", str(finished_run), "--out", "x.png"])
     older.unlink()
     assert picture("x.png").shape == (302, 302)
     assert "Wrote 100 images to x.png" in capsys.readouterr().out
@@ -57,12 +58,12 @@ def test_sampling_writes_an_array_or_a_sheet(finished_run, capsys):
 
 def test_without_out_runs_are_numbered(capsys):
     for _ in range(2):
-        cli.main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
+        main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
     assert sorted(p.name for p in Path("runs").iterdir()) == ["pytorch-mlp-001", "pytorch-mlp-002"]
 
 
 def test_without_mnist_auto_trains_on_glyphs_and_says_so(capsys):
-    cli.main(["train", "pytorch-mlp", "--smoke", "--device", "cpu"])
+    main(["train", "pytorch-mlp", "--smoke", "--device", "cpu"])
     out = capsys.readouterr().out
     assert "Training on glyphs instead" in out
     assert "MINIGAN_DATA" in out
@@ -200,7 +201,7 @@ MISTAKES = [
 def test_a_users_mistake_is_one_line_and_exit_code_2(args, message, finished_run, capsys):
     args = [str(finished_run) if a == "RUN" else a for a in args]
     with pytest.raises(SystemExit) as stop:
-        cli.main(args)
+        main(args)
     assert stop.value.code == 2
     err = capsys.readouterr().err
     assert message in err
@@ -211,7 +212,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(args, message, finished_run
 def test_a_gpu_that_is_not_there_fails_with_the_reason_when_asked_for(monkeypatch, capsys):
     monkeypatch.setattr("minigan.backend.devices.why_no_gpu", lambda: "no driver")
     with pytest.raises(SystemExit):
-        cli.main(["train", "flux-mlp", "--smoke", "--device", "gpu"])
+        main(["train", "flux-mlp", "--smoke", "--device", "gpu"])
     assert capsys.readouterr().err == "minigan: device 'gpu' cannot be used: no driver (minigan info tells more)\n"
     assert not Path("runs").exists()
 
@@ -219,7 +220,7 @@ def test_a_gpu_that_is_not_there_fails_with_the_reason_when_asked_for(monkeypatc
 def test_a_folder_that_holds_a_run_is_left_alone(finished_run, capsys):
     before = {p: p.read_bytes() for p in finished_run.rglob("*") if p.is_file()}
     with pytest.raises(SystemExit):
-        cli.main(["train", "flux-mlp", "--smoke", "--dataset", "glyphs", "--out", str(finished_run)])
+        main(["train", "flux-mlp", "--smoke", "--dataset", "glyphs", "--out", str(finished_run)])
     assert "already holds a run" in capsys.readouterr().err
     assert before == {p: p.read_bytes() for p in finished_run.rglob("*") if p.is_file()}
 
@@ -241,7 +242,7 @@ def test_a_damaged_run_cannot_be_sampled_and_says_why(finished_run, tmp_path, da
     else:
         shutil.rmtree(run / "checkpoints")
     with pytest.raises(SystemExit) as stop:
-        cli.main(["sample", str(run)])
+        main(["sample", str(run)])
     assert stop.value.code == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
@@ -252,7 +253,7 @@ def test_a_damaged_run_cannot_be_sampled_and_says_why(finished_run, tmp_path, da
 def test_ctrl_c_exits_130_and_says_what_is_saved_and_how_to_go_on(monkeypatch, capsys, number, code):
     press(monkeypatch, 4, 1, number)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
+        main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
     assert stop.value.code == code
     said = capsys.readouterr()
     saved = "runs/pytorch-mlp-001/checkpoints/epoch-0000+0004.safetensors"
@@ -262,18 +263,18 @@ def test_ctrl_c_exits_130_and_says_what_is_saved_and_how_to_go_on(monkeypatch, c
 
 
 def test_an_interrupted_run_goes_on_by_the_printed_command(capsys):
-    cli.main(["train", "--smoke", "--dataset", "glyphs"])
-    cli.main(["train", "--resume", "runs/best-001", "--epochs", "2"])
+    main(["train", "--smoke", "--dataset", "glyphs"])
+    main(["train", "--resume", "runs/best-001", "--epochs", "2"])
     out = capsys.readouterr().out
     assert "Going on with runs/best-001 (best on glyphs) after epoch 1" in out
     assert Path("runs/best-001/checkpoints/epoch-0002.safetensors").exists()
     with pytest.raises(SystemExit):
-        cli.main(["train", "--smoke", "--dataset", "glyphs", "--out", "runs/best-001"])
+        main(["train", "--smoke", "--dataset", "glyphs", "--out", "runs/best-001"])
     assert "minigan train --resume runs/best-001" in capsys.readouterr().err
 
 
 def test_without_a_recipe_the_default_is_trained_and_the_last_line_says_where_everything_is(capsys):
-    cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
+    main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "Everything is in runs/best-001; look at samples/samples.gif first."
 
@@ -284,7 +285,7 @@ def test_a_full_disk_is_one_line_with_the_file(monkeypatch, capsys):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
+        main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == "minigan: No space left on device: runs/best-001/config.json\n"
 
@@ -293,7 +294,7 @@ def test_a_diverging_run_is_one_line_with_what_to_do(capsys):
     flags = ["quick-mlp", "--smoke", "--dataset", "glyphs", "--device", "cpu", "--lr-g", "1e30", "--lr-d", "1e30"]
     for also in ([], ["--sample-every", "1steps"]):
         with pytest.raises(SystemExit) as stop:
-            cli.main(["train", *flags, *also])
+            main(["train", *flags, *also])
         assert stop.value.code == 2
         err = capsys.readouterr().err
         assert err.count("\n") == 1
@@ -312,7 +313,7 @@ def test_a_disk_that_is_full_for_the_log_is_named_too(monkeypatch, capsys):
 
     monkeypatch.setattr("pathlib.Path.open", full)
     with pytest.raises(SystemExit):
-        cli.main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
+        main(["train", "--smoke", "--dataset", "glyphs", "--device", "cpu"])
     said = capsys.readouterr()
     assert said.err == "minigan: No space left on device: runs/best-001/timing.jsonl\n"
     assert "minigan train --resume runs/best-001" in said.out
@@ -334,17 +335,17 @@ def test_a_pipe_gets_plain_lines_in_any_encoding(env):
 
 
 def test_help_and_version_are_for_reading(capsys):
-    cli.main([])
+    main([])
     assert "minigan train [RECIPE]" in capsys.readouterr().out
-    cli.main(["--version"])
+    main(["--version"])
     assert capsys.readouterr().out == f"minigan {minigan.__version__}\n"
     for command in (["train"], ["train", "flux-mlp"], ["train", "--resume", "x"], ["sample"], ["recipes"], ["info"]):
         with pytest.raises(SystemExit) as stop:
-            cli.main([*command, "--help"])
+            main([*command, "--help"])
         assert stop.value.code == 0
         assert "minigan" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        cli.main(["train", "flux-mlp", "--help"])
+        main(["train", "flux-mlp", "--help"])
     out = capsys.readouterr().out
     assert "--lr-d" in out
     assert "Adam's learning rate" in out
@@ -371,13 +372,13 @@ def test_help_and_version_are_for_reading(capsys):
 )
 def test_help_is_had_wherever_it_is_asked_for(args, usage, capsys):
     with contextlib.suppress(SystemExit):
-        cli.main(args)
+        main(args)
     assert capsys.readouterr().out.startswith(usage)
 
 
 def test_a_run_that_is_called_help_can_be_sampled(finished_run, capsys):
     shutil.copytree(finished_run, "help")
-    cli.main(["sample", "help"])
+    main(["sample", "help"])
     assert "Wrote 100 images" in capsys.readouterr().out
 
 
@@ -396,7 +397,7 @@ def test_no_switch_is_explained_by_its_opposite(args, monkeypatch, capsys):
     genuine = arguments.flags_of
     monkeypatch.setattr(arguments, "flags_of", lambda parts: parsed.append(list(parts)) or genuine(parsed[-1]))
     with pytest.raises(SystemExit):
-        cli.main([*args, "--help"])
+        main([*args, "--help"])
     text = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
     found = re.findall(r"--([\w-]+), --no-([\w-]+) (?:(?! --).)+ \(default: (True|False)\)", text)
     shown = {name: (also, default) for name, also, default in found}
@@ -413,15 +414,15 @@ def test_lists_are_taken_with_commas_and_with_spaces(capsys):
     for i, flags in enumerate(
         (["--g-hidden", "8,6", "--labels", "0.9,0.1"], ["--g-hidden=8,6", "--labels=(0.9, 0.1)"])
     ):
-        cli.main(["train", "quick-mlp", "--smoke", "--dataset", "glyphs", *flags, "--out", f"run{i}"])
+        main(["train", "quick-mlp", "--smoke", "--dataset", "glyphs", *flags, "--out", f"run{i}"])
         fields = json.loads(Path(f"run{i}/config.json").read_text())["fields"]
         assert (fields["g_hidden"], fields["labels"]) == ([8, 6], [0.9, 0.1])
-    cli.main(["train", "--resume", "run0", "--epochs", "2", "--lr-g", "0.1", "--lr-d", "0.1", "--accept", "lr-g,lr-d"])
+    main(["train", "--resume", "run0", "--epochs", "2", "--lr-g", "0.1", "--lr-d", "0.1", "--accept", "lr-g,lr-d"])
     assert "after epoch 1" in capsys.readouterr().out
 
 
 def test_recipes_lists_every_recipe_with_its_sizes_and_source(capsys):
-    cli.main(["recipes"])
+    main(["recipes"])
     lines = capsys.readouterr().out.splitlines()
     for name, recipe in RECIPES.items():
         (line,) = [line for line in lines if line.startswith(f"{name} ")]
@@ -434,13 +435,13 @@ def test_recipes_lists_every_recipe_with_its_sizes_and_source(capsys):
 def test_info_says_what_decides_how_minigan_runs(monkeypatch, capsys):
     monkeypatch.setattr("minigan.cli.machine.why_no_gpu", lambda: "no driver")
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    cli.main(["info"])
+    main(["info"])
     out = capsys.readouterr().out
     for part in (minigan.__version__, np.__version__, "threads", "kernel", "OPENBLAS_CORETYPE=Haswell", "no driver"):
         assert part in out
     assert "mnist" in out
     monkeypatch.setenv("MINIGAN_DATA", "/no/such/folder")
-    cli.main(["info"])
+    main(["info"])
     assert "there is no folder /no/such/folder (from MINIGAN_DATA)" in capsys.readouterr().out
 
 
@@ -482,7 +483,7 @@ def test_importing_minigan_loads_no_plotting_no_gpu_and_no_network():
 def test_a_generator_is_exported_for_pytorch_with_the_code_that_takes_it(finished_run, capsys):
     from safetensors.numpy import load_file
 
-    cli.main(["export", str(finished_run), "--out", "G.safetensors"])
+    main(["export", str(finished_run), "--out", "G.safetensors"])
     said = capsys.readouterr()
     assert "nn.Linear(8, 16" in said.out
     assert said.err == "Wrote the generator to G.safetensors\n"
@@ -492,7 +493,7 @@ def test_a_generator_is_exported_for_pytorch_with_the_code_that_takes_it(finishe
 @pytest.mark.extra
 def test_a_generator_is_exported_to_onnx(finished_run, capsys):
     pytest.importorskip("onnx", reason="the extra onnx is not installed")
-    cli.main(["export", str(finished_run), "--out", "G.onnx"])
+    main(["export", str(finished_run), "--out", "G.onnx"])
     assert capsys.readouterr().out == "Wrote the generator to G.onnx\n"
     assert Path("G.onnx").stat().st_size > 1000
 
@@ -500,7 +501,7 @@ def test_a_generator_is_exported_to_onnx(finished_run, capsys):
 def test_samples_are_drawn_from_any_checkpoint_by_name(finished_run, capsys):
     newest = finished_run / "checkpoints" / "epoch-0002.safetensors"
     for i, source in enumerate((finished_run, newest, newest.with_name("epoch-0001.safetensors"))):
-        cli.main(["sample", str(source), "--count", "5", "--out", f"{i}.npy"])
+        main(["sample", str(source), "--count", "5", "--out", f"{i}.npy"])
     by_run, by_name, older = (np.load(f"{i}.npy") for i in range(3))
     np.testing.assert_array_equal(by_run, by_name)
     assert not np.array_equal(by_run, older)

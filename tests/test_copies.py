@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cases import ALL, IDS
 
-from minigan import nn
+from minigan import nn, store
 from minigan.backend import RandomStream, device_of, to_device, to_numpy
 from minigan.errors import ArgumentError, StaleCacheError
 from minigan.gan import GANLoss, generator_step
@@ -211,8 +211,8 @@ def test_a_copy_can_be_saved_loaded_checked_and_shown(copied, tmp_path):
     net = network()
     train(net, SGD(net, lr=0.1))
     E = copied(network())
-    net.save(tmp_path / "net.safetensors")
-    E.load(tmp_path / "net.safetensors")
+    store.save(net, tmp_path / "net.safetensors")
+    store.load(E, tmp_path / "net.safetensors")
     same(E(batch(net)), net(batch(net)))
     assert E.summary() == net.summary()
     assert repr(E) == repr(net)

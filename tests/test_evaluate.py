@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from minigan import cli, runs
+from minigan import runs
+from minigan.cli.main import main
 from minigan.data import mnist
 from minigan.data.glyphs import load_glyphs
 from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError
@@ -282,7 +283,7 @@ def printed(result, width=80):
 
 
 def test_the_command_prints_a_table_that_fits_a_terminal_and_says_what_it_is_of(run, small, capsys):
-    cli.main(["evaluate", str(run.folder), "--count", str(COUNT), "--seed", "3"])
+    main(["evaluate", str(run.folder), "--count", str(COUNT), "--seed", "3"])
     out = capsys.readouterr().out
     result = json.loads((run.folder / "evaluation.json").read_text())
     assert "150 samples of quick-mlp after epoch 1 (seed 3), against 150 test images of glyphs." in out
@@ -297,7 +298,7 @@ def test_the_command_prints_a_table_that_fits_a_terminal_and_says_what_it_is_of(
 
 
 def test_json_is_one_object_and_nothing_else(run, small, capsys):
-    cli.main(["evaluate", str(run.folder), "--count", str(COUNT), "--json"])
+    main(["evaluate", str(run.folder), "--count", str(COUNT), "--json"])
     assert json.loads(capsys.readouterr().out) == json.loads((run.folder / "evaluation.json").read_text())
 
 
@@ -326,7 +327,7 @@ def test_a_collapsed_generator_gets_numbers(run, reference):
 def test_a_generator_of_nan_ends_in_an_error_and_leaves_no_evaluation(run, small, value, capsys):
     rewrite(run, lambda params: params.fill(value))
     with pytest.raises(SystemExit) as stop, np.errstate(all="ignore"):
-        cli.main(["evaluate", str(run.folder), "--count", str(COUNT)])
+        main(["evaluate", str(run.folder), "--count", str(COUNT)])
     assert stop.value.code == 2
     assert "diverged" in capsys.readouterr().err
     assert not (run.folder / "evaluation.json").exists()
@@ -367,7 +368,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, spoil, flags, message, capsy
     if spoil:
         spoil(run)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["evaluate", str(run.folder), *flags])
+        main(["evaluate", str(run.folder), *flags])
     err = capsys.readouterr().err
     assert stop.value.code == 2
     assert message in err
@@ -381,7 +382,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, spoil, flags, message, capsy
 )
 def test_no_run_is_one_line_and_exit_code_2(args, message, capsys):
     with pytest.raises(SystemExit) as stop:
-        cli.main(["evaluate", *args])
+        main(["evaluate", *args])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
 

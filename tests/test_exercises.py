@@ -14,8 +14,8 @@ from minigan.errors import ArgumentError
 from minigan.exercises import DRAWN, READ, STUBS, USERS, classifier, plugged_in, stub_path, work_on, write_stub
 from minigan.exercises.checks.adam import MISTAKES, wrong_adam
 from minigan.exercises.verify import verify
-from minigan.gradcheck.anything import load_file
 from minigan.recipes import mlp
+from minigan.recipes.loading import load_file
 
 SEEN = """
 def seen(x, i, j, stride, counts):
@@ -510,7 +510,7 @@ def smoke_start(monkeypatch, tmp_path):
         recipe = replace(recipes.RECIPES[name], epochs=epochs, **changes)  # the numbers must be possible ones
         return genuine(recipe.smoke(), dataset="glyphs", say=say)
 
-    monkeypatch.setattr("minigan.runs.starting.start", start)
+    monkeypatch.setattr("minigan.runs.start", start)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

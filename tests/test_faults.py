@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from runfolder import contents, resume, start
 
-from minigan import cli
+from minigan.cli.main import main
 from minigan.errors import CheckpointError
 from minigan.runs.saved import checkpoints
 from minigan.store import tensors
@@ -40,7 +40,7 @@ def read_only(patch):
 def test_a_run_on_a_read_only_disk_is_refused_in_one_line_with_the_folder(monkeypatch, capsys):
     read_only(monkeypatch)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "quick-mlp", "--smoke", "--dataset", "glyphs", "--device", "cpu", "--out", "here"])
+        main(["train", "quick-mlp", "--smoke", "--dataset", "glyphs", "--device", "cpu", "--out", "here"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == "minigan: Read-only file system: here/checkpoints\n"
     assert not Path("here").exists()
@@ -50,7 +50,7 @@ def test_a_run_whose_disk_has_become_read_only_is_left_as_it_is_and_can_be_drawn
     with monkeypatch.context() as patch:
         read_only(patch)
         with pytest.raises(SystemExit) as stop:
-            cli.main(["train", "--resume", str(copy.folder), "--epochs", "4"])
+            main(["train", "--resume", str(copy.folder), "--epochs", "4"])
         assert stop.value.code == 2
         assert capsys.readouterr().err.startswith(f"minigan: Read-only file system: {copy.folder}/")
         np.testing.assert_array_equal(copy.sample(3), whole.sample(3))
@@ -94,6 +94,6 @@ def test_a_checkpoint_of_another_version_of_the_format_says_so(copy, monkeypatch
     ):
         resume(copy.folder, epochs=4)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["sample", str(copy.folder)])
+        main(["sample", str(copy.folder)])
     assert stop.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -10,6 +10,7 @@ from minigan import runs
 from minigan.errors import ArgumentError
 from minigan.recipes import RECIPES
 from minigan.recipes.best import Best
+from minigan.runs import starting
 from minigan.runs.saver import Checkpoints
 from minigan.train import generate
 from minigan.watch.pictures import to_pixels
@@ -95,7 +96,9 @@ def outcome(tmp_path, monkeypatch):
     for name, part in (("train.idx", IMAGES[:20]), ("test.idx", IMAGES[20:])):
         (folder / name).write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">3I", *part.shape) + part.tobytes())
     trainers = []
-    monkeypatch.setattr(runs, "train", lambda folder, lock, trainer, *args, **options: trainers.append(trainer.fit()))
+    monkeypatch.setattr(
+        starting, "train", lambda folder, lock, trainer, *args, **options: trainers.append(trainer.fit())
+    )
     monkeypatch.setattr(Checkpoints, "save", lambda self, trainer: None)  # neither pictures nor files: they take longer
 
     def run(recipe, say=quiet):

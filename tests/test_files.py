@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minigan import plot
+from minigan import plot, store
 from minigan.backend import device_of
 from minigan.errors import ArgumentError, CheckpointError, DataError, DTypeError, ShapeError
 from minigan.nn import BatchNorm, Dense, Sequential
@@ -81,9 +81,9 @@ def test_every_flipped_or_missing_byte_of_a_checkpoint_is_noticed(tmp_path):
 def test_a_network_saves_and_loads_its_weights_by_name_to_the_bit(tmp_path):
     net, other = network(), network(seed=1)
     net.buffers[...] = np.arange(6)
-    net.save(tmp_path / "n")
+    store.save(net, tmp_path / "n")
     version = other.version
-    other.load(tmp_path / "n")
+    store.load(other, tmp_path / "n")
     np.testing.assert_array_equal(other.params, net.params)
     np.testing.assert_array_equal(other.buffers, net.buffers)
     assert other.version > version, "a cache from before would be taken for fresh"
@@ -91,10 +91,10 @@ def test_a_network_saves_and_loads_its_weights_by_name_to_the_bit(tmp_path):
 
 def test_a_network_goes_from_cpu_to_gpu_and_back_by_a_file(tmp_path, standin):
     net, gpu, back = network(), network(seed=1).to("gpu"), network(seed=2)
-    net.save(tmp_path / "n")
-    gpu.load(tmp_path / "n")
-    gpu.save(tmp_path / "g")
-    back.load(tmp_path / "g")
+    store.save(net, tmp_path / "n")
+    store.load(gpu, tmp_path / "n")
+    store.save(gpu, tmp_path / "g")
+    store.load(back, tmp_path / "g")
     assert device_of(gpu.params) == "gpu"
     np.testing.assert_array_equal(back.params, net.params)
     assert (tmp_path / "g").read_bytes() == (tmp_path / "n").read_bytes()
@@ -103,21 +103,21 @@ def test_a_network_goes_from_cpu_to_gpu_and_back_by_a_file(tmp_path, standin):
 @pytest.mark.parametrize(("source", "target"), [(np.float32, np.float64), (np.float64, np.float32)])
 def test_another_dtype_is_refused_with_the_remedy_and_converted_if_one_asks(tmp_path, source, target):
     net, other = network(dtype=source), network(seed=1, dtype=target)
-    net.save(tmp_path / "n")
+    store.save(net, tmp_path / "n")
     before = other.params.copy()
     with pytest.raises(DTypeError, match=r"0.Dense.W is float.. in the network and float.. in the state; .*cast=True"):
-        other.load(tmp_path / "n")
+        store.load(other, tmp_path / "n")
     np.testing.assert_array_equal(other.params, before)
-    other.load(tmp_path / "n", cast=True)
+    store.load(other, tmp_path / "n", cast=True)
     np.testing.assert_array_equal(other.params, net.params.astype(target))
 
 
 def test_the_weights_of_another_network_are_refused_by_name(tmp_path):
-    network(4).save(tmp_path / "n")
+    store.save(network(4), tmp_path / "n")
     with pytest.raises(ShapeError, match=r"0.Dense.W has shape \(2, 3\) in the network and \(2, 4\) in the state"):
-        network().load(tmp_path / "n")
+        store.load(network(), tmp_path / "n")
     with pytest.raises(ArgumentError, match=r"only one of the network and the state: 0.BatchNorm.beta, .*0.Dense.W"):
-        Sequential([BatchNorm()], (2,), rng=np.random.default_rng(0)).load(tmp_path / "n")
+        store.load(Sequential([BatchNorm()], (2,), rng=np.random.default_rng(0)), tmp_path / "n")
 
 
 @pytest.mark.parametrize("name", RECIPES)

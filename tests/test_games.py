@@ -118,6 +118,55 @@ def test_a_step_of_ones_own_finds_gradients_of_zero_and_all_is_put_back():
         np.testing.assert_array_equal(net.grads, grads)
 
 
+def test_a_loss_that_is_made_of_gradients_is_differentiated_whole_in_a_step_of_ones_own():
+    G, D = network(Dense(4), in_shape=(3,)), network(Dense(1), in_shape=(4,), seed=1)
+
+    def penalised(G, D, optimizer, loss, x_real, z, *, rng=None):  # Σ D(x)/N + |dD/dx|²/2, and its gradient by hand
+        out, cache = D.forward(x_real, train=True, rng=rng)
+        slope = D.backward(np.ones_like(out), cache, need_param_grads=False)[0]
+        W, b = D.layers[0].grads["W"], D.layers[0].grads["b"]
+        W[...], b[...] = (x_real.mean(0) + slope)[:, None], 1
+        return SimpleNamespace(loss=out.mean() + slope @ slope / 2)
+
+    report = check_discriminator_step(G, D, LOGIT, draw(6, 4), draw(6, 3), step=penalised)
+    assert report, str(report)
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_differences_of_minigans_own_steps_are_those_of_whole_steps_without_their_way_back(player, monkeypatch):
+    G, D = players()
+    step, real, ways = getattr(games, f"{player}_step"), Sequential.backward, []
+    check = {"discriminator": check_discriminator_step, "generator": check_generator_step}[player]
+    arrays = (draw(6, D.in_shape[0]), draw(6, 3))[player == "generator" :]
+    monkeypatch.setattr(
+        Sequential, "backward", lambda net, *args, **flags: (ways.append(1), real(net, *args, **flags))[1]
+    )
+    found, counts = [], []
+    for choice in ({}, {"step": step}):
+        ways.clear()
+        found.append(check(G, D, LOGIT, *arrays, **choice))
+        counts.append(len(ways))
+        assert not any("backward" in vars(net) for net in (G, D))
+    assert str(found[0]) == str(found[1])
+    for own, whole in zip(*(report.rows for report in found), strict=True):
+        for name in ("analytic", "numeric", "bar", "low", "high"):
+            np.testing.assert_array_equal(getattr(own, name), getattr(whole, name))
+    assert counts[0] < counts[1] / 5
+
+
+def test_the_way_back_is_left_out_only_where_one_array_alone_has_moved_and_comes_back_after_an_error():
+    ends = np.array([2, 5, 6])
+    for moved in ([], [0, 2], [1, 5], range(6)):
+        assert not games.one_alone(np.isin(range(6), moved), ends)
+    for moved in ([0], [1], [0, 1], [2, 4], [5]):
+        assert games.one_alone(np.isin(range(6), moved), ends)
+    assert not games.one_alone(np.ones(2, bool), np.array([2])), "of the only array, all that there is may have moved"
+    net = network(Dense(2), in_shape=(3,))
+    with pytest.raises(KeyError), games.no_way_back((net,)):
+        raise KeyError
+    assert "backward" not in vars(net)
+
+
 # Kinks that the steps meet --------------------------------------------------------------------------------------------
 
 

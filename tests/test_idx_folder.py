@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from runfolder import resume, start
 
-from minigan import cli
+from minigan.cli.main import main
 from minigan.data.datasets import built_in, load_dataset, load_recorded
 from minigan.errors import ArgumentError, DataError, DataMissingError
 from minigan.metrics.classifier import load_classifier
@@ -269,7 +269,7 @@ def test_a_run_on_emnist_is_told_once_in_training_once_in_going_on_and_once_in_i
     resume(tmp_path / "run", epochs=2, say=said.append)
     assert told() == 1
     capsys.readouterr()
-    cli.main(["evaluate", str(tmp_path / "run"), "--count", str(COUNT), "--json"])
+    main(["evaluate", str(tmp_path / "run"), "--count", str(COUNT), "--json"])
     out, err = capsys.readouterr()
     assert json.loads(out)["dataset"] == "EMNIST"  # and nothing else than JSON is there
     assert err.count("looks like EMNIST") == 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from minigan import backend, nn
+from minigan import backend, nn, store
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, ShapeError
 from minigan.gan.averaging import average
@@ -18,6 +18,7 @@ from minigan.gradcheck import check_layer
 from minigan.nn import init
 from minigan.nn.conv import fourier, im2col, turned
 from minigan.nn.conv import layers as conv
+from minigan.nn.conv.windows import place_windows
 from minigan.nn.layer import batch_sum
 from minigan.optim import Adam
 
@@ -401,7 +402,7 @@ def test_upsampling_repeats_every_pixel_and_its_gradient_is_the_sum_of_each_bloc
 def convolutions(draw):
     """(size, windows, channels C, K) of a convolution of stride 1, as all three ways take it."""
     size, kernel, _, pad = draw(geometries(5))
-    windows = im2col.place_windows(size, kernel, 1, draw(st.sampled_from([pad, "same"])))
+    windows = place_windows(size, kernel, 1, draw(st.sampled_from([pad, "same"])))
     return size, windows, draw(st.integers(1, 2)), draw(st.integers(1, 2))
 
 
@@ -434,9 +435,9 @@ class Loops:
 
 @settings(max_examples=40)
 @given(geometry=convolutions())
-@example(geometry=((5, 3), im2col.place_windows((5, 3), (5, 3), 1, 0), 2, 1))  # as large as the image
-@example(geometry=((5, 3), im2col.place_windows((5, 3), (5, 3), 1, "same"), 2, 1))
-@example(geometry=((3, 4), im2col.place_windows((3, 4), (3, 2), 1, ((2, 0), (0, 1))), 1, 2))
+@example(geometry=((5, 3), place_windows((5, 3), (5, 3), 1, 0), 2, 1))  # as large as the image
+@example(geometry=((5, 3), place_windows((5, 3), (5, 3), 1, "same"), 2, 1))
+@example(geometry=((3, 4), place_windows((3, 4), (3, 2), 1, ((2, 0), (0, 1))), 1, 2))
 def test_all_ways_of_a_convolution_give_the_sums_of_its_naive_twin(geometry):
     (_, windows, _, _), expected = geometry, three_products(Loops(), *geometry)
     from_y = all(max(sides) < k for sides, k in zip(windows.pad, windows.kernel, strict=True))
@@ -446,7 +447,7 @@ def test_all_ways_of_a_convolution_give_the_sums_of_its_naive_twin(geometry):
 
 
 def test_waves_in_float32_are_as_exact_as_the_sums_that_they_replace():
-    windows = im2col.place_windows((7, 7), 5, 1, 2)
+    windows = place_windows((7, 7), 5, 1, 2)
     exact = three_products(im2col, (7, 7), windows, 64, 64)
     for a, b in zip(exact, three_products(fourier, (7, 7), windows, 64, 64, np.float32), strict=True):
         assert abs(a - b).max() < 1e-6 * abs(a).max()
@@ -459,16 +460,16 @@ def test_the_torus_has_room_for_the_zeros_on_one_side_of_the_image_and_no_more()
         ((6, 4), 5, ((3, 0), (0, 3)), (9, 7)),
         ((6, 4), 5, ((0, 3), (3, 0)), (9, 7)),
     ):
-        windows = im2col.place_windows(size, kernel, 1, pad)
+        windows = place_windows(size, kernel, 1, pad)
         assert fourier.period(size, windows) == sides
         assert len(fourier.transform(size, windows, np.dtype("float64")).F) == 3 * sides[0] * sides[1] // 2
 
 
 def test_the_windows_on_y_are_as_many_as_x_has_pixels():
     for size, kernel, pad in (((5, 6), 3, 1), ((4, 7), (3, 4), ((2, 0), (1, 3))), ((4, 4), (2, 3), "same")):
-        windows = im2col.place_windows(size, kernel, 1, pad)
+        windows = place_windows(size, kernel, 1, pad)
         seen_from_y = turned.from_y(size, windows)
-        assert im2col.place_windows(windows.counts, windows.kernel, 1, seen_from_y.pad) == seen_from_y
+        assert place_windows(windows.counts, windows.kernel, 1, seen_from_y.pad) == seen_from_y
         assert turned.from_y(windows.counts, seen_from_y) == windows
 
 
@@ -510,7 +511,7 @@ def test_the_waves_are_taken_where_they_need_less_than_half_of_the_multiplicatio
         return out
 
     monkeypatch.setattr(backend, "matmul", counted)
-    windows, chosen = im2col.place_windows(size, kernel, 1, pad), set()
+    windows, chosen = place_windows(size, kernel, 1, pad), set()
     for N in (2, 16):
         for C, K in product(range(20, 150, 16), repeat=2):
             x, y = np.empty((N, *size, C)), np.empty((N, *windows.counts, K))
@@ -525,7 +526,7 @@ def test_the_waves_are_taken_where_they_need_less_than_half_of_the_multiplicatio
 @pytest.mark.parametrize(("itemsize", "C", "K"), [(4, 3, 2), (8, 1, 5)])
 def test_a_tile_holds_as_many_images_as_have_columns_or_waves_of_its_size(itemsize, C, K, monkeypatch):
     size = (7, 9)
-    windows = im2col.place_windows(size, (3, 2), 1, ((1, 0), (0, 1)))
+    windows = place_windows(size, (3, 2), 1, ((1, 0), (0, 1)))
     rows = len(fourier.transform(size, windows, np.dtype("float64")).F)
     numbers = {
         im2col: math.prod(windows.counts) * 3 * 2 * C,
@@ -853,8 +854,8 @@ def test_an_average_of_spectral_norms_divides_by_the_norm_that_its_u_points_at(i
     plain.layers[0].W /= np.linalg.norm(W @ u)
     x = RNG.standard_normal((2, *in_shape)).astype(dtype)
     np.testing.assert_allclose(averaged(x), plain(x), rtol=1e-5, atol=1e-6)
-    averaged.save(tmp_path / "average.safetensors")
-    loaded.load(tmp_path / "average.safetensors")
+    store.save(averaged, tmp_path / "average.safetensors")
+    store.load(loaded, tmp_path / "average.safetensors")
     np.testing.assert_array_equal(loaded(x), averaged(x))
     averaged.buffers *= 5  # whatever the length
     np.testing.assert_allclose(averaged(x), plain(x), rtol=1e-5, atol=1e-6)

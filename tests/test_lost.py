@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from runfolder import contents, resume, start
 
-from minigan import cli, runs
+from minigan import runs
+from minigan.cli.main import main
 from minigan.cli.train import RunOptions
 from minigan.errors import CheckpointError, MiniganError, RunExistsError, RunFolderError, RunMissingError
+from minigan.recipes import RECIPES
 from minigan.runs import evaluation as evaluate
 from minigan.runs import lost
 from minigan.runs.exporting import export
@@ -94,7 +96,7 @@ def test_a_finished_run_without_its_config_and_its_pictures_gets_them_back(copy)
 def test_every_command_reads_a_run_without_its_config_and_says_so_in_one_line(copy, whole, tmp_path, capsys):
     (copy.folder / "config.json").unlink()
     for args in (["sample", "--out", "a.npy"], ["export", "--out", "g.safetensors"]):
-        cli.main([args[0], str(copy.folder), *args[1:]])
+        main([args[0], str(copy.folder), *args[1:]])
         out, err = capsys.readouterr()
         assert (out + err).count("config.json is gone; what it said of the run is taken from epoch-0003") == 1
         assert "is gone" in (err if args[0] == "export" else out)  # standard output has the code
@@ -158,7 +160,7 @@ def other_images(config):
 
 
 def other_recipe(config):
-    recipe = runs.RECIPES["pytorch-mlp"].smoke()
+    recipe = RECIPES["pytorch-mlp"].smoke()
     return {**config, "recipe": "pytorch-mlp", "fields": json.loads(json.dumps(vars(recipe)))}
 
 
@@ -256,7 +258,7 @@ def test_a_place_that_is_in_the_way_is_one_line_and_exit_code_2(copy, capsys):
     remove(copy.folder / "samples")
     (copy.folder / "samples").write_text("mine")
     with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "--resume", str(copy.folder), "--epochs", "4"])
+        main(["train", "--resume", str(copy.folder), "--epochs", "4"])
     assert stop.value.code == 2
     err = capsys.readouterr().err
     assert err.startswith(f"minigan: {copy.folder / 'samples'} is no folder, and a run keeps its samples there; ")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minigan import cli
+from minigan.cli.main import main
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import OutOfMemoryError
 from minigan.recipes import RECIPES
@@ -48,7 +48,7 @@ def test_a_memory_error_of_the_gpu_names_both_numbers_and_the_command(monkeypatc
 def test_a_run_that_does_not_fit_ends_in_one_line_and_exit_code_2(monkeypatch, capsys):
     small_memory(monkeypatch, 10)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
+        main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs"])
     assert stop.value.code == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1

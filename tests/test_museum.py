@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ try:
     from exhibits import EXHIBITS, find
 finally:
     sys.path.remove(str(MUSEUM))
+
+
+@cache
+def report_of(exhibit):
+    """What minigan says of the wrong piece."""
+    return exhibit.report()
+
 
 of_each = pytest.mark.parametrize("exhibit", EXHIBITS, ids=lambda exhibit: exhibit.slug)
 
@@ -31,13 +39,13 @@ def test_the_usual_check_passes_the_right_piece_too(exhibit):
 
 @of_each
 def test_minigan_fails_the_wrong_piece_and_passes_the_right_one(exhibit):
-    assert not exhibit.report()
+    assert not report_of(exhibit)
     assert exhibit.check(exhibit.right)
 
 
 @of_each
 def test_the_report_names_the_cause(exhibit):
-    report = exhibit.report()
+    report = report_of(exhibit)
     assert exhibit.named(report), report
 
 

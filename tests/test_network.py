@@ -94,9 +94,7 @@ def test_a_cache_of_an_equal_but_other_network_is_refused():
 
 def test_moving_a_network_takes_its_layers_along(monkeypatch):
     net = network()
-    monkeypatch.setattr(
-        "minigan.backend.devices.to_device", lambda array, device: array.copy()
-    )  # as if to another device
+    monkeypatch.setattr("minigan.backend.to_device", lambda array, device: array.copy())  # as if to another device
     net.to("gpu")
     for layer in (net.layers[0], net.layers[1], net.layers[3]):
         assert all(np.shares_memory(grad, net.grads) for grad in layer.grads.values())

@@ -18,7 +18,7 @@ import pytest
 from runfolder import SMOKE, contents, press, resume, start
 from safetensors.numpy import load_file
 
-from minigan import cli, runs
+from minigan.cli.main import main as minigan_main
 from minigan.errors import ArgumentError, CheckpointError, OutOfMemoryError, RecipeMissingError, RunMissingError
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
@@ -27,6 +27,7 @@ from minigan.runs import evaluation as evaluate
 from minigan.runs.reference import Reference
 from minigan.runs.run import Run
 from minigan.runs.saved import read_saved
+from minigan.train import Trainer
 from minigan.train import fitting_batch as memory
 
 pytestmark = pytest.mark.usefixtures("elsewhere", "own_recipes")
@@ -47,7 +48,7 @@ def sketch():
 @pytest.fixture
 def run(sketch):
     """A run of it, after one epoch, of which nothing that was imported is left."""
-    cli.main(["train", *SKETCH, *SMALL, "--epochs", "1", "--slope", "0.3", "--out", "run"])
+    minigan_main(["train", *SKETCH, *SMALL, "--epochs", "1", "--slope", "0.3", "--out", "run"])
     forget()
     return Path("run")
 
@@ -64,7 +65,7 @@ def mistake(args, capsys):
     """The line in which a command ends with exit code 2."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
-        cli.main(args)
+        minigan_main(args)
     said = capsys.readouterr()
     assert stop.value.code == 2
     assert (said.err[:9], said.err.count("\n")) == ("minigan: ", 1), said.err
@@ -75,21 +76,21 @@ def mistake(args, capsys):
 
 
 def test_a_run_of_ones_own_recipe_can_be_sampled_gone_on_with_measured_and_exported(run, capsys, monkeypatch):
-    cli.main(["sample", "run", "--count", "5", "--out", "x.npy", *SKETCH])
+    minigan_main(["sample", "run", "--count", "5", "--out", "x.npy", *SKETCH])
     assert np.load("x.npy").shape == (5, 28, 28)
-    cli.main(["train", "--resume", "run", "--epochs", "2", *SKETCH])
+    minigan_main(["train", "--resume", "run", "--epochs", "2", *SKETCH])
     assert (Run(run).epoch, Run(run).recipe.slope) == (2, 0.3)
     small = Reference.load("glyphs", count=900)
     monkeypatch.setattr(evaluate, "reference_of", lambda *args, **options: small)
-    cli.main(["evaluate", "run", "--count", "150", *SKETCH])
+    minigan_main(["evaluate", "run", "--count", "150", *SKETCH])
     assert json.loads((run / "evaluation.json").read_text())["recipe"] == "sketch"
-    cli.main(["export", "run/checkpoints/epoch-0002.safetensors", "--out", "G.safetensors", *SKETCH])
+    minigan_main(["export", "run/checkpoints/epoch-0002.safetensors", "--out", "G.safetensors", *SKETCH])
     assert load_file("G.safetensors")["0.weight"].shape == (4, 4)
     assert "has changed" not in capsys.readouterr().err
 
 
 def test_the_commands_that_a_run_of_ones_own_prints_are_whole(sketch, capsys):
-    cli.main(["train", *SKETCH, *SMALL, "--epochs", "1"])
+    minigan_main(["train", *SKETCH, *SMALL, "--epochs", "1"])
     out = capsys.readouterr().out
     assert "Draw more: minigan sample runs/sketch-001 --recipe my_recipe.py:Sketch\n" in out
     assert "minigan train --resume runs/sketch-001 --recipe my_recipe.py:Sketch --epochs 2\n" in out
@@ -99,7 +100,7 @@ def test_the_commands_that_a_run_of_ones_own_prints_are_whole(sketch, capsys):
 
 def test_a_diverging_run_of_ones_own_says_how_to_begin_anew(sketch, capsys):
     with pytest.raises(SystemExit):
-        cli.main(["train", *SKETCH, *SMALL, "--lr-g", "1e30", "--lr-d", "1e30"])
+        minigan_main(["train", *SKETCH, *SMALL, "--lr-g", "1e30", "--lr-d", "1e30"])
     assert "begin anew: minigan train --recipe my_recipe.py:Sketch --lr-g 0.0002" in capsys.readouterr().out
 
 
@@ -126,7 +127,7 @@ def test_without_its_file_each_command_says_whose_recipe_it_was_and_what_to_type
 
 def test_the_kept_text_reads_its_run_for_whoever_names_it(run):
     Path("my_recipe.py").unlink()
-    cli.main(["sample", "run", "--count", "5", "--out", "x.npy", "--recipe", "run/recipe.py:Sketch"])
+    minigan_main(["sample", "run", "--count", "5", "--out", "x.npy", "--recipe", "run/recipe.py:Sketch"])
     assert np.load("x.npy").shape == (5, 28, 28)
 
 
@@ -140,7 +141,7 @@ def test_of_a_runs_folder_nothing_is_executed_but_the_text_that_was_named(run, c
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     py_compile.compile(str(kept), invalidation_mode=mode)
     kept.write_text(honest + "\nimport wave\n")
-    cli.main(["sample", "run", "--count", "5", "--out", "x.npy", "--recipe", "run/recipe.py:Sketch"])
+    minigan_main(["sample", "run", "--count", "5", "--out", "x.npy", "--recipe", "run/recipe.py:Sketch"])
     assert str(run.resolve()) not in sys.path
     assert not Path("executed").exists()
     assert "has changed since this run was trained" in capsys.readouterr().err
@@ -150,14 +151,14 @@ def test_a_source_that_has_changed_is_told_in_one_line_and_the_older_text_stays(
     older = sketch.read_text()
     sketch.write_text(older + "\n# a remark\n")
     told = "The source of sketch (my_recipe.py:Sketch) has changed since this run was trained.\n"
-    cli.main(["sample", "run", "--count", "5", *SKETCH])
+    minigan_main(["sample", "run", "--count", "5", *SKETCH])
     assert capsys.readouterr().err == told
     forget()
-    cli.main(["train", "--resume", "run", "--epochs", "2", *SKETCH])
+    minigan_main(["train", "--resume", "run", "--epochs", "2", *SKETCH])
     assert capsys.readouterr().out.count(told) == 1
     assert (run / "recipe.py").read_text() == sketch.read_text()
     assert (run / "recipe-until-epoch-0001.py").read_text() == older
-    cli.main(["sample", "run", "--count", "5", *SKETCH])
+    minigan_main(["sample", "run", "--count", "5", *SKETCH])
     assert capsys.readouterr().err == ""
 
 
@@ -165,7 +166,7 @@ def test_a_source_that_has_changed_is_told_in_one_line_and_the_older_text_stays(
 def test_layers_that_are_others_by_now_are_refused_by_name(run, sketch, command, capsys):
     sketch.write_text(sketch.read_text().replace("Tanh()], [", "LeakyReLU(slope=0.9), Tanh()], ["))
     with pytest.raises(SystemExit) as stop:
-        cli.main([*COMMANDS[command].split(), *SKETCH])
+        minigan_main([*COMMANDS[command].split(), *SKETCH])
     assert stop.value.code == 2
     *_, line = capsys.readouterr().err.splitlines()
     assert "G was [" in line
@@ -176,7 +177,7 @@ def test_a_file_that_was_renamed_and_moved_reads_the_run_without_a_word(run, cap
     Path("mine").mkdir()
     Path("my_recipe.py").rename("mine/other.py")
     capsys.readouterr()
-    cli.main(["export", "run", "--out", "G.safetensors", "--recipe", "mine/other.py:Sketch"])
+    minigan_main(["export", "run", "--out", "G.safetensors", "--recipe", "mine/other.py:Sketch"])
     assert capsys.readouterr().err == "Wrote the generator to G.safetensors\n"
 
 
@@ -184,7 +185,7 @@ def test_a_recipe_that_is_not_the_runs_is_refused(run, capsys):
     Path("other.py").write_text("from my_recipe import Sketch\nclass Other(Sketch): name = 'other'\n")
     line = mistake(["sample", "run", "--recipe", "other.py:Other"], capsys)
     assert line == "run was trained by 'sketch', and other.py:Other is 'other'"
-    cli.main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs", "--out", "published"])
+    minigan_main(["train", "pytorch-mlp", "--smoke", "--dataset", "glyphs", "--out", "published"])
     for command in (["sample", "published"], ["train", "--resume", "published", "--epochs", "2"]):
         line = mistake([*command, *SKETCH], capsys)
         assert line == "published was trained by pytorch-mlp, a recipe of minigan's: leave --recipe out"
@@ -194,7 +195,7 @@ def test_a_field_of_ones_own_is_a_flag_and_may_change_within_a_run_if_it_is_acce
     resumed = ["train", "--resume", "run", "--epochs", "2", "--slope", "0.2", *SKETCH]
     assert "slope was 0.3 and is 0.2; put that back (--slope 0.3), or accept it by name" in mistake(resumed, capsys)
     forget()
-    cli.main([*resumed, "--accept", "slope"])
+    minigan_main([*resumed, "--accept", "slope"])
     assert Run("run").config["changes"] == [{"epoch": 1, "slope": [0.3, 0.2]}]
 
 
@@ -202,14 +203,14 @@ def test_an_instance_in_a_file_will_do_and_numbers_of_ones_own_for_a_published_r
     Path("numbers.py").write_text(
         LIKE_QUICK + "FEW = QuickMLP(**{**vars(RECIPES['quick-mlp'].smoke()), 'images': 100})"
     )
-    cli.main(["train", "--recipe", "numbers.py:FEW", "--dataset", "glyphs", "--out", "few"])
+    minigan_main(["train", "--recipe", "numbers.py:FEW", "--dataset", "glyphs", "--out", "few"])
     assert "own" not in Run("few").config
-    cli.main(["sample", "few", "--count", "5"])
+    minigan_main(["sample", "few", "--count", "5"])
     assert "Draw more: minigan sample few\n" in capsys.readouterr().out
 
 
 def test_bench_times_a_recipe_of_ones_own(sketch, capsys):
-    cli.main(["bench", *SKETCH, "--steps", "1", "--json"])
+    minigan_main(["bench", *SKETCH, "--steps", "1", "--json"])
     assert json.loads(capsys.readouterr().out)["recipe"] == "sketch"
 
 
@@ -369,7 +370,7 @@ def test_the_page_shows_that_recipe_itself_and_what_it_says_to_type_and_to_run_d
     small = [*SMALL[:4], *SMALL[-4:], "--epochs", "1"]  # glyphs, and few of them
     for i, command in enumerate(commands):
         words = command.replace("--epochs 24", "--epochs 2").split()[1:]
-        cli.main([*words, *(small if i == 0 else [])])
+        minigan_main([*words, *(small if i == 0 else [])])
         forget()
     assert json.loads(Path("runs/sketch-001/config.json").read_text())["finished"] == 2
     python = section.partition("```python\n")[2].partition("```")[0]
@@ -493,7 +494,7 @@ def test_a_run_that_says_something_odd_of_its_own_recipe_is_one_error(tmp_path):
 
 def test_a_step_that_does_not_fit_into_memory_says_how_to_begin_this_recipe(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "fitting_batch", lambda trainer: 16)
-    monkeypatch.setattr(runs.Trainer, "train_step", lambda self, x: (_ for _ in ()).throw(MemoryError("full")))
+    monkeypatch.setattr(Trainer, "train_step", lambda self, x: (_ for _ in ()).throw(MemoryError("full")))
     with pytest.raises(
         OutOfMemoryError, match=r"16 do: minigan train --recipe test_own_recipes.py:Narrow --batch-size 16"
     ):
@@ -511,14 +512,14 @@ def test_a_log_interval_beyond_the_run_is_told_of_a_recipe_that_minigan_does_not
 
 def test_a_run_of_ones_own_recipe_that_was_stopped_goes_on_to_the_same_bits(sketch, monkeypatch):
     train = ["train", *SKETCH, *SMALL, "--epochs", "2", "--average", "0.9", "--out"]
-    cli.main([*train, "straight"])
+    minigan_main([*train, "straight"])
     forget()
     with monkeypatch.context() as patch:
         press(patch, 6)
         with pytest.raises(SystemExit):
-            cli.main([*train, "stopped"])
+            minigan_main([*train, "stopped"])
     forget()
-    cli.main(["train", "--resume", "stopped", *SKETCH])
+    minigan_main(["train", "--resume", "stopped", *SKETCH])
     assert contents(Run("stopped")) == contents(Run("straight"))
 
 
@@ -529,7 +530,7 @@ def test_a_run_of_ones_own_recipe_that_was_killed_is_whole_again_for_every_comma
     def minigan(*args, killed=False):
         code = "import sys, pytest, runfolder; from minigan import cli\n"
         code += "runfolder.press(pytest.MonkeyPatch(), 9, 1, 9)\n" * killed
-        command = [sys.executable, "-c", code + "cli.main(sys.argv[1:])", *args]
+        command = [sys.executable, "-c", code + "minigan_main(sys.argv[1:])", *args]
         ended = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
         assert ended.returncode == (-signal.SIGKILL if killed else 0), ended.stderr
         return ended
@@ -562,5 +563,5 @@ def test_a_class_of_a_script_reads_its_runs_from_that_script_and_by_its_file(tmp
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ended = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, env=env, check=True)
     assert ended.stdout == "(3, 28, 28)\n"
-    cli.main(["sample", "run", "--count", "3", "--out", "x.npy", "--recipe", "script.py:Mine"])
+    minigan_main(["sample", "run", "--count", "3", "--out", "x.npy", "--recipe", "script.py:Mine"])
     assert np.load("x.npy").shape == (3, 28, 28)

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from runfolder import contents, start
 
-from minigan import cli
+from minigan.cli.main import main
 from minigan.errors import ArgumentError
 from minigan.exercises import TEST
-from minigan.gradcheck import anything
+from minigan.recipes import loading
 from minigan.runs.run import Run
 from minigan.runs.saved import checkpoints
 from minigan.store.files import cache_dir, quoted
@@ -141,7 +141,7 @@ def test_the_main_job_is_done_without_what_only_linux_has_and_leaves_the_same_bi
     monkeypatch.chdir(there)
     with contextlib.redirect_stdout(io.StringIO()):
         for each in commands("runs/here", str(there / "own.py"))[:6]:
-            cli.main(each)
+            main(each)
     assert "exercises/dense.py" in out
     assert "solved/dense.py: right." in out
     assert contents(Run(there / "runs/my run")) == contents(Run(there / "runs/here"))
@@ -228,10 +228,10 @@ def test_an_exercises_test_in_a_folder_with_a_space_is_python(folder, system):
 
 
 def test_a_file_on_a_drive_is_told_from_its_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(anything, "load_file", lambda path: SimpleNamespace(Mine=str(path)))
-    assert anything.load(r"C:\x\own.py:Mine") == r"C:\x\own.py"
+    monkeypatch.setattr(loading, "load_file", lambda path: SimpleNamespace(Mine=str(path)))
+    assert loading.load(r"C:\x\own.py:Mine") == r"C:\x\own.py"
     with pytest.raises(ArgumentError, match=r"own.py' names nothing to check; write .*file.py:NAME"):
-        anything.load(r"C:\x\own.py")
+        loading.load(r"C:\x\own.py")
 
 
 def test_a_checkpoint_that_somebody_reads_is_removed_by_the_next_save(tmp_path, monkeypatch):

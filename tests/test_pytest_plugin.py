@@ -29,18 +29,32 @@ def test_large(assert_gradients):
 """
 
 
-@pytest.fixture
-def pytest_in(tmp_path):
-    def run(*args):
-        (tmp_path / "test_theirs.py").write_text(TESTS)
-        command = [sys.executable, "-m", "pytest", "-p", "minigan.pytest_plugin", "-p", "no:randomly", "-q", *args]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+STARTS = "import sys, pytest; [(pytest.main(words.split()), print('END', flush=True)) for words in sys.argv[1:]]"
+
+
+@pytest.fixture(scope="module")
+def pytest_in(tmp_path_factory):
+    """A function: what pytest says in a folder, for each of some command lines, in one process."""
+
+    def run(*lines):
+        folder = tmp_path_factory.mktemp("theirs")
+        (folder / "test_theirs.py").write_text(TESTS)
+        words = [f"-p minigan.pytest_plugin -p no:randomly -q {line}" for line in lines]
+        command = [sys.executable, "-c", STARTS, *words]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return folder, ended.stdout.split("END\n")[:-1]
 
     return run
 
 
-def test_a_failing_gradient_shows_the_report_and_no_traceback(pytest_in):
-    said = pytest_in()
+@pytest.fixture(scope="module")
+def said_of(pytest_in):
+    lines = "", "--collect-only"
+    return dict(zip(lines, pytest_in(*lines)[1], strict=True))
+
+
+def test_a_failing_gradient_shows_the_report_and_no_traceback(said_of):
+    said = said_of[""]
     assert "1 passed" in said
     assert "2 failed" in said
     assert "→ x: the sign is wrong: every entry is the negative of what it should be" in said
@@ -51,14 +65,15 @@ def test_a_failing_gradient_shows_the_report_and_no_traceback(pytest_in):
 
 
 @pytest.mark.slow
-def test_pictures_of_failures_are_drawn_where_asked(pytest_in, tmp_path):
-    said = pytest_in("--gradient-pictures", "pictures")
-    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+def test_pictures_of_failures_are_drawn_where_asked(pytest_in):
+    folder, (said,) = pytest_in("--gradient-pictures pictures")
+    names = sorted(path.name for path in (folder / "pictures").iterdir())
     assert names == ["test_wrong-0.png", "test_wrong-1.png"]
-    assert all((tmp_path / "pictures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
+    assert all((folder / "pictures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
     assert "test_wrong-0.png" in said
     assert "nothing to draw" in said
 
 
-def test_a_run_without_gradients_says_nothing_of_them(pytest_in):
-    assert "gradients:" not in pytest_in("--collect-only")
+def test_a_run_without_gradients_says_nothing_of_them(said_of):
+    assert "3 tests collected" in said_of["--collect-only"]
+    assert "gradients:" not in said_of["--collect-only"]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from runfolder import contents, press, resume, start
 
-from minigan import callbacks, runs
+from minigan import runs
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import (
     ArgumentError,
@@ -27,10 +27,11 @@ from minigan.runs import resumable as going_on
 from minigan.runs.interrupt import SIGNALS, Interrupted, Stop
 from minigan.runs.run import draw
 from minigan.runs.saved import checkpoints
-from minigan.runs.saver import Keep
+from minigan.runs.saver import Checkpoints, Keep
 from minigan.store.checkpoint import load_checkpoint
 from minigan.store.tensors import read_tensors, write_tensors
 from minigan.train import Trainer
+from minigan.watch import pictures
 from minigan.watch.logs import best_epoch, read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -150,7 +151,7 @@ def test_a_stop_at_any_place_is_told_as_it_is_and_the_printed_command_goes_on(
 ):
     said = []
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Pictures, where, Fault(error))
+        patch.setattr(pictures.Pictures, where, Fault(error))
         with pytest.raises(type(error)):
             start(tmp_path / "my run", say=said.append)
     stopped = {"start": "after epoch 0", "epoch_end": "after epoch 1", "finish": "while drawing the last pictures"}[
@@ -320,7 +321,7 @@ def test_a_change_that_is_accepted_by_name_takes_effect_and_is_written_down(whol
 def test_what_was_accepted_once_need_not_be_again_if_the_run_is_killed_at_once(copy, monkeypatch):
     (copy.folder / "metrics.jsonl").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Pictures, "start", Fault(OSError(28, "No space left on device")))
+        patch.setattr(pictures.Pictures, "start", Fault(OSError(28, "No space left on device")))
         with pytest.raises(OSError, match="No space"):
             resume(copy.folder, epochs=4, lr_g=0.5, accept=["lr-g", "metrics"])
     assert resume(copy.folder).recipe.lr_g == 0.5
@@ -407,8 +408,8 @@ def test_checkpoints_are_saved_and_kept_as_often_as_one_asks(tmp_path, monkeypat
     run = start(tmp_path / "run", epochs=7, save_every=2, keep=1, keep_every=4)
     assert [p.stem for p in checkpoints(run.folder)] == ["epoch-0004", "epoch-0007"]
     seen = []
-    real = runs.Checkpoints.save
-    monkeypatch.setattr(runs.Checkpoints, "save", lambda self, t: seen.append(real(self, t).stem))
+    real = Checkpoints.save
+    monkeypatch.setattr(Checkpoints, "save", lambda self, t: seen.append(real(self, t).stem))
     start(tmp_path / "steps", epochs=1, save_every="3steps")
     assert seen == ["epoch-0000", "epoch-0000+0003", "epoch-0000+0006", "epoch-0001"]
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 from runfolder import SMOKE, contents, resume, start
 
-from minigan import callbacks, plot, runs
+from minigan import plot, runs
 from minigan.backend import RandomStream
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import (
@@ -20,10 +21,14 @@ from minigan.errors import (
 )
 from minigan.gan.averaging import average
 from minigan.nn import BatchNorm, Dense, Sequential
+from minigan.runs import training
+from minigan.runs.folder import claim_run
 from minigan.runs.saved import checkpoints
+from minigan.runs.training import choose_device
 from minigan.screen import Screen
 from minigan.store.checkpoint import load_checkpoint
 from minigan.train import Callback, Trainer, generate
+from minigan.watch import pictures
 from minigan.watch.logs import keep_rows, read_rows
 from minigan.watch.pictures import interpolate, sheets
 from minigan.watch.progress import HEADER, Watch, clock, loss
@@ -97,10 +102,10 @@ def test_a_config_that_is_not_whole_is_one_error(copy, spoil):
 
 def test_two_runs_never_share_a_folder():
     Path("runs/x-1000").mkdir(parents=True)
-    first, second = runs.claim_run(None, "x"), runs.claim_run(None, "x")
+    first, second = claim_run(None, "x"), claim_run(None, "x")
     assert (first.name, second.name) == ("x-1001", "x-1002")
     with pytest.raises(RunExistsError):
-        runs.claim_run(first, "x")
+        claim_run(first, "x")
 
 
 def test_an_impossible_option_is_named_before_anything_is_made(tmp_path):
@@ -165,11 +170,11 @@ def test_the_average_follows_its_formula_for_parameters_and_buffers():
 def test_the_average_moves_with_g_only_and_costs_it_nothing():
     images = make_glyphs(200)[0]
     averaged = Trainer(SMOKE, images).fit()
-    plain = Trainer(runs.replace(SMOKE, average=0.0), images).fit()
+    plain = Trainer(replace(SMOKE, average=0.0), images).fit()
     np.testing.assert_array_equal(averaged.G.params, plain.G.params)
     assert plain.average is plain.G
     assert not np.array_equal(averaged.average.params, averaged.G.params)
-    warming = Trainer(runs.replace(SMOKE, d_warmup=100), images).fit()
+    warming = Trainer(replace(SMOKE, d_warmup=100), images).fit()
     np.testing.assert_array_equal(warming.average.params, warming.G.params)
 
 
@@ -206,7 +211,7 @@ def test_sheets_may_come_between_epochs_and_the_animation_shows_them_in_order(tm
 def test_sheets_show_the_average_on_the_fixed_latents(whole):
     trainer = Trainer(whole.recipe, make_glyphs(200)[0])
     load_checkpoint(whole.checkpoint, trainer.networks)
-    drawn = callbacks.to_pixels(trainer, generate(trainer.average, trainer.preview_latents(100)))
+    drawn = pictures.to_pixels(trainer, generate(trainer.average, trainer.preview_latents(100)))
     with Image.open(whole.folder / "samples" / "epoch-0003.png") as sheet:
         np.testing.assert_array_equal(np.asarray(sheet)[2:30, 2:30], drawn[0])
         np.testing.assert_array_equal(np.asarray(sheet)[272:300, 272:300], drawn[99])
@@ -247,7 +252,7 @@ def watched(preview="3steps", **console):
     """What a run of two epochs writes to a console of the given kind."""
     options = {"width": 80, "height": 24, "color_system": "truecolor", "_environ": {"TERM": "xterm"}, **console}
     screen = Console(file=io.StringIO(), highlight=False, **options)
-    trainer = Trainer(runs.replace(SMOKE, epochs=2), make_glyphs(200)[0])
+    trainer = Trainer(replace(SMOKE, epochs=2), make_glyphs(200)[0])
     trainer.fit([Watch(Every.parse("preview_every", preview), Screen(screen))])
     return screen.file.getvalue()
 
@@ -294,7 +299,7 @@ def test_a_narrow_or_low_terminal_shows_fewer_digits():
 
 
 def test_a_core_that_is_lost_to_the_order_of_imports_is_told_once_when_a_run_starts_or_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "why_one_core", lambda: "1 of 2 cores")
+    monkeypatch.setattr(training, "why_one_core", lambda: "1 of 2 cores")
     started, resumed = [], []
     start(tmp_path / "run", epochs=1, say=started.append)
     resume(tmp_path / "run", epochs=2, say=resumed.append)
@@ -302,10 +307,10 @@ def test_a_core_that_is_lost_to_the_order_of_imports_is_told_once_when_a_run_sta
 
 
 def test_a_run_on_a_gpu_is_not_told_of_cores(standin, monkeypatch):
-    monkeypatch.setattr(runs, "why_one_core", lambda: "1 of 2 cores")
+    monkeypatch.setattr(training, "why_one_core", lambda: "1 of 2 cores")
     lines = []
-    assert runs.choose_device("gpu", lines.append) == "gpu"
-    assert runs.choose_device("auto", lines.append) == "gpu"
+    assert choose_device("gpu", lines.append) == "gpu"
+    assert choose_device("auto", lines.append) == "gpu"
     assert not lines
 
 

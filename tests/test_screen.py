@@ -13,12 +13,12 @@ import pytest
 from rich.console import Console
 from runfolder import SMOKE, resume, start
 
-from minigan import cli
+from minigan.cli.main import main
 from minigan.data.datasets import load_dataset
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, DivergenceError
-from minigan.gradcheck.anything import load_file
 from minigan.recipes import RECIPES
+from minigan.recipes.loading import load_file
 from minigan.runs import evaluation as evaluate
 from minigan.runs.reference import Reference
 from minigan.screen import Screen, Stages
@@ -266,7 +266,7 @@ MEASURED = [f"{row}: {metric}" for row in evaluate.ROWS for metric in evaluate.M
 
 
 def test_evaluate_names_every_stage_and_how_far_it_is(copy, small, capfd):
-    cli.main(["evaluate", str(copy.folder), "--count", "150"])
+    main(["evaluate", str(copy.folder), "--count", "150"])
     lines = capfd.readouterr().out.splitlines()
     assert lines[:4] == STAGES
     n = len(MEASURED)
@@ -283,7 +283,7 @@ def test_evaluate_from_python_says_the_same_through_say(copy, small, capfd):
 
 
 def test_evaluate_json_leaves_standard_output_to_the_json(copy, small, capfd):
-    cli.main(["evaluate", str(copy.folder), "--count", "150", "--json"])
+    main(["evaluate", str(copy.folder), "--count", "150", "--json"])
     out, err = capfd.readouterr()
     assert json.loads(out)["count"] == 150
     assert out.count("\n") == 1
@@ -293,12 +293,12 @@ def test_evaluate_json_leaves_standard_output_to_the_json(copy, small, capfd):
 
 def test_sample_bench_and_gradcheck_say_what_they_are_doing(copy, monkeypatch, capfd):
     monkeypatch.setitem(RECIPES, "quick-mlp", RECIPES["quick-mlp"].smoke())
-    cli.main(["bench", "quick-mlp", "--steps", "1", "--device", "cpu"])
+    main(["bench", "quick-mlp", "--steps", "1", "--device", "cpu"])
     assert capfd.readouterr().out.startswith("Timing 1 steps of quick-mlp\n")
-    cli.main(["sample", str(copy.folder), "--count", "3000", "--out", "x.npy"])
+    main(["sample", str(copy.folder), "--count", "3000", "--out", "x.npy"])
     assert capfd.readouterr().out == "Drawing 3,000 images\nWrote 3,000 images to x.npy\n"
     Path("loss.py").write_text("def loss(x):\n    return (x * x).sum(), 2 * x\n")
-    cli.main(["gradcheck", "loss.py:loss", "--in-shape", "3"])
+    main(["gradcheck", "loss.py:loss", "--in-shape", "3"])
     assert capfd.readouterr().out.startswith("Checking loss.py:loss\n")
 
 
@@ -312,8 +312,8 @@ def test_a_first_run_on_glyphs_says_that_they_are_drawn(tmp_path, monkeypatch):
 
 
 def test_a_recipe_is_checked_in_two_stages_that_are_named(monkeypatch, capfd):
-    monkeypatch.setattr("minigan.cli.gradcheck.gradcheck.check_gradients", lambda target, **options: [])
-    cli.main(["gradcheck", "quick-mlp"])
+    monkeypatch.setattr("minigan.cli.gradcheck.check_gradients", lambda target, **options: [])
+    main(["gradcheck", "quick-mlp"])
     assert capfd.readouterr().out.splitlines()[:2] == [
         "Checking quick-mlp (small)",
         "Checking quick-mlp (published size)",

@@ -16,8 +16,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minigan import backend, train
+import minigan
+from minigan import backend, store
+from minigan.backend import threads
 from minigan.errors import StaleCacheError
+from minigan.gan.averaging import average
 from minigan.nn import BatchNorm, Dense, Sequential, network
 from minigan.optim import SGD, Adam, Optimizer
 
@@ -27,8 +30,7 @@ kills = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="a signal
 BEGIN = """
 import atexit, multiprocessing, os, sys, threading, warnings
 import numpy as np
-from minigan import backend
-from minigan.backend import share, shared
+from minigan.backend import share, shared, threads
 from minigan.nn import BatchNorm, Conv2d, ConvTranspose2d, Dense, Sequential
 from minigan.optim import SGD, Adam
 
@@ -37,8 +39,8 @@ x = np.random.default_rng(0).standard_normal((8, 4, 4, 2))
 
 
 def cores(count):
-    backend.CORES, backend.SHARE_FROM = count, 1
-    backend._pool.cache_clear()
+    threads.CORES, threads.SHARE_FROM = count, 1
+    threads._pool.cache_clear()
 
 
 def trained(seed=0):  # what a pool's worker does: passes and steps of its own
@@ -71,7 +73,7 @@ def run(tmp_path, code):
     """What a process prints that runs the code; it, and all that it has forked, is killed if it does not end."""
     script = tmp_path / "script.py"
     script.write_text(BEGIN + code)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(backend.__file__).parents[1]), *sys.path])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(minigan.__file__).parents[1]), *sys.path])}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment}
     with subprocess.Popen([sys.executable, script], start_new_session=True, **options) as process:
         try:
@@ -192,7 +194,7 @@ threading.Thread(target=lambda: (main.join(), AtLast(b"thread")())).start()
 
 def test_work_is_done_where_no_thread_can_be_started(share_among, monkeypatch):
     share_among(3)
-    monkeypatch.setattr(backend, "start_new_thread", lambda *args: (_ for _ in ()).throw(RuntimeError("no thread")))
+    monkeypatch.setattr(threads, "start_new_thread", lambda *args: (_ for _ in ()).throw(RuntimeError("no thread")))
     out = np.zeros(6)
     backend.share(lambda part: out[part].fill(part.start + 1), out)
     assert out.tolist() == [1, 1, 3, 3, 5, 5]
@@ -229,9 +231,9 @@ class Watched:
             raised = error
         self.gone.set()
         kept = self.out.copy()
-        met = threading.Barrier(backend.CORES, timeout=20)
-        for _ in range(backend.CORES - 1):
-            backend._pool().put(SimpleNamespace(do=met.wait))
+        met = threading.Barrier(threads.CORES, timeout=20)
+        for _ in range(threads.CORES - 1):
+            threads._pool().put(SimpleNamespace(do=met.wait))
         met.wait()  # whoever was still to write has written
         assert not self.late
         np.testing.assert_array_equal(self.out, kept)
@@ -285,7 +287,7 @@ def test_interrupts_while_the_caller_waits_are_raised_when_nobody_writes_any_mor
 
 def test_wherever_an_interrupt_comes_nobody_writes_behind_the_callers_back(share_among):
     share_among(2)
-    ours, place = Path(backend.__file__), 0
+    ours, place = Path(threads.__file__), 0
 
     def trace(frame, event, argument):  # raises at each instruction of the module in turn
         nonlocal left
@@ -353,7 +355,7 @@ def test_a_step_that_is_interrupted_counts_and_leaves_no_cache_that_passes_for_f
 
 def test_a_load_that_is_interrupted_leaves_no_cache_that_passes_for_fresh(monkeypatch, tmp_path):
     net, cache = passed()
-    net.save(tmp_path / "net.safetensors")
+    store.save(net, tmp_path / "net.safetensors")
     to_device, arrays = backend.to_device, []
 
     def interrupted(array, device):
@@ -364,7 +366,7 @@ def test_a_load_that_is_interrupted_leaves_no_cache_that_passes_for_fresh(monkey
 
     monkeypatch.setattr(backend, "to_device", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        net.load(tmp_path / "net.safetensors")
+        store.load(net, tmp_path / "net.safetensors")
     assert is_stale(net, cache)
 
 
@@ -387,5 +389,5 @@ def test_an_average_that_is_interrupted_leaves_no_cache_that_passes_for_fresh():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train.average(averaged, Interrupted(), 0.9, 1)
+        average(averaged, Interrupted(), 0.9, 1)
     assert is_stale(averaged, cache)

@@ -4,6 +4,7 @@ import inspect
 import io
 import operator
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ import standin as standin_for_cupy
 from cases import SYSTEMS
 
 from minigan import backend, losses, runs
-from minigan.backend import RandomStream, device_of, to_device, to_numpy
+from minigan.backend import RandomStream, arrays, device_of, to_device, to_numpy
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError, DeviceError
 from minigan.nn import BatchNorm, Dense, Sequential
@@ -40,7 +41,7 @@ def images():
 @pytest.fixture(params=["standin", pytest.param("cupy", marks=pytest.mark.gpu)])
 def xp(request):
     """The stand-in and, where a GPU works, CuPy: what the stand-in refuses, CuPy refuses."""
-    return request.getfixturevalue("standin") if request.param == "standin" else backend._cupy()
+    return request.getfixturevalue("standin") if request.param == "standin" else arrays.cupy_itself()
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ def test_what_nobody_wrote_is_not_a_number(standin, here):
 
 @pytest.mark.gpu
 def test_every_name_and_keyword_of_the_stand_in_is_cupys():
-    cupy, Array = backend._cupy(), standin_for_cupy.Array
+    cupy, Array = arrays.cupy_itself(), standin_for_cupy.Array
     for name, ours in inspect.getmembers(standin_for_cupy.cupy, inspect.isfunction):
         theirs = getattr(cupy, name)
         if not isinstance(theirs, (cupy.ufunc, type(cupy.matmul))):  # those take out and dtype, and do not say so
@@ -216,14 +217,14 @@ def test_every_name_and_keyword_of_the_stand_in_is_cupys():
 
 
 def test_the_gpu_is_the_stand_in_until_its_end_and_then_what_it_was():
-    before = backend._cupy, backend._MODULES, backend.why_no_gpu, backend.why_no_gpu()
+    before = arrays.cupy_itself, arrays._MODULES, backend.why_no_gpu, backend.why_no_gpu()
     with pytest.MonkeyPatch.context() as patch:
         standin_for_cupy.install(patch)
         assert backend.resolve_device("gpu") == backend.resolve_device("auto") == ("gpu", "")
         assert backend.describe_gpu() == "NumPy in disguise, 6.0 of 8.0 GiB free, CUDA 12.4"
         assert device_of(to_device(np.ones(2), "gpu")) == "gpu"
-    assert (backend._cupy, backend._MODULES, backend.why_no_gpu, backend.why_no_gpu()) == before
-    assert standin_for_cupy.Array not in backend._MODULES
+    assert (arrays.cupy_itself, arrays._MODULES, backend.why_no_gpu, backend.why_no_gpu()) == before
+    assert standin_for_cupy.Array not in arrays._MODULES
 
 
 # The library on the stand-in does to the bit what it does on the CPU --------------------------------------------------
@@ -403,31 +404,39 @@ def test_a_run_stopped_and_continued_on_the_gpu_leaves_the_files_of_the_cpus(
 # Where there is no GPU -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+STARTS = "import sys, pytest; [print('\\nEND', int(pytest.main(words.split())), flush=True) for words in sys.argv[1:]]"
+
+
+@pytest.fixture(scope="module")
 def pytest_of_the_gpu():
-    """Runs the tests that need a GPU in a process of their own; of use where there is none."""
+    """{options: (exit code, what pytest says)} of the tests that need a GPU, where there is none, in one process."""
     if not backend.why_no_gpu():
         pytest.skip("a GPU works here")
-
-    def run(*options):
-        command = [sys.executable, "-m", "pytest", "tests/gpu", *options, "-p", "no:cacheprovider", "-p", "no:randomly"]
-        environment = {**os.environ, "COLUMNS": "500"}
-        return subprocess.run(
-            command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True, check=False
-        )
-
-    return run
+    lines = "-q -rs", "--require-gpu -x -q"
+    words = [f"tests/gpu {line} -p no:cacheprovider -p no:randomly" for line in lines]
+    ended = subprocess.run(
+        [sys.executable, "-c", STARTS, *words],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    *said, _ = re.split(r"^END (?=\d)", ended.stdout, flags=re.MULTILINE)
+    codes = [int(code) for code in re.findall(r"^END (\d+)$", ended.stdout, flags=re.MULTILINE)]
+    return dict(zip(lines, zip(codes, said, strict=True), strict=True))
 
 
 def test_without_a_gpu_its_tests_are_skipped_with_the_reason(pytest_of_the_gpu):
-    done = pytest_of_the_gpu("-q", "-rs")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert backend.why_no_gpu() in done.stdout
-    assert "passed" not in done.stdout
+    code, said = pytest_of_the_gpu["-q -rs"]
+    assert code == 0, said
+    assert backend.why_no_gpu() in said
+    assert "passed" not in said
 
 
 def test_a_gpu_that_is_required_and_missing_is_a_failure_that_says_why(pytest_of_the_gpu):
-    done = pytest_of_the_gpu("--require-gpu", "-x", "-q")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "failed" in done.stdout
-    assert "cupy" in done.stdout.lower()
+    code, said = pytest_of_the_gpu["--require-gpu -x -q"]
+    assert code == 1, said
+    assert "failed" in said
+    assert "cupy" in said.lower()

@@ -11,7 +11,8 @@ import pytest
 from runfolder import SMOKE, resume, start
 from safetensors.numpy import load_file
 
-from minigan import cli, plot
+from minigan import plot
+from minigan.cli.main import main
 from minigan.errors import ArgumentError, CheckpointError, RunMissingError
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
@@ -53,13 +54,13 @@ def test_a_stored_run_is_read_sampled_gone_on_with_and_exported(stored, tmp_path
     run = shutil.copytree(stored, tmp_path / "run")
     (run / "samples").mkdir(exist_ok=True)  # of which the stored run keeps no pictures
     own = ["--recipe", f"{run / 'recipe.py'}:Sketch"] if (run / "recipe.py").exists() else []
-    cli.main(["sample", str(run), "--count", "8", "--out", "drawn.npy", *own])
+    main(["sample", str(run), "--count", "8", "--out", "drawn.npy", *own])
     difference = np.load("drawn.npy").astype(int) - np.load(stored / "drawn.npy")
     assert np.abs(difference).max() <= 2, "other pixels than the version drew that made it"
     assert (Run(run).epoch, Run(run).is_finished(), len(Run(run).metrics())) == (2, True, 4)
-    cli.main(["train", "--resume", str(run), "--epochs", "3", *own])
+    main(["train", "--resume", str(run), "--epochs", "3", *own])
     assert (Run(run).epoch, len(Run(run).metrics())) == (3, 6)
-    cli.main(["export", str(run), "--out", "G.safetensors", *own])
+    main(["export", str(run), "--out", "G.safetensors", *own])
     assert load_file("G.safetensors")["0.weight"].shape == (2, 4)
     assert "Not yet recorded" not in capsys.readouterr().out
 

@@ -38,7 +38,7 @@ import matplotlib.font_manager  # on a machine's first use it asks fc-list for t
 from minigan import cli
 sys.addaudithook(note)
 for command in (["sample", folder, "--count", "3"], ["train", "--resume", folder, "--epochs", "4"]):
-    cli.main(command)
+    main(command)
 print("SEEN", seen)
 """
 

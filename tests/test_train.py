@@ -118,7 +118,7 @@ class Steps:
     """Which of the game's steps ran, with how many latents, in place of the real ones."""
 
     def __init__(self, monkeypatch):
-        import minigan.train as module
+        from minigan.train import trainer as module
 
         self.ran = []
         for name in ("discriminator_step", "generator_step", "simultaneous_step"):
@@ -184,7 +184,7 @@ def test_every_draw_is_named_by_the_runs_seed_its_stream_and_the_step(images, mo
         asked.append((seed, stream, step))
         return RandomStream(seed, stream, step, **options)
 
-    monkeypatch.setattr("minigan.train.RandomStream", record)
+    monkeypatch.setattr("minigan.train.trainer.RandomStream", record)
     t = trainer(images, seed=5).fit()
     assert asked == [(5, "init", 0), *((5, stream, step) for step in range(7) for stream in ("latent", "dropout"))]
     assert t.batches.seed == 5
@@ -193,7 +193,7 @@ def test_every_draw_is_named_by_the_runs_seed_its_stream_and_the_step(images, mo
 
 
 def test_g_gets_latents_of_its_own_and_every_epoch_an_order_of_its_own(images, monkeypatch):
-    import minigan.train as module
+    from minigan.train import trainer as module
 
     seen, real = [], (module.discriminator_step, module.generator_step)
     monkeypatch.setattr(module, "discriminator_step", lambda *a, **k: seen.append((a[4], a[5])) or real[0](*a, **k))
@@ -222,7 +222,7 @@ def test_a_recipe_whose_pixel_range_is_not_gs_is_refused_by_the_trainer(images, 
 
 def test_training_stops_when_a_loss_is_no_longer_a_number(images, monkeypatch):
     nan = _results()._replace(loss=np.float32("nan"))
-    monkeypatch.setattr("minigan.train.discriminator_step", lambda *a, **k: nan)
+    monkeypatch.setattr("minigan.train.trainer.discriminator_step", lambda *a, **k: nan)
     with pytest.raises(
         DivergenceError, match=r"d_loss is NaN or infinite by step 7 \(epoch 1\); lower the learning rates"
     ):
@@ -239,7 +239,7 @@ def test_shared_fakes_go_to_both_steps_and_are_fresh_each_time(images, monkeypat
 def test_every_d_update_gets_fresh_images_and_fresh_latents(images, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "minigan.train.discriminator_step", lambda G, D, o, loss, x, z, **k: seen.append((x, z)) or _results()
+        "minigan.train.trainer.discriminator_step", lambda G, D, o, loss, x, z, **k: seen.append((x, z)) or _results()
     )
     trainer(images, d_steps=2, d_warmup=100).fit()
     assert len({x.tobytes() for x, _ in seen}) == len({z.tobytes() for _, z in seen}) == 7
@@ -304,7 +304,7 @@ def test_accuracies_are_those_of_real_at_or_above_and_fake_below_one_half(images
     result = DiscriminatorResult(
         *(np.float32(1),) * 3, np.array([[0.5], [0.4], [0.9], [0.6]]), np.array([[0.5], [0.4], [0.1], [0.9]])
     )
-    monkeypatch.setattr("minigan.train.discriminator_step", lambda *a, **k: result)
+    monkeypatch.setattr("minigan.train.trainer.discriminator_step", lambda *a, **k: result)
     row = trainer(images, d_warmup=100).fit().epochs[0]
     assert (row["acc_real"], row["acc_fake"]) == (0.75, 0.5)
 

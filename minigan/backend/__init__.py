@@ -21,10 +21,10 @@ from minigan.backend.random import STREAMS, RandomStream, key_of
 from minigan.backend.threads import blas_threads, share, shared, why_one_core
 
 __all__ = [
-    "Array",
     "DEVICES",
-    "RandomStream",
     "STREAMS",
+    "Array",
+    "RandomStream",
     "array_module",
     "blas_threads",
     "describe_gpu",

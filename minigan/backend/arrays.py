@@ -12,11 +12,7 @@ from minigan.errors import DeviceError, DTypeError
 
 #: An array of the network's library. CuPy's class has NumPy's interface, so one alias serves the type checker.
 Array = np.ndarray
-
-
 _MODULES: dict[type, ModuleType] = {np.ndarray: np}
-
-
 _AT_HOME = frozenset({np.ndarray, type(None), int, float, np.float32, np.float64})  # on a CPU, nearly all there is
 
 
@@ -29,7 +25,7 @@ def _module_of(array: Any) -> ModuleType | None:
     """The library that `array` belongs to, or None for a number."""
     module = _MODULES.get(type(array))
     if module is None and type(array).__module__.split(".")[0] == "cupy":
-        register_array_type(type(array), _cupy())
+        register_array_type(type(array), cupy_itself())
         module = _MODULES[type(array)]
     if module is None:
         module = next((m for t, m in _MODULES.items() if isinstance(array, t)), None)  # np.memmap and other subclasses
@@ -66,7 +62,7 @@ def array_module(*arrays: Any, **named: Any) -> ModuleType:
 
 
 @cache
-def _cupy() -> ModuleType:
+def cupy_itself() -> ModuleType:
     import cupy  # pyright: ignore[reportMissingImports]
 
     return cupy

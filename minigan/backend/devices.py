@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minigan.backend.arrays import Array, _cupy, array_module
+from minigan.backend import arrays
+from minigan.backend.arrays import Array, array_module
 from minigan.errors import DeviceUnavailableError, check_choice
 
 DEVICES = ("cpu", "gpu", "auto")
@@ -17,7 +18,7 @@ DEVICES = ("cpu", "gpu", "auto")
 def why_no_gpu() -> str:
     """An empty string if a GPU works, else the reason that it does not, found by running an operation on it."""
     try:
-        xp = _cupy()
+        xp = arrays.cupy_itself()
         a = xp.arange(4.0).reshape(2, 2)
         if float((a @ a).sum()) != 22.0:
             return "a trial product on the GPU gave a wrong result"
@@ -34,7 +35,7 @@ def why_no_gpu() -> str:
 
 def describe_gpu() -> str:
     """The GPU's name, its free and its whole memory, and CUDA's version. Only where `why_no_gpu()` is empty."""
-    runtime = _cupy().cuda.runtime
+    runtime = arrays.cupy_itself().cuda.runtime
     name, (free, total) = runtime.getDeviceProperties(0)["name"].decode(), runtime.memGetInfo()
     version = runtime.runtimeGetVersion()
     return f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {version // 1000}.{version % 1000 // 10}"
@@ -59,7 +60,7 @@ def to_device(array: Any, device: str) -> Array:
     check_choice("device", device, ("cpu", "gpu"))
     if device == "cpu":
         return to_numpy(array)
-    return array if array_module(array) is not np else _cupy().asarray(array)
+    return array if array_module(array) is not np else arrays.cupy_itself().asarray(array)
 
 
 def device_of(array: Array) -> str:

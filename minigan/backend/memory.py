@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from minigan.backend.arrays import _MODULES, _cupy
+from minigan.backend import arrays
 
 
 def keep_memory() -> None:
@@ -26,5 +26,5 @@ def keep_memory() -> None:
 def release_memory() -> None:
     """Let go of what nothing holds any more: arrays in cycles, and the blocks that CuPy keeps for the next ones."""
     gc.collect()
-    if any(module is not np for module in _MODULES.values()):
-        _cupy().get_default_memory_pool().free_all_blocks()
+    if any(module is not np for module in arrays._MODULES.values()):
+        arrays.cupy_itself().get_default_memory_pool().free_all_blocks()

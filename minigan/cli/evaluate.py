@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from minigan.cli.arguments import parse_run
-from minigan.cli.evaluate import EvaluateOptions
 from minigan.cli.named import know
 from minigan.cli.tables import print_table, talk
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass
+class EvaluateOptions:
+    """What to measure and how to say it."""
+
+    count: int = 10_000  # how many samples; only numbers of equal counts compare
+    seed: int = 0  # decides the latents
+    data_dir: Path | None = None  # where the data are, if they have moved
+    offline: bool = False  # download nothing
+    json: bool = False  # print one JSON object, and nothing else
+    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
 def evaluate(args: list[str]) -> None:
@@ -37,15 +44,3 @@ def evaluate(args: list[str]) -> None:
         return
     print_table(evaluation.table(result))
     print(f"\n{evaluation.legend(result)}\nThe samples nearest to training images: {run}/samples/nearest.png")
-
-
-@dataclass
-class EvaluateOptions:
-    """What to measure and how to say it."""
-
-    count: int = 10_000  # how many samples; only numbers of equal counts compare
-    seed: int = 0  # decides the latents
-    data_dir: Path | None = None  # where the data are, if they have moved
-    offline: bool = False  # download nothing
-    json: bool = False  # print one JSON object, and nothing else
-    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained

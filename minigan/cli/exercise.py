@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from minigan.cli.arguments import first_word, parse
-from minigan.cli.exercise import ExerciseOptions
 from minigan.cli.flags import Subject
 from minigan.errors import ArgumentError, nearest
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass
+class ExerciseOptions:
+    """Where to work, and what to do with a finished piece."""
+
+    out: Path = Path("exercises")  # folder of the stub and its test
+    epochs: int = 4  # of training with the finished piece, up to half a minute each on two cores; 0: do not train
+    dataset: str = "auto"  # what to train on: see minigan train --help (maxpool2d and softmax: always glyphs)
 
 
 def exercise(args: list[str]) -> None:
@@ -37,12 +41,3 @@ def exercise(args: list[str]) -> None:
         raise ArgumentError(f"--epochs must not be negative, got {options.epochs}")
     if not work_on(name, options.out, epochs=options.epochs, dataset=options.dataset):
         sys.exit(1)
-
-
-@dataclass
-class ExerciseOptions:
-    """Where to work, and what to do with a finished piece."""
-
-    out: Path = Path("exercises")  # folder of the stub and its test
-    epochs: int = 4  # of training with the finished piece, up to half a minute each on two cores; 0: do not train
-    dataset: str = "auto"  # what to train on: see minigan train --help (maxpool2d and softmax: always glyphs)

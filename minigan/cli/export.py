@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from minigan.cli.arguments import parse_run
-from minigan.cli.export import ExportOptions
 from minigan.cli.named import know
 from minigan.cli.tables import talk
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass
+class ExportOptions:
+    """Where to write the generator."""
+
+    out: Path = Path("generator.onnx")  # .onnx, or .safetensors in PyTorch's names and layouts
+    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
 def export(args: list[str]) -> None:
@@ -32,11 +35,3 @@ def export(args: list[str]) -> None:
     if code := write(run, options.out, say=talk(to_stderr=True)):
         print(code)
     print(f"Wrote the generator to {options.out}", file=sys.stderr if code else sys.stdout)
-
-
-@dataclass
-class ExportOptions:
-    """Where to write the generator."""
-
-    out: Path = Path("generator.onnx")  # .onnx, or .safetensors in PyTorch's names and layouts
-    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from minigan.cli.arguments import first_word, parse
-from minigan.cli.flags import Subject
-from minigan.cli.gradcheck import GradcheckOptions
-from minigan.errors import ArgumentError, MiniganError, nearest
-from minigan.recipes import RECIPES
-
-if TYPE_CHECKING:
-    pass
-
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minigan.errors import ArgumentError, MiniganError
-from minigan.gradcheck.anything import check_gradients, place
+from minigan.cli.arguments import first_word, parse
+from minigan.cli.flags import Subject
+from minigan.errors import ArgumentError, MiniganError, nearest
+from minigan.gradcheck.anything import check_gradients
 from minigan.gradcheck.report import Report
-from minigan.recipes import Recipe
+from minigan.recipes import RECIPES, Recipe
+from minigan.recipes.loading import place
 from minigan.screen import Screen, Stages
+
+
+@dataclass
+class GradcheckOptions:
+    """How to check."""
+
+    in_shape: tuple[int, ...] = ()  # shape of the input without the batch, such as 4,7: of a layer, a pair, a loss
+    batch: int | None = None  # images of the batch; default: 5 (4 for a recipe)
+    seed: int = 0  # decides the point of the check
+    picture: Path | None = None  # draw the error of each entry of the first check that failed into this PNG
 
 
 def check_and_print(
@@ -90,7 +91,7 @@ def check(name: str, target: Any, **options: Any) -> list[Report]:
 def gradcheck(args: list[str]) -> None:
     """minigan gradcheck [RECIPE | module:NAME | file.py:NAME] [flags]"""
     from minigan.cli.gradcheck import check_and_print
-    from minigan.gradcheck.anything import load
+    from minigan.recipes.loading import load
 
     what, flags = first_word(args)
     options: GradcheckOptions = parse(
@@ -113,13 +114,3 @@ def gradcheck(args: list[str]) -> None:
     )
     if not passed:
         sys.exit(1)
-
-
-@dataclass
-class GradcheckOptions:
-    """How to check."""
-
-    in_shape: tuple[int, ...] = ()  # shape of the input without the batch, such as 4,7: of a layer, a pair, a loss
-    batch: int | None = None  # images of the batch; default: 5 (4 for a recipe)
-    seed: int = 0  # decides the point of the check
-    picture: Path | None = None  # draw the error of each entry of the first check that failed into this PNG

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from minigan.cli.arguments import no_more
 from minigan.cli.tables import print_table
-
-if TYPE_CHECKING:
-    pass
 
 
 def info(args: list[str]) -> None:

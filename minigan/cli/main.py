@@ -6,25 +6,22 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NoReturn
 
 from minigan import __version__
-from minigan.cli.bench import bench
-from minigan.cli.evaluate import evaluate
-from minigan.cli.exercise import exercise
-from minigan.cli.export import export
-from minigan.cli.gradcheck import gradcheck
-from minigan.cli.info import info
 from minigan.cli.named import in_a_command
-from minigan.cli.recipes import recipes
-from minigan.cli.sample import sample
-from minigan.cli.train import train
 from minigan.cli.usage import NO_COMMANDS, USAGE, ask_plainly
 from minigan.errors import ArgumentError, MiniganError, RecipeMissingError, nearest
 
-if TYPE_CHECKING:
-    pass
+#: Each is a function in the module of its name, which is imported when it is asked for.
+COMMANDS = ("train", "sample", "evaluate", "export", "gradcheck", "exercise", "bench", "recipes", "info")
+
+
+def command(name: str) -> Callable[[list[str]], None]:
+    """What does the command's work, given the words behind it."""
+    return getattr(import_module(f"minigan.cli.{name}"), name)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,17 +31,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?", rather than a traceback
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on its own cache are nobody's business here
-    commands = {
-        "train": train,
-        "sample": sample,
-        "evaluate": evaluate,
-        "export": export,
-        "gradcheck": gradcheck,
-        "exercise": exercise,
-        "bench": bench,
-        "recipes": recipes,
-        "info": info,
-    }
     try:
         args = ask_plainly(args)
         if not args or args == ["--help"]:
@@ -54,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         elif args[0] in NO_COMMANDS:
             raise ArgumentError(f"unknown command {args[0]!r}; {NO_COMMANDS[args[0]]}")
         else:
-            commands[nearest("command", args[0], commands)](args[1:])
+            command(nearest("command", args[0], COMMANDS))(args[1:])
         if sys.stdout is not None:  # it is None where the shell has closed it
             sys.stdout.flush()
     except RecipeMissingError as error:

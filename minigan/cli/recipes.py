@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from minigan.cli.arguments import no_more
 from minigan.cli.tables import print_table
 from minigan.recipes import DEFAULT, RECIPES
-
-if TYPE_CHECKING:
-    pass
 
 
 def recipes(args: list[str]) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from minigan.cli.arguments import parse_run
 from minigan.cli.named import know
-from minigan.cli.sample import SampleOptions
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass
+class SampleOptions:
+    """What to draw and where to."""
+
+    count: int = 100  # how many images
+    out: Path = Path("samples.png")  # .png: a sheet; .npy: uint8 (count, 28, 28)
+    seed: int = 0  # decides the latents
+    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
 def sample(args: list[str]) -> None:
@@ -26,13 +31,3 @@ def sample(args: list[str]) -> None:
     )
     know(options.recipe, run)
     write(run, **{key: value for key, value in asdict(options).items() if key != "recipe"})
-
-
-@dataclass
-class SampleOptions:
-    """What to draw and where to."""
-
-    count: int = 100  # how many images
-    out: Path = Path("samples.png")  # .png: a sheet; .npy: uint8 (count, 28, 28)
-    seed: int = 0  # decides the latents
-    recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained

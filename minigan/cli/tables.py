@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 from typing import TYPE_CHECKING
 
-from minigan.cli.tables import print_table
-
 if TYPE_CHECKING:
     from minigan.screen import Say
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from minigan import gan, nn, train
+from minigan import nn
 from minigan.errors import RunExistsError, nearest
 from minigan.exercises import classifier
+from minigan.gan import loss, steps
 from minigan.recipes import flux_dcgan, keras_upconv, mlp, recipe, renom_maxout
 from minigan.store.files import quoted
+from minigan.train import trainer
 
 #: {exercise: the name that its file defines}
 STUBS = {
@@ -67,7 +69,7 @@ DRAWN = {
 READ = ("maxpool2d", "softmax")
 
 #: The modules of which training is made.
-MODULES = (recipe, mlp, flux_dcgan, keras_upconv, renom_maxout, gan, train, classifier)
+MODULES = (recipe, mlp, flux_dcgan, keras_upconv, renom_maxout, loss, steps, trainer, classifier)
 PIECES = (
     *nn.__all__,
     *("binary_cross_entropy", "binary_cross_entropy_with_logits", "softmax_cross_entropy"),
@@ -134,7 +136,7 @@ def plugged_in(**pieces: Any) -> Iterator[None]:
 def work_on(name: str, folder: Path, *, epochs: int, dataset: str = "auto", say: Callable[[str], None] = print) -> bool:
     """Hand out the stub, or say what is wrong with it (and return False), or train with it: `minigan exercise`."""
     from minigan.exercises.verify import verify
-    from minigan.gradcheck.anything import load
+    from minigan.recipes.loading import load
 
     piece, stub = STUBS[nearest("exercise", name, STUBS)], stub_path(name, folder)
     if not stub.exists():

@@ -10,7 +10,7 @@ from minigan.errors import MiniganError, nearest
 from minigan.exercises import STUBS
 from minigan.exercises.checks import adam, generator_step, images, layers, losses
 from minigan.exercises.checks.layers import Check
-from minigan.gradcheck.anything import load, place
+from minigan.recipes.loading import load, place
 
 CHECKS: dict[str, tuple[Check, ...]] = {
     **layers.CHECKS,

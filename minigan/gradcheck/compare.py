@@ -26,14 +26,8 @@ from minigan.gradcheck.subject import Subject
 from minigan.gradcheck.ties import changes_jointly, settle_ties
 
 SCALE_FLOOR = 1e-4  # of the largest gradient of a check: the least that an array's errors are measured by
-
-
 ELEMENTWISE = 2000
-
-
 DIRECTIONS = 5
-
-
 SAMPLE = 200  # single entries of a large array, if every direction meets a kink
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,10 @@ def check_discriminator_step(
 
     `step` is called as `gan.discriminator_step`, which is the default.
     """
-    play = step or discriminator_step
+    play, still = step or discriminator_step, Still(D)
 
     def run() -> Any:
-        return play(G, D, Still(D), loss, x_real, z, rng=dropout_rng())
+        return play(G, D, still, loss, x_real, z, rng=dropout_rng())
 
     suspects = {
         f"it is the gradient of {name} alone: the other is overwritten, or never added": lambda name=name: np.ravel(
@@ -42,7 +43,7 @@ def check_discriminator_step(
         )
         for name in ("loss_real", "loss_fake")
     }
-    return check_step("discriminator_step", run, D, (G, D), suspects, options)
+    return check_step("discriminator_step", run, D, (G, D), suspects, options, own=step is None)
 
 
 def check_generator_step(
@@ -52,10 +53,10 @@ def check_generator_step(
 
     `step` is called as `gan.generator_step`, which is the default.
     """
-    play = step or generator_step
+    play, still = step or generator_step, Still(G)
 
     def run() -> Any:
-        return play(G, D, Still(G), loss, z, rng=dropout_rng())
+        return play(G, D, still, loss, z, rng=dropout_rng())
 
     rng = dropout_rng()
     x_fake, _ = G.forward(z, train=True, rng=rng)
@@ -70,7 +71,7 @@ def check_generator_step(
             without_D
         )
     }
-    return check_step("generator_step", run, G, (G, D), suspects, options)
+    return check_step("generator_step", run, G, (G, D), suspects, options, own=step is None)
 
 
 def check_step(
@@ -80,26 +81,57 @@ def check_step(
     networks: tuple[Sequential, ...],
     suspects: Any,
     options: Any,
+    *,
+    own: bool,
 ) -> Report:
     """Check what the step leaves in the network's gradients; the buffers that it moves are put back each time.
 
-    A pass of training may depend on them: SpectralNorm's does on its u.
+    A pass of training may depend on them: SpectralNorm's does on its u. Where one array alone has moved, a difference
+    of losses is taken: minigan's `own` steps then leave out the way back. The loss of others may be made of gradients.
     """
     kept = [(net, net.buffers.copy(), net.grads.copy()) for net in networks]
+    params, views, point = network.named_params(), network.named_grads(), network.params.copy()
+    ends = np.cumsum([array.size for array in params.values()])
 
     def forward() -> tuple[Any, Any]:
         network.grads[...] = 0
         for net, buffers, _ in kept:
             net.buffers[...] = buffers
+        if own and one_alone(network.params != point, ends):
+            with no_way_back(networks):
+                return run().loss, None
         value = run().loss
-        return value, {name: grad.copy() for name, grad in network.named_grads().items()}
+        return value, {name: grad.copy() for name, grad in views.items()}
 
     try:
-        subject = Subject(network.named_params(), forward, lambda _dy, grads: grads, suspects=suspects)
+        subject = Subject(params, forward, lambda _dy, grads: grads, suspects=suspects)
         return compare(subject, dy=1.0, **{"title": title, **options})
     finally:
         for net, buffers, grads in kept:
             net.buffers[...], net.grads[...] = buffers, grads
+
+
+def one_alone(moved: np.ndarray, ends: np.ndarray) -> bool:
+    """Whether entries of one array alone have moved; `ends` are where the arrays end in the flat vector."""
+    places = np.flatnonzero(moved)
+    first, last = np.searchsorted(ends, places[[0, -1]], side="right") if places.size else (0, -1)
+    return bool(first == last and len(ends) > 1)
+
+
+@contextmanager
+def no_way_back(networks: tuple[Sequential, ...]) -> Iterator[None]:
+    """Meanwhile the networks' `backward` writes nothing and returns zeros: the losses of a step are known before it."""
+
+    def nothing(net: Sequential) -> Any:
+        return lambda _dy, cache, **_: np.zeros((cache.out_shape[0], *net.in_shape))
+
+    for net in networks:
+        vars(net)["backward"] = nothing(net)
+    try:
+        yield
+    finally:
+        for net in networks:
+            del vars(net)["backward"]
 
 
 def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "", **options: Any) -> list[Report]:

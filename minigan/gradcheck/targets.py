@@ -162,8 +162,10 @@ def check_network(
     def named(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name.rsplit(".")[-1] if len(net.layers) == 1 else name: array for name, array in arrays.items()}
 
+    views = named(net.named_grads())
+
     def grads(dy: Any, cache: Any) -> dict[str, Any]:
-        return {"x": net.backward(dy, cache), **named(net.named_grads())}
+        return {"x": net.backward(dy, cache), **views}
 
     constants = {k: v for layer in net.layers for k, v in numbers(vars(layer)).items()}
     arrays = {"x": x, **named(net.named_params())}

@@ -6,7 +6,6 @@ Flat vectors make an optimiser one formula over one array, and saving, averaging
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -20,7 +19,6 @@ from minigan.nn.flat import Vector, cut, draw, named, places, walk
 from minigan.nn.layer import Layer, Shape
 from minigan.nn.names import CheckedCall
 from minigan.nn.summary import as_html, as_text, table
-from minigan.store.tensors import read_tensors, write_tensors
 
 
 class NetworkCache(NamedTuple):
@@ -205,21 +203,6 @@ class Sequential(CheckedCall):
         self.version += 1  # first, as in an optimiser's step
         self._hold(**vectors)
         return self
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `state()` to a safetensors file, whole or not at all, with a hash of every array."""
-        write_tensors(path, {name: backend.to_numpy(array) for name, array in self.state().items()})
-
-    def load(self, path: str | os.PathLike[str], *, cast: bool = False) -> None:
-        """Read what `save` wrote, on whichever device, all or nothing; `cast` converts another dtype to the network's.
-
-        Raises CheckpointError for a damaged file; ArgumentError, ShapeError or DTypeError if it is another network's.
-        """
-        _, state = read_tensors(path)
-        if cast:
-            fits = {name: np.can_cast(array.dtype, self.dtype, "same_kind") for name, array in state.items()}
-            state = {name: array.astype(self.dtype) if fits[name] else array for name, array in state.items()}
-        self.load_state(state)
 
     def summary(self) -> str:
         """A table of layers, output shapes and parameter counts."""

@@ -14,6 +14,7 @@ from typing import Any
 from minigan.errors import ArgumentError, MiniganError
 from minigan.nn.flat import state_shapes, walk
 from minigan.recipes import RECIPES, Recipe
+from minigan.store.files import quoted
 
 TYPED: dict[type[Recipe], str] = {}  # how the command line was asked for a class: file.py:NAME or module:NAME
 
@@ -31,7 +32,7 @@ def users_code(what: str) -> Iterator[None]:
     except MiniganError:
         raise
     except Exception as error:
-        from minigan.gradcheck.anything import place
+        from minigan.recipes.loading import place
 
         raise ArgumentError(f"{what} raised {type(error).__name__}: {error}{place(error)}") from error
 
@@ -41,7 +42,7 @@ def load_class(what: str) -> tuple[type[Recipe], Any]:
 
     Raises ArgumentError, in one line, if that is no recipe, or cannot be had.
     """
-    from minigan.gradcheck.anything import load
+    from minigan.recipes.loading import load
 
     if what in RECIPES:
         raise ArgumentError(f"{what} is a recipe of minigan's: name it without the flag, as in minigan train {what}")
@@ -151,3 +152,14 @@ def check_name(recipe: Recipe) -> None:
         raise ArgumentError(
             f"{kind}.name must do as the name of a folder (letters, digits, and - _ . within), got {name!r}: {give}"
         )
+
+
+def typed(recipe: Recipe) -> str:
+    """What a printed command on a run needs beside the run: " --recipe file.py:NAME", or "" for one of minigan's."""
+    source = source_of(type(recipe))[0] if is_own(recipe) else None
+    return f" --recipe {quoted(Path(source))}" if source else ""
+
+
+def whose(recipe: Recipe) -> str:
+    """What `minigan train` takes to begin with this recipe: its name, or --recipe file.py:NAME."""
+    return typed(recipe).strip() or recipe.name

@@ -13,7 +13,7 @@ from minigan.data.batches import count_batches
 from minigan.errors import ArgumentError
 from minigan.nn.flat import state_shapes
 from minigan.recipes import RECIPES, Recipe
-from minigan.runs.recorded import whose
+from minigan.recipes.own import whose
 from minigan.runs.saved import described
 from minigan.train.passes import batch_sizes
 

@@ -15,7 +15,6 @@ from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recipes.own import is_own, is_required, source_of, users_code
 from minigan.recipes.recipe import CLASSES
 from minigan.runs.schema import OWN, check_entries
-from minigan.store.files import quoted
 
 #: What of a recipe's class no field says, and no layer shows.
 CONSTANTS = ("image_shape", "pad", "value_range")
@@ -117,17 +116,6 @@ def missing(name: str, own: Mapping[str, Any], at: Path) -> RecipeMissingError:
     told += f", from {source})" if source else ")"
     told += f", whose text is kept in {copy}" if kept else ""
     return RecipeMissingError(told, source, kept)
-
-
-def typed(recipe: Recipe) -> str:
-    """What a printed command on a run needs beside the run: " --recipe file.py:NAME", or "" for one of minigan's."""
-    source = source_of(type(recipe))[0] if is_own(recipe) else None
-    return f" --recipe {quoted(Path(source))}" if source else ""
-
-
-def whose(recipe: Recipe) -> str:
-    """What `minigan train` takes to begin with this recipe: its name, or --recipe file.py:NAME."""
-    return typed(recipe).strip() or recipe.name
 
 
 def since(facts: Mapping[str, Any], recipe: Recipe) -> list[str]:

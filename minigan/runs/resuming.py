@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from minigan.errors import ArgumentError
+from minigan.recipes.own import typed
 from minigan.runs.folder import facts_of, keep_source, locked, write_config
 from minigan.runs.lost import check_places
-from minigan.runs.recorded import since, typed
+from minigan.runs.recorded import since
 from minigan.runs.resumable import check_accept, compare, load_again, missed, newest_whole, set_aside
 from minigan.runs.run import Run
 from minigan.runs.saver import Checkpoints

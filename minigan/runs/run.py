@@ -32,15 +32,11 @@ from minigan.train import Row, draw_latents, generate
 from minigan.watch.logs import read_rows
 
 CHUNK = 1_000  # samples drawn at a time: two batches
-
-
 #: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from;
 SETTINGS: dict[str, Any] = {
     **{"device": str, "data_dir": str | None, "sample_every": str, "save_every": str},
     **dict.fromkeys(("keep", "keep_every", "score_every"), int),
 }
-
-
 #: and what minigan did before it said so, of what is not there.
 BEFORE: dict[str, Any] = {
     **{"device": "auto", "data_dir": None, "sample_every": "1", "save_every": "1"},

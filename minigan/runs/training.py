@@ -12,9 +12,9 @@ import numpy as np
 from minigan.backend import resolve_device, why_one_core
 from minigan.errors import ArgumentError, DivergenceError, nearest
 from minigan.recipes import Recipe
+from minigan.recipes.own import typed, whose
 from minigan.runs.folder import Lock, write_config
 from minigan.runs.interrupt import Interrupted, Stop
-from minigan.runs.recorded import typed, whose
 from minigan.runs.run import Run
 from minigan.runs.saver import Checkpoints
 from minigan.runs.settings import Schedule

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigan.backend import RandomStream, release_memory
 from minigan.errors import OutOfMemoryError
-from minigan.runs.recorded import whose
+from minigan.recipes.own import whose
 from minigan.train.trainer import Trainer
 
 

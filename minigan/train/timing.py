@@ -18,12 +18,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from minigan import backend, gan, nn, optim, train
+from minigan import backend, gan, nn, optim
 from minigan.data.batches import Batches
 from minigan.errors import whole
 from minigan.nn.conv import im2col
 from minigan.recipes import Recipe
-from minigan.train import Trainer
+from minigan.train import metrics, trainer
+from minigan.train.trainer import Trainer
 
 PRODUCTS, COLUMNS, LAYERS = "matrix products", "im2col, col2im", "elementwise work, sums"
 OPTIMISER, RANDOM, DATA, REST = "optimiser", "random numbers", "data", "Python, the rest"
@@ -36,11 +37,11 @@ class Stepper:
     def __init__(self, recipe: Recipe, *, seed: int = 0, device: str = "cpu"):
         images = np.random.default_rng(seed).integers(0, 256, (recipe.images, 28, 28), np.uint8)
         self.trainer = Trainer(recipe, images, seed=seed, device=device)
-        self.means = train.Means()
+        self.means = metrics.Means()
 
     def step(self) -> None:
         trainer = self.trainer
-        self.means.add(train.measure(*trainer.train_step(trainer.batches.batch(trainer.step))))
+        self.means.add(metrics.measure(*trainer.train_step(trainer.batches.batch(trainer.step))))
 
     def times(self, count: int) -> list[float]:
         """The milliseconds of each of `count` steps; on a GPU each has come to its end."""
@@ -99,12 +100,12 @@ class Ledger:
             book(PRODUCTS, backend, "matmul")
             book(COLUMNS, im2col, "im2col", "col2im")
             book(OPTIMISER, optim.Optimizer, "step")
-            book(OPTIMISER, train, "average")
+            book(OPTIMISER, trainer, "average")
             book(RANDOM, backend.RandomStream, "__init__", "normal", "uniform", "bits")
             book(DATA, Batches, "batch")
             book(LAYERS, gan.GANLoss, "for_discriminator", "for_generator", "probability")
-            book(LAYERS, train, "measure")
-            book(LAYERS, train.Means, "add")
+            book(LAYERS, trainer, "measure")
+            book(LAYERS, metrics.Means, "add")
             for layer in {cls for name in nn.__all__ if isinstance(cls := getattr(nn, name), type)}:
                 if issubclass(layer, nn.Layer) and layer is not nn.Layer:
                     book(LAYERS, layer, "forward", "input_grad", "param_grads", "backward", "update_buffers")
@@ -192,23 +193,3 @@ def usage(field: str) -> Any:
     except ImportError:
         return None
     return getattr(resource.getrusage(resource.RUSAGE_SELF), field)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def table(result: dict[str, Any]) -> Any:
-    """The result of `bench` for a terminal."""
-    from rich.table import Table
-
-    low, high = result["step_ms_range"]
-    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    facts.add_row(result["recipe"], f"{result['step_ms']:.2f} ms a step on the {result['device']}")
-    facts.add_row("range", f"{low:.2f} to {high:.2f} ms in {result['steps']} steps")
-    facts.add_row("an epoch", f"{result['epoch_s']} s")
-    whole = sum(result["parts_ms"].values())
-    for part, ms in result["parts_ms"].items():
-        facts.add_row(f"  {part}", f"{ms / whole:5.1%}  {ms:.2f} ms")
-    rates = f"{result['products_gflops']:.0f} GFLOP/s in them, {result['gflops']:.0f} over the step"
-    facts.add_row("products", f"{result['products']} a step, {result['gflop']} GFLOP; {rates}")
-    if result["peak_mb"] is not None:
-        memory = f"{result['peak_mb']} MB at most, {result['step_mb']} MB of arrays come and go in a step"
-        facts.add_row("memory", f"{memory}, {result['fresh_pages']} fresh pages")
-    return facts

@@ -1,4 +1,4 @@
-"""The schedule and the loop: which step runs when, on which images and latents. It knows no algorithm; `gan.py` does.
+"""The schedule and the loop: which step runs when, on which images and latents. It knows no algorithm; `gan` does.
 
 Every draw of a step comes from (seed, stream, step), so that the same seed gives the same run bit for bit, and
 looking at a preview changes nothing.

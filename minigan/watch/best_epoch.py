@@ -22,7 +22,7 @@ SAMPLES, IMAGES = 2_000, 5_000  # generated, and of the run's own images: enough
 
 
 class Quality(Callback):
-    """Every `every` epochs a row of step, epoch and frechet in RUN/quality.jsonl; `minigan.runs.saver.Keep` keeps the best.
+    """Every `every` epochs a row of step, epoch and frechet in RUN/quality.jsonl; its best is kept (`Keep`).
 
     The samples come from the same latents each time. They are held against the images that the run learns from, and
     are fewer than `minigan evaluate` takes, so that the two numbers do not compare.

@@ -11,8 +11,6 @@ from minigan.store.files import append_line, write_atomically
 from minigan.train import Callback, Row, Trainer
 
 DRAWN = ("d_loss", "g_loss", "d_real", "d_fake", "acc_real", "acc_fake")  # as curves; None where there is none yet
-
-
 #: The logs of a run, a row a line; and what must stand in a row of each, beside its step, since it is counted on. What
 #: may also be None may be left out: a column that did not exist when the row was written.
 LOGS: dict[str, dict[str, Any]] = {

@@ -1,7 +1,7 @@
 """The symptoms of a GAN that fails: questions to the last few readings of a run, what they mean, and what to try.
 
-A reading is a dict of numbers that `minigan.watch.alarms` takes of a run every so often; its names are given there. A remedy
-is made of flags of `minigan train`, with the run's own numbers.
+A reading is a dict of numbers that `alarms` takes of a run every so often; its names are given there. A remedy is made
+of flags of `minigan train`, with the run's own numbers.
 """
 
 from __future__ import annotations

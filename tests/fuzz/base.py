@@ -16,11 +16,13 @@ from curves import curves_as_text
 
 from fuzz.files import idx
 from fuzz.judge import Enough
-from minigan import callbacks, plot, runs
+from minigan import plot
+from minigan.runs import training
 from minigan.runs.interrupt import Interrupted
 from minigan.runs.run import Run
 from minigan.screen import silence
 from minigan.train import Trainer
+from minigan.watch import pictures
 from minigan.watch.progress import Watch
 
 STEPS = 15  # that a case may train
@@ -50,11 +52,11 @@ def small():
         advance(self, watchers)
 
     with (
-        patch.object(callbacks, "SHEET", 20),
+        patch.object(pictures, "SHEET", 20),
         patch.object(plot, "save_curves", curves_as_text),
         patch.object(os, "fsync", lambda descriptor: None),
         patch.object(Trainer, "advance", limited),
-        patch.object(runs, "Watch", lambda every, say: Watch(every, silence)),
+        patch.object(training, "Watch", lambda every, say: Watch(every, silence)),
     ):
         yield steps
 

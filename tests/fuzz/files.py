@@ -13,6 +13,7 @@ from safetensors.numpy import load
 
 from fuzz import mutations
 from fuzz.judge import ERROR, MB, RIGHT, VALID, demand, same
+from minigan import store
 from minigan.data.idx import DTYPES, read_idx
 from minigan.nn import BatchNorm, Dense, LeakyReLU, Sequential
 from minigan.optim import SGD, Adam
@@ -211,18 +212,18 @@ class Load(Checkpoint):
 
 
 class Network(Checkpoint):
-    """`Sequential.load`."""
+    """`store.load`."""
 
     name = "network"
 
     def write(self, path, nets, optimizers):
-        nets["G"].save(path)
+        store.save(nets["G"], path)
 
     def case(self, rng, meter):
         size, forged = self.damaged(rng)
         net, cast = networks(5)[0]["G"], rng.random() < 0.5
         before = state({"G": net}, {})
-        _, error = meter.attempt(size, CONSTANT, net.load, self.path, cast=cast)
+        _, error = meter.attempt(size, CONSTANT, store.load, net, self.path, cast=cast)
         after = state({"G": net}, {})
         if error:
             demand(same(before[0], after[0]) and before[1:] == after[1:], f"a partial load, then {error!r}")

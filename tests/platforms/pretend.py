@@ -145,8 +145,8 @@ if __name__ == "__main__":
     if code:
         print(json.dumps([ended(each) for each in json.loads(code[0])]))
     else:
-        from minigan import cli
+        from minigan.cli.main import main
 
         for words in json.loads(what):
             print("$ minigan", *words)
-            cli.main(words)
+            main(words)

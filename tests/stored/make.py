@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from minigan import cli
+from minigan.cli.main import main
 
 SMALL = "--images 100 --batch-size 32 --epochs 2 --latent-dim 4 --g-hidden 2 2 --d-hidden 2 2 --log-every 2 --keep 1"
 WHERE = "--dataset glyphs --device cpu --sample-every never"
@@ -20,8 +20,8 @@ if __name__ == "__main__":
     os.chdir(Path(__file__).parents[2] / "docs")  # where my_recipe.py is; no path of this machine shall be recorded
     for name, recipe in RECIPES.items():
         run = folder / name
-        cli.main(["train", *f"{recipe} {SMALL} {WHERE} --out {run}".split()])
+        main(["train", *f"{recipe} {SMALL} {WHERE} --out {run}".split()])
         own = recipe.split() if recipe.startswith("--") else []
-        cli.main(["sample", str(run), "--count", "8", "--out", str(run / "drawn.npy"), *own])
+        main(["sample", str(run), "--count", "8", "--out", str(run / "drawn.npy"), *own])
         for left in [*(run / "samples").iterdir(), run / ".lock"]:  # the pictures are ten times the size of the rest
             left.unlink()

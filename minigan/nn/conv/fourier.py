@@ -6,7 +6,7 @@ matrix product over channels, one for each of the R rows of F x and T W. Each st
 gradients are the same steps transposed. A wave of frequency ω gives complex factors X and V, and (XV) takes three real
 products, so three rows: X'V', X''V'' and (X' + X'')(V' + V''), where ' is the real part and '' the imaginary one.
 
-Letters as in conv.py. 5×5 kernels on 7×7 images take R = 121 products of each pair of channels where im2col takes
+Letters as in layers.py. 5×5 kernels on 7×7 images take R = 121 products of each pair of channels where im2col takes
 7·7·5·5 = 1225. Source: Mathieu, Henaff & LeCun, "Fast training of convolutional networks through FFTs", 2014.
 """
 

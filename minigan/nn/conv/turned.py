@@ -2,7 +2,7 @@
 
 With stride 1 x and y can change places, if the kernel is turned by 180°: y[p] = Σ W[i]·x[p + i - above] over i is what
 each x[q], as a stamp of the turned kernel on y, adds up to. A layer that makes one channel of 64 then copies 9 numbers
-a pixel, in place of 576. Letters as in conv.py.
+a pixel, in place of 576. Letters as in layers.py.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """UpsampleConv2d: an image made larger and convolved, in one layer, without ever making the larger image.
 
-Letters as in conv.py; S the scale, a and b the rows and columns 0…S-1 within a block of the larger image.
+Letters as in layers.py; S the scale, a and b the rows and columns 0…S-1 within a block of the larger image.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,13 +28,16 @@ class Phases(NamedTuple):
     pad: Pair  # zeros before and after the small image
 
 
+@lru_cache(maxsize=64)
 def phases(kernel: int, scale: int) -> Phases:
     """Pixel a of block 0 is y[a] = Σ W[i]·x[⌊(a + i - before) / S⌋] over i, with `before` as in pad="same"."""
     before = (kernel - 1) // 2
     seen = np.array([[(a + i - before) // scale for i in range(kernel)] for a in range(scale)])
     starts, lowest, T = seen[:, 0], seen.min(), (seen[:, -1] - seen[:, 0]).max() + 1
     merge = (seen - starts[:, None])[:, None] == np.arange(T)[:, None]
-    return Phases((starts - lowest).tolist(), merge.astype(float), (int(-lowest), int(starts.max() + T - 1)))
+    merge = merge.astype(float)
+    merge.flags.writeable = False  # one for all
+    return Phases((starts - lowest).tolist(), merge, (int(-lowest), int(starts.max() + T - 1)))
 
 
 class UpsampleConv2d(Convolution):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from minigan.backend import Array, array_module
 from minigan.errors import ShapeError, whole
 
 Pair = tuple[int, int]
-
-
 #: Zeros around an image: on all sides, (above and below, left and right), ((above, below), (left, right)), or "same".
 Pad = int | Pair | tuple[Pair, Pair] | str
 
@@ -24,6 +22,7 @@ class Windows(NamedTuple):
     counts: Pair  # (OH, OW)
 
 
+@lru_cache(maxsize=256)  # a small image takes as long as finding its windows, which are the same in every pass
 def place_windows(size: tuple[int, ...], kernel: int | Pair, stride: int | Pair, pad: Pad) -> Windows:
     """The windows on an image of `size` (H, W): OH = ⌊(H + above + below - KH) / SH⌋ + 1, and likewise OW.
 
@@ -47,15 +46,18 @@ def place_windows(size: tuple[int, ...], kernel: int | Pair, stride: int | Pair,
     return Windows(ks, strides, (pads[0], pads[1]), (OH, OW))
 
 
-def inside(windows: Windows, axis: int, size: int) -> Iterator[tuple[slice, slice]]:
+@lru_cache(maxsize=256)
+def inside(windows: Windows, axis: int, size: int) -> tuple[tuple[slice, slice], ...]:
     """Along one axis, for each place of the kernel: where it falls in an image of `size`, and in which windows."""
     stride, before, count = windows.stride[axis], windows.pad[axis][0], windows.counts[axis]
+    places = []
     for place in range(windows.kernel[axis]):
         first = max(
             0, -((place - before) // stride)
         )  # of the windows in which the place is not above (left of) the image
         stop = max(first, min(count, (size - 1 + before - place) // stride + 1))  # … and is not below it
-        yield every(place - before + stride * first, stride, stop - first), slice(first, stop)
+        places.append((every(place - before + stride * first, stride, stop - first), slice(first, stop)))
+    return tuple(places)
 
 
 def every(start: int, stride: int, count: int) -> slice:

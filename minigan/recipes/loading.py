@@ -1,0 +1,90 @@
+"""Somebody's own code by its name, module:NAME or file.py:NAME, and the line of it that raised an error."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from importlib.abc import SourceLoader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigan
+from minigan.errors import ArgumentError, nearest
+
+
+def load(what: str) -> Any:
+    """What "module:NAME" or "file.py:NAME" names. Raises ArgumentError, in one line, if it cannot be had."""
+    source, _, name = what.rpartition(":")
+    if not source or not name or name.endswith(".py"):  # the last of C:\\own.py, without a name
+        raise ArgumentError(f"{what!r} names nothing to check; write a recipe, module:NAME or file.py:NAME")
+    try:
+        module = load_file(Path(source)) if source.endswith(".py") else import_from_here(source)
+    except FileNotFoundError:
+        raise ArgumentError(f"there is no file {source}") from None
+    except (Exception, SystemExit) as error:  # whatever the user's file does when it is imported
+        part = "relative import" in str(error) and not is_in_run(Path(source))
+        hint = place(error) + (in_package(Path(source)) if part else "")
+        raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{hint}") from None
+    return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
+
+
+def place(error: BaseException) -> str:
+    """The innermost line of an error's traceback that is the user's, as " (file.py, line 3)", or "" if none is."""
+    library = tuple(str(Path(module.__file__ or "").parent) for module in (minigan, np, importlib))
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*library, "<"))]
+    frames = [f for f in frames if Path(f.filename).name not in ("minigan", "__main__.py")]  # the command itself
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def load_file(path: Path) -> Any:
+    """The module in a file, run anew, as `python FILE` would run it: it finds what lies beside it, now and later.
+
+    But not beside the copy of a recipe in a run's folder: nobody has looked at what else lies there.
+    """
+    path = path.resolve(strict=True)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or not isinstance(spec.loader, SourceLoader):
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    if not is_in_run(path):
+        look_first_in(str(path.parent))
+    taken = sys.modules.get(path.stem)
+    if taken is None or getattr(taken, "__file__", None) == str(path):  # no other module is robbed of its name
+        sys.modules[path.stem] = module  # dataclasses, and whatever lies beside it, look a module up by its name
+    try:
+        # The text itself: in __pycache__ may lie what was made of another one.
+        exec(spec.loader.source_to_code(path.read_bytes(), str(path)), vars(module))  # noqa: S102
+    except BaseException:
+        if sys.modules.get(path.stem) is module:
+            del sys.modules[path.stem]
+        raise
+    return module
+
+
+def is_in_run(path: Path) -> bool:
+    """Whether a file lies in the folder of a run, which may come from anywhere."""
+    return (path.parent / "config.json").exists() and (path.parent / "checkpoints").is_dir()
+
+
+def import_from_here(name: str) -> Any:
+    """Import a module as `python` itself would: the current folder counts."""
+    look_first_in("")
+    return importlib.import_module(name)
+
+
+def in_package(path: Path) -> str:
+    """How to name a file that belongs to a package and imports from it."""
+    names, folder = [path.stem], path.resolve().parent
+    while (folder / "__init__.py").exists():
+        names, folder = [folder.name, *names], folder.parent
+    return f"; it is part of a package, so name it as a module, from {folder}: {'.'.join(names)}:NAME"
+
+
+def look_first_in(folder: str) -> None:
+    """Let imports look there before anywhere else, from now on: code imports in its functions, too."""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
