@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "minigan"
-WIDTH, BOX, HIGH, GAP = 900, 96, 46, 62  # pixels: of the map, of a room, and from floor to floor
+WIDTH, BOX, HIGH, GAP = 900, 126, 46, 46  # pixels: of the map, of a room, and from floor to floor
 ASIDE = ("__init__", "__main__")
 
 
@@ -24,10 +24,10 @@ def rooms() -> dict[str, list[Path]]:
 
 
 def imported(path: Path) -> set[str]:
-    """The rooms that a file imports when it is itself imported; what it imports within a function is left out."""
+    """The rooms that a file imports when it is itself imported, and a command's also when it runs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     found = set()
-    nodes = list(ast.parse(path.read_text(encoding="utf-8")).body)
-    for node in nodes:
+    for node in ast.walk(tree) if path.parent.name == "cli" else tree.body:
         if isinstance(node, ast.ImportFrom) and node.module == "minigan":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minigan."):
