@@ -17,7 +17,7 @@ from minigan.gradcheck.games import (
     step_aside,
 )
 from minigan.gradcheck.numeric import gradient
-from minigan.gradcheck.targets import dropout_rng
+from minigan.gradcheck.trial import SameDraws
 from minigan.nn import BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Reshape, Sequential, Tanh
 from minigan.nn.init import ones
 
@@ -77,7 +77,7 @@ def test_a_generator_step_may_be_suspected_of_leaving_out_D(packing, suspects):
     check_generator_step(G, D, loss, z)
     (said,) = suspects
     assert said.startswith("D is left out on the way back: what belongs to D's output goes straight into G")
-    through_G_alone(G, D, loss, z, rng=dropout_rng())
+    through_G_alone(G, D, loss, z, rng=SameDraws())
     assert_is_gradient_of(suspects[said], G)
 
 
@@ -87,7 +87,7 @@ def test_a_discriminator_step_may_be_suspected_of_losing_one_of_its_halves(half,
     check_discriminator_step(G, D, LOGIT, x, z)
     assert len(suspects) == 2
     said = f"it is the gradient of {half} alone: the other is overwritten, or never added"
-    rng = dropout_rng()
+    rng = SameDraws()
     x_fake, _ = G.forward(z, train=True, rng=rng)
     (out_real, real), (out_fake, fake) = (D.forward(x, train=True, rng=rng) for x in (x, x_fake))
     _, d_real, d_fake = LOGIT.for_discriminator(out_real, out_fake)
@@ -194,8 +194,8 @@ def test_the_kinks_that_are_looked_at_are_those_of_the_steps_passes(batching, pa
     G = network(Dense(4), BatchNorm(), Dropout(drop=0.5), of_G, Dense(3), in_shape=(2,))
     D = network(Dense(5), BatchNorm(), Dropout(drop=0.5), of_D, Dense(1), in_shape=(3 * packing,))
     x, z = draw(6, 3), draw(6, 2)
-    discriminator_step(G, D, Still(D), loss, x, z, rng=dropout_rng())
-    generator_step(G, D, Still(G), loss, z, rng=dropout_rng())
+    discriminator_step(G, D, Still(D), loss, x, z, rng=SameDraws())
+    generator_step(G, D, Still(G), loss, z, rng=SameDraws())
     (in_D_step, in_G_step), seen_by_D = of_G.inputs, list(of_D.inputs)
     np.testing.assert_array_equal(in_D_step, in_G_step)
 

@@ -15,7 +15,6 @@ from minigan.gradcheck.targets import (
     check_network,
     check_pair,
     distance_to_kinks,
-    dropout_rng,
     kinks_met,
     name_of,
     nearest,
@@ -23,6 +22,7 @@ from minigan.gradcheck.targets import (
     other_points,
     reordered,
 )
+from minigan.gradcheck.trial import SameDraws
 from minigan.nn import Dense, Dropout, Layer, LeakyReLU, ReLU, Sequential, Tanh
 from minigan.nn.init import ones
 
@@ -200,7 +200,7 @@ def test_a_forward_is_given_the_same_draws_on_every_call_and_others_in_between(c
         np.testing.assert_array_equal(again, once_more)
         assert not np.isclose(other, again[:2]).any()
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-    np.testing.assert_allclose((by_rng(X, dropout_rng(0), W)[0] - 1.5) / X, dropout_rng().uniform(X.shape))
+    np.testing.assert_allclose((by_rng(X, SameDraws(0), W)[0] - 1.5) / X, SameDraws().uniform(X.shape))
 
 
 @pytest.mark.parametrize(
@@ -477,8 +477,8 @@ def test_the_kinks_of_a_pass_are_those_of_each_layers_own_input():
     x = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]])
     for train in (True, False):
         seen.passes.clear()
-        met, y = kinks_met(of, x, train=train, rng=dropout_rng())
-        expected, _ = of.forward(x, train=train, rng=dropout_rng())
+        met, y = kinks_met(of, x, train=train, rng=SameDraws())
+        expected, _ = of.forward(x, train=train, rng=SameDraws())
         np.testing.assert_array_equal(y, expected)
         assert [(found, i) for found, i, _ in met] == [(of, 2), (of, 3)]
         (into, mode), _ = seen.passes
@@ -496,9 +496,9 @@ def test_the_distance_to_kinks_is_the_least_of_any_that_is_not_exactly_at_one():
 
 
 def test_draws_are_the_same_for_a_seed_and_others_for_another():
-    first = dropout_rng().uniform((9,))
-    np.testing.assert_array_equal(dropout_rng(0).uniform((9,)), first)
-    assert not np.isclose(dropout_rng(1).uniform((9,)), first).any()
+    first = SameDraws().uniform((9,))
+    np.testing.assert_array_equal(SameDraws(0).uniform((9,)), first)
+    assert not np.isclose(SameDraws(1).uniform((9,)), first).any()
 
 
 def test_only_plain_numbers_are_numbers():

@@ -14,7 +14,8 @@ from minigan.gan import GANLoss, discriminator_step, generator_step, pack
 from minigan.gradcheck.compare import compare
 from minigan.gradcheck.report import Report
 from minigan.gradcheck.subject import Subject
-from minigan.gradcheck.targets import KINK_MARGIN, TRIES, dropout_rng, kinks_met, nearest
+from minigan.gradcheck.targets import KINK_MARGIN, TRIES, kinks_met, nearest
+from minigan.gradcheck.trial import SameDraws
 from minigan.nn import Sequential
 from minigan.nn.layer import rows
 from minigan.nn.norm import BatchNormCache
@@ -35,7 +36,7 @@ def check_discriminator_step(
     play, still = step or discriminator_step, Still(D)
 
     def run() -> Any:
-        return play(G, D, still, loss, x_real, z, rng=dropout_rng())
+        return play(G, D, still, loss, x_real, z, rng=SameDraws())
 
     suspects = {
         f"it is the gradient of {name} alone: the other is overwritten, or never added": lambda name=name: np.ravel(
@@ -56,14 +57,14 @@ def check_generator_step(
     play, still = step or generator_step, Still(G)
 
     def run() -> Any:
-        return play(G, D, still, loss, z, rng=dropout_rng())
+        return play(G, D, still, loss, z, rng=SameDraws())
 
-    rng = dropout_rng()
+    rng = SameDraws()
     x_fake, _ = G.forward(z, train=True, rng=rng)
     d_out = loss.for_generator(D.forward(pack(x_fake, loss.packing), train=True, rng=rng)[0])[1]
 
     def without_D() -> np.ndarray:
-        x_fake, _ = G.forward(z, train=True, rng=dropout_rng())
+        x_fake, _ = G.forward(z, train=True, rng=SameDraws())
         return np.ravel(x_fake.reshape(len(d_out), -1) * d_out)
 
     suspects = {
@@ -173,7 +174,7 @@ def kinks_of_both_steps(
     G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray
 ) -> list[tuple[Sequential, int, np.ndarray]]:
     """The kinks met (see `kinks_met`) by every pass of the two steps; the hinge loss's as of one more layer of D."""
-    rng = dropout_rng()
+    rng = SameDraws()
     found, fakes = kinks_met(G, z, train=True, rng=rng)  # G's pass is the same in both steps
     x, fakes = pack(x, loss.packing), pack(fakes, loss.packing)
     of_g_step = kinks_met(D, fakes, train=True, rng=copy.deepcopy(rng))[0]
@@ -202,7 +203,7 @@ def least_spread(G: Sequential, z: np.ndarray) -> float:
 
     Where a feature hardly varies over the batch, BatchNorm is nearly a step function, and no step is small enough.
     """
-    caches = G.forward(z, train=True, rng=dropout_rng())[1].layers
+    caches = G.forward(z, train=True, rng=SameDraws())[1].layers
     spreads = [np.sqrt(cache.batch[1]) for cache in caches if isinstance(cache, BatchNormCache) and cache.batch]
     return min((float(spread[spread > 0].min(initial=np.inf)) for spread in spreads), default=np.inf)
 

@@ -47,9 +47,9 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
         arguments = {**values, **inputs}
         np.random.seed(draws)  # noqa: NPY002 (the functions of others may use it; it is put back at the end)
         if "rng" in parameters and all(name in parameters for name in arguments):
-            returned = forward(**arguments, rng=dropout_rng(draws))  # by name: rng may stand anywhere among them
+            returned = forward(**arguments, rng=SameDraws(draws))  # by name: rng may stand anywhere among them
         else:
-            returned = forward(*arguments.values(), **({"rng": dropout_rng(draws)} if "rng" in parameters else {}))
+            returned = forward(*arguments.values(), **({"rng": SameDraws(draws)} if "rng" in parameters else {}))
         return two(returned, f"{name_of(forward)} must return (y, cache)")
 
     def grads(dy: Any, cache: Any) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def check_network(
     x = draw(net, batch, [seed, best])
 
     def run(x: np.ndarray = x, *, train: bool = train, draws: int = 0) -> tuple[Any, Any]:
-        return net.forward(x, train=train, rng=dropout_rng(draws))
+        return net.forward(x, train=train, rng=SameDraws(draws))
 
     def named(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name.rsplit(".")[-1] if len(net.layers) == 1 else name: array for name, array in arrays.items()}
@@ -203,7 +203,7 @@ def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
 
 def distance_to_kinks(net: Sequential, x: np.ndarray, *, train: bool) -> float:
     """How near any layer's input comes to a point where that layer has no derivative."""
-    return nearest(kinks_met(net, x, train=train, rng=dropout_rng())[0])
+    return nearest(kinks_met(net, x, train=train, rng=SameDraws())[0])
 
 
 def kinks_met(
@@ -223,11 +223,6 @@ def nearest(met: Sequence[tuple[Sequential, int, np.ndarray]]) -> float:
     What lies exactly on one was put there by the layer below (Dropout, ReLU), and a small step leaves it there.
     """
     return min((float(np.abs(off[off != 0]).min(initial=np.inf)) for _, _, off in met), default=np.inf)
-
-
-def dropout_rng(seed: int = 0) -> RandomStream:
-    """The same dropout draws on every call: a random function has no derivative."""
-    return SameDraws(seed)
 
 
 def numbers(named: dict[str, Any]) -> dict[str, float]:

@@ -16,10 +16,11 @@ from minigan.nn import Layer, Sequential
 class SameDraws(RandomStream):
     """The draws of dropout: the same in each dtype, and a generator only if something is drawn.
 
-    A check calls forward thousands of times, mostly of layers that draw nothing.
+    A random function has no derivative, so every pass of a check draws anew the same. It calls forward thousands of
+    times, mostly of layers that draw nothing.
     """
 
-    def __init__(self, seed: int, *, device: str = "cpu"):
+    def __init__(self, seed: int = 0, *, device: str = "cpu"):
         self.seed, self.device = seed, device
 
     def __getattr__(self, name: str) -> Any:

@@ -3,8 +3,7 @@
 With them a convolution is one matrix product, and its gradients are two more. The windows are tiled over the batch, so
 that their copy stays in the processor's cache, and never grows with the batch.
 
-N batch, H W height and width of the image, C its channels; KH KW the kernel's height and width, SH SW its stride (how
-far it moves from one window to the next), OH OW how many windows there are, from top to bottom and from left to right.
+N batch, H W height and width of the image, C its channels; KH KW the kernel, OH OW how many windows (`windows.py`).
 Source: Chellapilla, Puri & Simard, "High performance convolutional neural networks for document processing", 2006.
 """
 

@@ -1,4 +1,8 @@
-"""Where a kernel stands on an image: the windows that convolutions and pooling look through."""
+"""Where a kernel stands on an image: the windows that convolutions and pooling look through.
+
+N batch, H W height and width of the image, C its channels; KH KW the kernel's height and width, SH SW its stride (how
+far it moves from one window to the next), OH OW how many windows there are, from top to bottom and from left to right.
+"""
 
 from __future__ import annotations
 
