@@ -350,7 +350,7 @@ def test_layers_that_have_become_others_of_the_same_shapes_are_refused(copy):
 
 
 def test_two_processes_never_train_in_one_folder(copy):
-    code = "import sys, time; from pathlib import Path; from minigan.folder import locked\n"
+    code = "import sys, time; from pathlib import Path; from minigan.runs.folder import locked\n"
     code += "with locked(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, str(copy.folder)], stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"mine\n"
