@@ -7,6 +7,7 @@ import shlex
 import shutil
 import struct
 from dataclasses import dataclass, fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
 from minigan.runs import resuming, starting
 from minigan.runs.changes import check_changes, flags
+from minigan.runs.resumable import begun
 from minigan.train import generate
 from minigan.watch.pictures import to_pixels
 
@@ -110,7 +112,8 @@ def follow(error, folder, change, played, tmp_path):
     main(["train", "--resume", str(copy), *shlex.split(back)])
     assert played.pop().recipe == before
     played.whole = True
-    place = ["--dataset", str(tmp_path / "images"), "--device", "cpu", "--out", str(fresh(tmp_path, "new"))]
+    assert shlex.split(anew)[-2:] == ["--dataset", str(tmp_path / "images")]  # the same as before
+    place = ["--device", "cpu", "--out", str(fresh(tmp_path, "new"))]
     main(["train", *shlex.split(anew), *place])
     played.whole, trainer = False, played.pop()
     assert {name: getattr(trainer.recipe, name) for name in change} == change
@@ -370,3 +373,22 @@ def test_fields_are_typed_as_the_command_line_takes_them():
     assert flags({"g_hidden": (8, 9), "drop_last": False, "merged": True, "lr_g": 1e-05, "update": "alternating"}) == (
         "--g-hidden 8 9 --no-drop-last --merged --lr-g 1e-05 --update alternating"
     )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "seed", "flags"),
+    [
+        ({"name": "glyphs"}, 0, "--dataset glyphs"),
+        ({"name": "mnist"}, 3, "--dataset mnist --seed 3"),
+        ({"name": "images", "path": "/my digits/train.idx"}, 3, "--dataset '/my digits' --seed 3"),
+    ],
+)
+def test_the_command_of_a_new_run_has_the_same_images_and_seed(dataset, seed, flags):
+    assert begun(SimpleNamespace(dataset=dataset, seed=seed)) == flags
+
+
+@pytest.mark.parametrize("settings", [{"keep": 10**30}, {"keep_every": 10**30}, {"score_every": 10**30}])
+def test_a_number_that_no_reader_of_the_run_would_take_is_refused_at_the_start(settings, tmp_path):
+    with pytest.raises(ArgumentError, match="must be a whole number.*, got 1000"):
+        runs.start(QUICK, out=tmp_path / "run", dataset="glyphs", say=None, **settings)
+    assert not (tmp_path / "run").exists()

@@ -344,10 +344,10 @@ class Holder(QuickMLP):
     held: object = None
 
 
-@pytest.mark.parametrize("held", [object(), np.float32(1), {1: 2}, float("nan"), {"a"}, b"x"], ids=repr)
+@pytest.mark.parametrize("held", [object(), np.float32(1), {1: 2}, float("nan"), float("inf"), {"a"}, b"x"], ids=repr)
 def test_a_field_that_no_file_can_hold_is_refused_at_the_start(tmp_path, held):
     with pytest.raises(
-        ArgumentError, match=r"held of Holder is .*, which a run cannot record: it must be a number, a te"
+        ArgumentError, match=r"held of Holder is .*, which a run cannot record: it must be a finite number, a te"
     ):
         start(tmp_path / "run", recipe=Holder(**vars(SMOKE), held=held))
     assert not (tmp_path / "run").exists()

@@ -38,7 +38,7 @@ class Sequential(CheckedCall):
     the layers. `dtype` is float32, or float64 for checking gradients.
 
     Attributes: `params`, `grads` and `buffers` are flat vectors of which the layers hold named views; `version` counts
-    the changes of the weights that are made by `load_state`, `to` and an optimiser's step. What is assigned to a vector is
+    the changes of the weights that `load_state`, `to` and an optimiser's step make. What is assigned to a vector is
     written into it, so an average is averaged.params = 0.99 * averaged.params + 0.01 * net.params. A copy, from
     copy.deepcopy, copy.copy or another process, is a network of its own with the same weights, gradients and version.
     Raises ShapeError naming the layer, its index and both shapes; ArgumentError for no layers, an impossible

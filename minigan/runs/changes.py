@@ -18,10 +18,11 @@ from minigan.runs.saved import described
 from minigan.train.passes import batch_sizes
 
 
-def check_changes(before: Recipe, after: Recipe, images: int) -> None:
+def check_changes(before: Recipe, after: Recipe, images: int, begun: str = "") -> None:
     """Raise ArgumentError if a run on so many images by the one recipe cannot go on by the other.
 
-    It says what was, what is wanted, why not, and both ways out: the flags that put it back, and a new run.
+    It says what was, what is wanted, why not, and both ways out: the flags that put it back, and a new run,
+    `begun` as this one was: its flags beside the recipe's.
     """
     wanted = differing(before, after)
     alone_too = {name: obstacle(before, alone(before, name, value), images) for name, value in wanted.items()}
@@ -37,7 +38,7 @@ def check_changes(before: Recipe, after: Recipe, images: int) -> None:
     reasons = " and ".join(dict.fromkeys(found.values()))
     raise ArgumentError(
         f"{', '.join(found)} cannot change within a run ({reasons}): {told}; put that back ({flags(old)}), or begin a "
-        f"new run: minigan train {whose(after)} {flags(anew)}"
+        f"new run: minigan train {whose(after)} {flags(anew)}{begun and f' {begun}'}"
     )
 
 

@@ -36,13 +36,13 @@ def check_record(recipe: Recipe) -> None:
     kind, record = type(recipe).__name__, record_of(recipe)
     for name, value in {**record["fields"], **record.get("own", {}).get("constants", {})}.items():
         try:
-            again = tuples(json.loads(json.dumps(value)))
+            again = tuples(json.loads(json.dumps(value, allow_nan=False)))
         except (TypeError, ValueError, RecursionError):
             again = ...
         if again != tuples(value):
             raise ArgumentError(
-                f"{name} of {kind} is {value!r}, which a run cannot record: it must be a number, a text, True, False, "
-                "None, or a tuple of these"
+                f"{name} of {kind} is {value!r}, which a run cannot record: it must be a finite number, a text, True, "
+                "False, None, or a tuple of these"
             )
     if not is_own(recipe):
         return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from minigan.data.datasets import Dataset, built_in, load_recorded
+from minigan.data.datasets import Dataset, built_in, folder_of, load_recorded
 from minigan.errors import CheckpointError, nearest
 from minigan.recipes import Recipe
 from minigan.runs.changes import check_changes, differing, flags
@@ -52,7 +53,7 @@ def compare(run: Run, saved: Saved, wanted: Recipe, accepted: set[str]) -> dict[
     """
     if told := strangers(run, saved):
         raise CheckpointError(f"{run.folder / 'config.json'} is of another run: {told}; {remedy(run.folder)}")
-    check_changes(saved.recipe, wanted, run.dataset["images"])
+    check_changes(saved.recipe, wanted, run.dataset["images"], begun(run))
     before, after = asdict(saved.recipe), differing(saved.recipe, wanted)
     if refused := {name: value for name, value in after.items() if name not in accepted}:
         told = tell({name: (before[name], value) for name, value in refused.items()})
@@ -63,6 +64,12 @@ def compare(run: Run, saved: Saved, wanted: Recipe, accepted: set[str]) -> dict[
             f"--accept {names}"
         )
     return {name: (before[name], value) for name, value in after.items()}
+
+
+def begun(run: Run) -> str:
+    """The flags with which a new run has the same images and the same seed."""
+    images = built_in(run.dataset) or folder_of(run.dataset, None)
+    return shlex.join(["--dataset", str(images), *(["--seed", str(run.seed)] if run.seed else [])])
 
 
 def strangers(run: Run, saved: Saved) -> str:

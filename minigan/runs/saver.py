@@ -33,7 +33,8 @@ class Keep:
 
     def __post_init__(self) -> None:
         for field, flag, least in (("last", "--keep", 1), ("every", "--keep-every", 0)):
-            value = whole(getattr(self, field), f"{flag} must be a whole number, at least {least}", least=least)
+            needs = f"{flag} must be a whole number, at least {least}"
+            value = whole(getattr(self, field), needs, least=least, most=2**63)
             object.__setattr__(self, field, value)
 
     def choose(self, places: list[tuple[int, int]], best: int | None = None) -> set[tuple[int, int]]:

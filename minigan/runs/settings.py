@@ -17,7 +17,9 @@ class Schedule:
         self.preview = Every.parse("--preview-every", preview_every)
         self.save = Every.parse("--save-every", settings["save_every"])
         self.keep = Keep(settings["keep"], settings["keep_every"])
-        self.score = whole(settings["score_every"], "--score-every must be a whole number of epochs, or 0 for never")
+        self.score = whole(
+            settings["score_every"], "--score-every must be a whole number of epochs, or 0 for never", most=2**63
+        )
         self.numbers = {"keep": self.keep.last, "keep_every": self.keep.every, "score_every": self.score}
 
     @staticmethod
