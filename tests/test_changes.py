@@ -389,6 +389,6 @@ def test_the_command_of_a_new_run_has_the_same_images_and_seed(dataset, seed, fl
 
 @pytest.mark.parametrize("settings", [{"keep": 10**30}, {"keep_every": 10**30}, {"score_every": 10**30}])
 def test_a_number_that_no_reader_of_the_run_would_take_is_refused_at_the_start(settings, tmp_path):
-    with pytest.raises(ArgumentError, match="must be a whole number.*, got 1000"):
+    with pytest.raises(ArgumentError, match=r"must be a whole number.*, got 1000"):
         runs.start(QUICK, out=tmp_path / "run", dataset="glyphs", say=None, **settings)
     assert not (tmp_path / "run").exists()
