@@ -147,6 +147,132 @@ def test_of_a_runs_folder_nothing_is_executed_but_the_text_that_was_named(run, c
     assert "has changed since this run was trained" in capsys.readouterr().err
 
 
+LAZY = "import lies_beside\n"
+
+
+def plant(folder):
+    """A module in the folder that a stranger could give the name of any that is imported later."""
+    (folder / "lies_beside.py").write_text(f"open({str(Path('executed').resolve())!r}, 'w').close()\n")
+
+
+def strip_config(run):
+    (run / "config.json").unlink()
+    return run / "recipe.py"
+
+
+def bare_checkpoint(run):
+    Path("bare").mkdir()
+    shutil.copy(run / "checkpoints/epoch-0001.safetensors", "bare/weights.safetensors")
+    return Path(shutil.copy(run / "recipe.py", "bare/recipe.py"))
+
+
+def bare_checkpoint_beside_another_name(run):
+    Path("bare").mkdir()
+    shutil.copy(run / "checkpoints/epoch-0001.safetensors", "bare/")
+    return Path(shutil.copy(run / "recipe.py", "bare/mine.py"))
+
+
+def other_name_without_config(run):
+    return strip_config(run).rename(run / "mine.py")
+
+
+def only_the_metrics_are_left(run):
+    shutil.rmtree(run / "checkpoints")
+    return strip_config(run).rename(run / "mine.py")
+
+
+def older_text(run):
+    return (run / "recipe.py").rename(run / "recipe-until-epoch-0001.py")
+
+
+def under_samples(run):
+    return strip_config(run).rename(run / "samples/mine.py")
+
+
+def under_checkpoints_that_were_moved(run):
+    (run / "checkpoints").rename("moved")
+    return (run / "recipe.py").rename("moved/mine.py")
+
+
+def linked_from_the_run(run):
+    Path("beside").mkdir()
+    target = strip_config(run).rename("beside/mine.py")
+    (run / "recipe.py").symlink_to(target.resolve())
+    plant(target.parent)
+    return run / "recipe.py"
+
+
+HIDDEN = [strip_config, bare_checkpoint, bare_checkpoint_beside_another_name, other_name_without_config, older_text]
+HIDDEN += [only_the_metrics_are_left, under_samples, under_checkpoints_that_were_moved, linked_from_the_run]
+
+
+@pytest.mark.parametrize("hide", HIDDEN, ids=lambda hide: hide.__name__)
+def test_a_module_that_lies_in_what_is_left_of_a_run_is_not_executed(run, hide, capsys):
+    file = hide(run)
+    plant(file.parent)
+    before = list(sys.path)
+    file.write_text(file.read_text() + LAZY)
+    line = mistake(["train", "--recipe", f"{file}:Sketch", *SMALL], capsys)
+    assert "No module named 'lies_beside'" in line
+    assert "nothing is imported that lies in a run's folder, or beside a recipe.py: rename the file, or move it" in line
+    assert sys.path == before
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_module_beside_the_file_is_not_executed_where_the_folder_is_given_as_a_run(run, command, capsys):
+    """Whatever is left of it: nothing that shows that it is one."""
+    for path in (run / "checkpoints", run / "samples"):
+        shutil.rmtree(path)
+    for path in (run / "config.json", *run.glob("*.jsonl")):
+        path.unlink()
+    (run / "recipe.py").rename(run / "mine.py")
+    plant(run)
+    (run / "mine.py").write_text((run / "mine.py").read_text() + LAZY)
+    line = mistake([*COMMANDS[command].split(), "--recipe", "run/mine.py:Sketch"], capsys)
+    assert "No module named 'lies_beside'" in line
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("name", ["mine:Sketch", "mine.py:Sketch", "elsewhere:Sketch"])
+def test_a_module_is_not_executed_because_commands_are_typed_in_the_folder_of_a_run(run, name, monkeypatch, capsys):
+    plant(run)
+    strip_config(run).rename(run / "mine.py")
+    (run / "mine.py").write_text((run / "mine.py").read_text() + LAZY)
+    executed = Path("executed").resolve()
+    monkeypatch.syspath_prepend(str(Path("installed").resolve()))
+    Path("installed").mkdir()
+    Path("installed/elsewhere.py").write_text(LAZY)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    monkeypatch.chdir(run)
+    line = mistake(["sample", ".", "--recipe", name], capsys)
+    wanted = (
+        "it lies in a run's folder, or may; name its file: mine.py:NAME" if name == "mine:Sketch" else "'lies_beside'"
+    )
+    assert wanted in line
+    assert "" not in sys.path
+    assert not executed.exists()
+
+
+def test_a_package_that_a_run_pretends_to_be_is_not_executed(run, capsys):
+    plant(run)
+    (run / "lies_beside.py").rename(run / "__init__.py")
+    strip_config(run)
+    line = mistake(["sample", "run", "--recipe", "run.recipe:Sketch"], capsys)
+    assert line.endswith("it lies in a run's folder, or may; name its file: run/recipe.py:NAME")
+    assert not Path("executed").exists()
+
+
+def test_a_file_of_ones_own_still_finds_what_lies_beside_it_where_runs_and_networks_lie_too(sketch):
+    Path("mine.py").write_text("from my_recipe import Sketch\n")
+    minigan_main(["train", "--recipe", "mine.py:Sketch", *SMALL, "--epochs", "1", "--out", "run"])
+    forget()
+    minigan_main(["export", "run", "--out", "G.safetensors", "--recipe", "mine.py:Sketch"])
+    forget()
+    minigan_main(["sample", "run", "--count", "5", "--recipe", "mine.py:Sketch"])
+    assert str(Path.cwd()) in sys.path
+
+
 def test_a_source_that_has_changed_is_told_in_one_line_and_the_older_text_stays(run, sketch, capsys):
     older = sketch.read_text()
     sketch.write_text(older + "\n# a remark\n")
@@ -268,7 +394,70 @@ class Steep(Sketch):
 class Anything(Sketch):
     name = "anything"
     act: Any = None
+class Forgotten(Recipe):
+    name = "forgotten"
+    epochs: int = 1
+    batch_size: int = 8
+class Unnoticed(Sketch):
+    name = "unnoticed"
+    epochs: int = 1
+    steep: float = 0.5
+@dataclass(frozen=True)
+class Untyped(Sketch):
+    name = "untyped"
+    epochs = 1
+@dataclass(frozen=True)
+class Comma(Sketch):
+    name = "comma"
+    g_hidden: tuple[int, ...] = (16)
+@dataclass(frozen=True)
+class Words(Sketch):
+    name = "words"
+    kinds: tuple[str, ...] = ("relu")
+@dataclass(frozen=True)
+class Huge(Sketch):
+    name = "huge"
+    latent_dim: int = 10**30
+@dataclass(frozen=True)
+class Seed(Sketch):
+    name = "own-field"
+    seed: int = 3
+@dataclass(frozen=True)
+class Out(Sketch):
+    name = "own-field"
+    out: str = "x"
+@dataclass(frozen=True)
+class Source(Sketch):
+    name = "own-field"
+    recipe: str = "x"
+@dataclass(frozen=True)
+class Smoke(Sketch):
+    name = "own-field"
+    data_dir: bool = False
+@dataclass(frozen=True)
+class NoAlarms(Sketch):
+    name = "own-field"
+    no_alarms: int = 3
+@dataclass(frozen=True)
+class Accept(Sketch):
+    name = "own-field"
+    accept: float = 0.5
+@dataclass(frozen=True)
+class Help(Sketch):
+    name = "own-field"
+    help: float = 0.5
+@dataclass(frozen=True)
+class Resume(Sketch):
+    name = "own-field"
+    resume: float = 0.5
+@dataclass(frozen=True)
+class Both(Sketch):
+    name = "own-field"
+    wide: bool = True
+    no_wide: int = 3
 """
+LOST = "has no @dataclass(frozen=True) above it, without which Python takes no notice of its epochs, "
+TAKEN = "is another one; rename the field"
 MISTAKES = {
     "bad.py:NUMBER": "is no recipe: it is of type int, which does not inherit from minigan.recipes.Recipe",
     "bad.py:function": "is no recipe: it is of type function",
@@ -291,6 +480,23 @@ MISTAKES = {
     "bad.py:Steep --slope 0.7": "raised ValueError: too steep (bad.py, line 46)",
     "bad.py:Steep --slope=-1": "raised ZeroDivisionError: division by zero (bad.py, line 47)",
     "bad.py:Anything": "act of Anything is of type typing.Any, for which there is no flag",
+    "bad.py:Forgotten": f"Forgotten {LOST}batch_size",
+    "bad.py:Unnoticed": f"Unnoticed {LOST}steep",
+    "bad.py:Untyped": "Untyped gives epochs no type, without which Python takes no notice of it: write epochs: int = …",
+    "bad.py:Comma": "g_hidden must be a tuple, got the number 16: with a comma, (16,), it is one",
+    "bad.py:Words": "kinds must be a tuple, got the text 'relu': with a comma, ('relu',), it is one",
+    "bad.py:Huge": "latent_dim must be at most 1,000,000, got 1000000000000000000000000000000",
+    "bad.py:Sketch --images 1000000000000": "images must be at most 1,000,000,000, got 1000000000000",
+    "bad.py:Sketch --g-hidden 4,1000000000000": "g_hidden must be at most 1,000,000, got 1000000000000",
+    "bad.py:Seed": f"seed of Seed cannot be a flag: --seed {TAKEN}",
+    "bad.py:Out": f"--out {TAKEN}",
+    "bad.py:Source": f"--recipe {TAKEN}",
+    "bad.py:Smoke": f"data_dir of Smoke cannot be a flag: --data-dir {TAKEN}",
+    "bad.py:NoAlarms": f"--no-alarms {TAKEN}",
+    "bad.py:Accept": f"--accept {TAKEN}",
+    "bad.py:Help": f"--help {TAKEN}",
+    "bad.py:Resume": f"--resume {TAKEN}",
+    "bad.py:Both": f"--no-wide {TAKEN}",
     "bad.py:Sketch --epohcs 3": "unknown flag '--epohcs'; did you mean --epochs?",
     "bad.py:Sketch quick-mlp": "minigan train takes one recipe, got quick-mlp and --recipe bad.py:Sketch",
     "bad.py:Sketch --recipe bad.py:Two": "--recipe is given twice",

@@ -82,7 +82,7 @@ def check(name: str, target: Any, **options: Any) -> list[Report]:
     """The reports on one target, the mistakes of whose code become an ArgumentError."""
     try:
         return check_gradients(target, **options)
-    except MiniganError:
+    except (MiniganError, BrokenPipeError):
         raise
     except (Exception, SystemExit) as error:  # a check that ends here has checked nothing
         raise ArgumentError(f"{name} raised {type(error).__name__}: {error}{place(error)}") from None

@@ -6,7 +6,8 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import NoReturn
 
@@ -33,16 +34,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its remarks on its own cache are nobody's business here
     try:
         args = ask_plainly(args)
-        if not args or args == ["--help"]:
-            print(USAGE, end="")
-        elif args[0] == "--version":
-            print(f"minigan {__version__}")
-        elif args[0] in NO_COMMANDS:
-            raise ArgumentError(f"unknown command {args[0]!r}; {NO_COMMANDS[args[0]]}")
-        else:
-            command(nearest("command", args[0], COMMANDS))(args[1:])
-        if sys.stdout is not None:  # it is None where the shell has closed it
-            sys.stdout.flush()
+        with flushed():
+            if not args or args == ["--help"]:
+                print(USAGE, end="")
+            elif args[0] == "--version":
+                print(f"minigan {__version__}")
+            elif args[0] in NO_COMMANDS:
+                raise ArgumentError(f"unknown command {args[0]!r}; {NO_COMMANDS[args[0]]}")
+            else:
+                command(nearest("command", args[0], COMMANDS))(args[1:])
     except RecipeMissingError as error:
         fail(in_a_command(error, args))
     except MiniganError as error:
@@ -57,6 +57,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt as stop:
         print("minigan: interrupted", file=sys.stderr)
         sys.exit(128 + getattr(stop, "number", 2))  # 130 after Ctrl-C, 143 after SIGTERM
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    """What was printed is on its way when this ends, also by an exit, as after --help: or BrokenPipeError is raised."""
+    try:
+        yield
+    except SystemExit:
+        flush()
+        raise
+    flush()
+
+
+def flush() -> None:
+    if sys.stdout is not None:  # it is None where the shell has closed it
+        sys.stdout.flush()
 
 
 def fail(message: str) -> NoReturn:

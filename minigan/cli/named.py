@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from minigan.cli.arguments import split_flag
@@ -39,6 +40,18 @@ def recipe_named(name: str, source: str | None, command: str) -> Recipe:
     return RECIPES[nearest("recipe", name or DEFAULT, RECIPES)]
 
 
+def check_flags(recipe: Recipe, *options: type) -> None:
+    """Raise ArgumentError for a field of somebody's own whose flag the command has already, by these options."""
+    theirs = [field for option in options for field in fields(option)]
+    truths = [field.name for field in theirs if isinstance(field.default, bool)]
+    truths += [field.name for field in fields(recipe) if isinstance(getattr(recipe, field.name), bool)]
+    taken = {"help", "resume", *(field.name for field in theirs), *(f"no_{name}" for name in truths)}
+    for field in fields(recipe):
+        if field.name in taken:
+            flag, kind = field.name.replace("_", "-"), type(recipe).__name__
+            raise ArgumentError(f"{field.name} of {kind} cannot be a flag: --{flag} is another one; rename the field")
+
+
 def know(source: str | None, run: str, *, tell: bool = True) -> None:
     """Load the recipe of one's own by which a run was trained, and tell if it has changed since.
 
@@ -46,7 +59,7 @@ def know(source: str | None, run: str, *, tell: bool = True) -> None:
     """
     if not source:
         return
-    kind, _ = load_class(source)
+    kind, _ = load_class(source, run)
     if not (facts := stated(run)):
         return  # whoever reads the run will say why it cannot be
     if "own" not in facts:

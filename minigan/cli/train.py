@@ -8,7 +8,7 @@ from typing import Literal
 
 from minigan.cli.arguments import asks_help, first_word, parse, take_flag
 from minigan.cli.flags import Subject
-from minigan.cli.named import know, recipe_named, take_recipe
+from minigan.cli.named import check_flags, know, recipe_named, take_recipe
 from minigan.errors import ArgumentError
 from minigan.recipes import DEFAULT, RECIPES
 from minigan.recipes.own import users_code
@@ -65,6 +65,7 @@ def train(args: list[str]) -> None:
     recipe = recipe_named(name, source, "minigan train")
     with users_code(f"{type(recipe).__name__}.smoke()"):
         recipe = recipe.smoke() if "--smoke" in flags else recipe
+    check_flags(recipe, RunOptions, ResumeOptions)
     parsed = parse(
         {"recipe": recipe, "run": RunOptions(recipe=source)},
         flags,
@@ -89,6 +90,7 @@ def resume(args: list[str], source: str | None) -> None:
             raise ArgumentError(f"a run keeps its {what}: leave {flag} out of minigan train --resume {folder}")
     know(source, folder, tell=False)
     before = RECIPES[DEFAULT] if asks_help(args) else runs.Run(folder).recipe
+    check_flags(before, RunOptions, ResumeOptions)
     parsed = parse(
         {"recipe": before, "run": ResumeOptions(recipe=source)},
         flags,

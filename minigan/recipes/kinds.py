@@ -43,5 +43,19 @@ def several(name: str, value: Any, kind: Any, *more: Any, least: int | None) -> 
         raise ArgumentError(f"{needs}, got {value!r}") from None
 
 
+def check_comma(name: str, value: Any, hint: Any) -> None:
+    """Raise ArgumentError for a number or a text where the type says a tuple: (16), which is no more than 16."""
+    if get_origin(hint) is tuple and isinstance(value, (int, float, str)):
+        what = "text" if isinstance(value, str) else "number"
+        raise ArgumentError(f"{name} must be a tuple, got the {what} {value!r}: with a comma, ({value!r},), it is one")
+
+
+def check_most(name: str, value: Any, most: int | None) -> None:
+    """Raise ArgumentError for a whole number, or a tuple with one, beyond `most` (None: any will do)."""
+    for each in value if isinstance(value, tuple) else (value,):
+        if most is not None and isinstance(each, int) and each > most:
+            raise ArgumentError(f"{name} must be at most {most:,}, got {each}")
+
+
 def at_least(least: int | None) -> str:
     return "" if least is None else f", at least {least}"

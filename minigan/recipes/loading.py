@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from importlib.abc import SourceLoader
@@ -15,19 +16,32 @@ import numpy as np
 import minigan
 from minigan.errors import ArgumentError, nearest
 
+#: What shows that a folder is a run's, or a part of one, also where much of it is lost.
+MARKS = ("metrics.jsonl", "epoch-*.safetensors", "checkpoints/*.safetensors")
 
-def load(what: str) -> Any:
-    """What "module:NAME" or "file.py:NAME" names. Raises ArgumentError, in one line, if it cannot be had."""
+
+def load(what: str, run: str = "") -> Any:
+    """What "module:NAME" or "file.py:NAME" names. Raises ArgumentError, in one line, if it cannot be had.
+
+    `run` is the run, or the checkpoint, that it is asked for: what else lies there is not imported.
+    """
     source, _, name = what.rpartition(":")
     if not source or not name or name.endswith(".py"):  # the last of C:\\own.py, without a name
         raise ArgumentError(f"{what!r} names nothing to check; write a recipe, module:NAME or file.py:NAME")
     try:
-        module = load_file(Path(source)) if source.endswith(".py") else import_from_here(source)
+        module = load_file(Path(source), run) if source.endswith(".py") else import_from_here(source, run)
     except FileNotFoundError:
         raise ArgumentError(f"there is no file {source}") from None
+    except BrokenPipeError:  # the file prints, and nobody reads on
+        raise
     except (Exception, SystemExit) as error:  # whatever the user's file does when it is imported
-        part = "relative import" in str(error) and not is_in_run(Path(source))
-        hint = place(error) + (in_package(Path(source)) if part else "")
+        hint, alone = place(error), source.endswith(".py") and may_be_in_run(Path(source), run)
+        if "relative import" in str(error) and not alone:
+            hint += in_package(Path(source))
+        if isinstance(error, ModuleNotFoundError) and alone:
+            hint += (
+                "; nothing is imported that lies in a run's folder, or beside a recipe.py: rename the file, or move it"
+            )
         raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{hint}") from None
     return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
 
@@ -40,17 +54,18 @@ def place(error: BaseException) -> str:
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
-def load_file(path: Path) -> Any:
+def load_file(path: Path, run: str = "") -> Any:
     """The module in a file, run anew, as `python FILE` would run it: it finds what lies beside it, now and later.
 
-    But not beside the copy of a recipe in a run's folder: nobody has looked at what else lies there.
+    But not where that may be a run's folder (`may_be_in_run`): nobody has looked at what else lies there.
     """
+    alone = may_be_in_run(path, run)
     path = path.resolve(strict=True)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or not isinstance(spec.loader, SourceLoader):
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    if not is_in_run(path):
+    if not alone:
         look_first_in(str(path.parent))
     taken = sys.modules.get(path.stem)
     if taken is None or getattr(taken, "__file__", None) == str(path):  # no other module is robbed of its name
@@ -65,14 +80,40 @@ def load_file(path: Path) -> Any:
     return module
 
 
-def is_in_run(path: Path) -> bool:
-    """Whether a file lies in the folder of a run, which may come from anywhere."""
-    return (path.parent / "config.json").exists() and (path.parent / "checkpoints").is_dir()
+def may_be_in_run(path: Path, run: str = "") -> bool:
+    """Whether a file may lie in the folder of a run, which may come from anywhere, and of which much may be lost.
+
+    It may if it has a name under which runs keep a recipe's text, or if a folder that it is in, at any depth, has a
+    run's files or is the run (or holds the checkpoint) named `run`. A link counts where it stands and where it leads.
+    """
+    named = Path(run).resolve() if run else None
+    if named and named.suffix == ".safetensors":
+        named = named.parents[1] if named.parent.name == "checkpoints" else named.parent
+    for file in (path.absolute(), path.resolve()):
+        if re.fullmatch(r"recipe(-until-epoch-.*)?\.py", file.name, re.IGNORECASE):
+            return True
+        if any(is_like_run(folder) or folder == named for folder in file.parents):
+            return True
+    return False
 
 
-def import_from_here(name: str) -> Any:
-    """Import a module as `python` itself would: the current folder counts."""
-    look_first_in("")
+def is_like_run(folder: Path) -> bool:
+    """Whether a folder has files of a run's."""
+    if (folder / "config.json").exists() and any((folder / part).exists() for part in ("checkpoints", "recipe.py")):
+        return True
+    return any(any(folder.glob(mark)) for mark in MARKS)
+
+
+def import_from_here(name: str, run: str = "") -> Any:
+    """Import a module as `python` itself would: the current folder counts, unless it may be a run's.
+
+    Raises ImportError for a module in a run's folder, with which that folder's other code would be imported.
+    """
+    file = Path(f"{name.replace('.', '/')}.py")
+    if (file.exists() or file.with_suffix("").is_dir()) and may_be_in_run(file, run):
+        raise ImportError(f"it lies in a run's folder, or may; name its file: {file.as_posix()}:NAME")
+    if not may_be_in_run(Path("any"), run):
+        look_first_in("")
     return importlib.import_module(name)
 
 

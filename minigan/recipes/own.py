@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import re
 import sys
@@ -16,6 +17,8 @@ from minigan.nn.flat import state_shapes, walk
 from minigan.recipes import RECIPES, Recipe
 from minigan.store.files import quoted
 
+#: What a class has, and no instance of it.
+CLASS_OWN = [name for name, hint in Recipe.__annotations__.items() if "ClassVar" in hint]
 TYPED: dict[type[Recipe], str] = {}  # how the command line was asked for a class: file.py:NAME or module:NAME
 
 
@@ -29,7 +32,7 @@ def users_code(what: str) -> Iterator[None]:
     """While entered, whatever somebody's own code raises is an ArgumentError that says where."""
     try:
         yield
-    except MiniganError:
+    except (MiniganError, BrokenPipeError):  # the latter where nobody reads what is printed any more
         raise
     except Exception as error:
         from minigan.recipes.loading import place
@@ -37,8 +40,8 @@ def users_code(what: str) -> Iterator[None]:
         raise ArgumentError(f"{what} raised {type(error).__name__}: {error}{place(error)}") from error
 
 
-def load_class(what: str) -> tuple[type[Recipe], Any]:
-    """(the class, what was named: it, or an instance of it) of file.py:NAME or module:NAME.
+def load_class(what: str, run: str = "") -> tuple[type[Recipe], Any]:
+    """(the class, what was named: it, or an instance of it) of file.py:NAME or module:NAME, as `load` has it.
 
     Raises ArgumentError, in one line, if that is no recipe, or cannot be had.
     """
@@ -48,7 +51,7 @@ def load_class(what: str) -> tuple[type[Recipe], Any]:
         raise ArgumentError(f"{what} is a recipe of minigan's: name it without the flag, as in minigan train {what}")
     if not what.rpartition(":")[0] or what.endswith(".py"):
         raise ArgumentError(f"--recipe needs file.py:NAME or module:NAME, such as --recipe mine.py:Mine, got {what!r}")
-    found = load(what)
+    found = load(what, run)
     kind = found if isinstance(found, type) else type(found)
     if not issubclass(kind, Recipe) or kind is Recipe:
         a = "a class that does not inherit" if found is kind else f"of type {kind.__name__}, which does not inherit"
@@ -64,6 +67,7 @@ def load_recipe(what: str) -> Recipe:
     kind, found = load_class(what)
     if isinstance(found, Recipe):
         return checked(found)
+    check_class(kind)
     if lacking := [field.name for field in fields(kind) if is_required(field)]:
         raise ArgumentError(
             f"{what} has no default for {', '.join(lacking)}: give each one, or name an instance that the file makes, "
@@ -77,8 +81,27 @@ def load_recipe(what: str) -> Recipe:
 def checked(recipe: Recipe) -> Recipe:
     """The recipe, which has a name that will do; ArgumentError otherwise."""
     if is_own(recipe):
+        check_class(type(recipe))
         check_name(recipe)
     return recipe
+
+
+def check_class(kind: type[Recipe]) -> None:
+    """Raise ArgumentError for a class whose numbers Python leaves out of its fields without a word."""
+    names = {field.name for field in fields(kind)} - {*CLASS_OWN}
+    for own in kind.__mro__[: kind.__mro__.index(Recipe)]:
+        typed = {name: hint for name, hint in inspect.get_annotations(own).items() if "ClassVar" not in str(hint)}
+        given = [name for name in vars(own) if name in names and name not in typed]
+        if "__dataclass_fields__" not in vars(own) and (lost := [*typed, *given]):
+            raise ArgumentError(
+                f"{own.__name__} has no @dataclass(frozen=True) above it, without which Python takes no notice of its "
+                f"{', '.join(lost)}"
+            )
+        if given:
+            raise ArgumentError(
+                f"{own.__name__} gives {given[0]} no type, without which Python takes no notice of it: write "
+                f"{given[0]}: {Recipe.__annotations__.get(given[0], 'int')} = …"
+            )
 
 
 def is_required(field: Field[Any]) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from minigan.errors import ArgumentError
 from minigan.gan import GANLoss
 from minigan.nn import Layer, Sequential, Sigmoid
-from minigan.recipes.kinds import of_kind
+from minigan.recipes.kinds import check_comma, check_most, of_kind
 
 SIZE = 28  # pixels of an image, in each direction
 #: The least that a field of whole numbers, or of sizes, may be; one of somebody's own recipe may be any.
@@ -20,6 +20,8 @@ LEAST = {
     **dict.fromkeys(("epochs", "batch_size", "latent_dim", "g_hidden", "d_hidden", "packing", "d_steps", "images"), 1),
     **dict.fromkeys(("d_warmup", "epoch_steps", "log_every"), 0),
 }
+#: The most: what is larger no machine holds, nor can NumPy count its bytes.
+MOST = {**dict.fromkeys(LEAST, 10**9), **dict.fromkeys(("latent_dim", "g_hidden", "d_hidden"), 10**6)}
 #: Every class of recipes by its module and name, the newest last: a run of a recipe of one's own is read with it.
 CLASSES: dict[tuple[str, str], type[Recipe]] = {}
 
@@ -78,9 +80,11 @@ class Recipe:
         hints = hints_of(type(self))
         for field in fields(self):
             value = getattr(self, field.name, None)
+            check_comma(field.name, value, hints.get(field.name))
             if value is not field.default:
                 value = of_kind(field.name, value, hints.get(field.name), least=LEAST.get(field.name))
                 object.__setattr__(self, field.name, value)
+            check_most(field.name, value, MOST.get(field.name))
         if not 0 <= self.average < 1:
             raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")
         if not 0 <= self.dropout < 1:
