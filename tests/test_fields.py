@@ -174,7 +174,7 @@ def test_a_dropout_of_zero_leaves_best_the_layers_that_it_had():
         # With these a run was trained that could not be read again.
         ("best", {"d_hidden": ()}, r"d_hidden must be one or more whole numbers from 1, got \(\)"),
         ("best", {"g_hidden": (8, 0)}, r"g_hidden must be one or more whole numbers from 1, got \(8, 0\)"),
-        ("best", {"g_hidden": 8}, "g_hidden must be one or more whole numbers from 1, got 8"),
+        ("best", {"g_hidden": 8}, "g_hidden must be a tuple, got the number 8: with a comma"),
         ("best", {"drop_last": "yes"}, "drop_last must be True or False, got 'yes'"),
         ("keras-upconv", {"merged": 1}, "merged must be True or False, got 1"),
         ("best", {"d_warmup": True}, "d_warmup must be a whole number, at least 0, got True"),

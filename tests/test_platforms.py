@@ -228,7 +228,7 @@ def test_an_exercises_test_in_a_folder_with_a_space_is_python(folder, system):
 
 
 def test_a_file_on_a_drive_is_told_from_its_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "load_file", lambda path: SimpleNamespace(Mine=str(path)))
+    monkeypatch.setattr(loading, "load_file", lambda path, run: SimpleNamespace(Mine=str(path)))
     assert loading.load(r"C:\x\own.py:Mine") == r"C:\x\own.py"
     with pytest.raises(ArgumentError, match=r"own.py' names nothing to check; write .*file.py:NAME"):
         loading.load(r"C:\x\own.py")

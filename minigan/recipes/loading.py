@@ -35,15 +35,20 @@ def load(what: str, run: str = "") -> Any:
     except BrokenPipeError:  # the file prints, and nobody reads on
         raise
     except (Exception, SystemExit) as error:  # whatever the user's file does when it is imported
-        hint, alone = place(error), source.endswith(".py") and may_be_in_run(Path(source), run)
-        if "relative import" in str(error) and not alone:
-            hint += in_package(Path(source))
-        if isinstance(error, ModuleNotFoundError) and alone:
-            hint += (
-                "; nothing is imported that lies in a run's folder, or beside a recipe.py: rename the file, or move it"
-            )
-        raise ArgumentError(f"{source} cannot be imported: {type(error).__name__}: {error}{hint}") from None
+        told = f"{source} cannot be imported: {type(error).__name__}: {error}{place(error)}"
+        raise ArgumentError(told + remedy(error, source, run)) from None
     return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
+
+
+def remedy(error: BaseException, source: str, run: str) -> str:
+    """What to do about a file's import that has failed, or "" if nothing is known."""
+    if not isinstance(error, ImportError) or not source.endswith(".py"):
+        return ""
+    if not may_be_in_run(Path(source), run):
+        return in_package(Path(source)) if "relative import" in str(error) else ""
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    return "; nothing is imported that lies in a run's folder, or beside a recipe.py: rename the file, or move it"
 
 
 def place(error: BaseException) -> str:
@@ -92,7 +97,7 @@ def may_be_in_run(path: Path, run: str = "") -> bool:
     for file in (path.absolute(), path.resolve()):
         if re.fullmatch(r"recipe(-until-epoch-.*)?\.py", file.name, re.IGNORECASE):
             return True
-        if any(is_like_run(folder) or folder == named for folder in file.parents):
+        if any(is_like_run(folder) or folder.resolve() == named for folder in file.parents):
             return True
     return False
 

@@ -21,7 +21,11 @@ LEAST = {
     **dict.fromkeys(("d_warmup", "epoch_steps", "log_every"), 0),
 }
 #: The most: what is larger no machine holds, nor can NumPy count its bytes.
-MOST = {**dict.fromkeys(LEAST, 10**9), **dict.fromkeys(("latent_dim", "g_hidden", "d_hidden"), 10**6)}
+MOST = {
+    **dict.fromkeys(LEAST, 10**9),
+    **dict.fromkeys(("latent_dim", "g_hidden", "d_hidden"), 10**6),
+    "batch_size": 10**12,
+}
 #: Every class of recipes by its module and name, the newest last: a run of a recipe of one's own is read with it.
 CLASSES: dict[tuple[str, str], type[Recipe]] = {}
 
