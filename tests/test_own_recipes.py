@@ -182,7 +182,20 @@ def only_the_metrics_are_left(run):
 
 
 def older_text(run):
-    return (run / "recipe.py").rename(run / "recipe-until-epoch-0001.py")
+    Path("bare").mkdir()
+    return (run / "recipe.py").rename("bare/recipe-until-epoch-0001.py")
+
+
+def no_checkpoint_is_left(run):
+    for path in (*run.glob("checkpoints/*"), *run.glob("*.jsonl")):
+        path.unlink()
+    return (run / "recipe.py").rename(run / "mine.py")
+
+
+def no_checkpoints_nor_their_folder(run):
+    shutil.rmtree(run / "checkpoints")
+    (run / "metrics.jsonl").unlink()
+    return Path(shutil.copy(run / "recipe.py", run / "mine.py"))
 
 
 def under_samples(run):
@@ -203,6 +216,7 @@ def linked_from_the_run(run):
 
 
 HIDDEN = [strip_config, bare_checkpoint, bare_checkpoint_beside_another_name, other_name_without_config, older_text]
+HIDDEN += [no_checkpoint_is_left, no_checkpoints_nor_their_folder]
 HIDDEN += [only_the_metrics_are_left, under_samples, under_checkpoints_that_were_moved, linked_from_the_run]
 
 
