@@ -748,7 +748,7 @@ def test_a_run_of_ones_own_recipe_that_was_killed_is_whole_again_for_every_comma
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
 
     def minigan(*args, killed=False):
-        code = "import sys, pytest, runfolder; from minigan import cli\n"
+        code = "import sys, pytest, runfolder; from minigan.cli.main import main as minigan_main\n"
         code += "runfolder.press(pytest.MonkeyPatch(), 9, 1, 9)\n" * killed
         command = [sys.executable, "-c", code + "minigan_main(sys.argv[1:])", *args]
         ended = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
