@@ -29,6 +29,7 @@ def bench(args: list[str]) -> None:
 
     from minigan.backend import resolve_device
     from minigan.train import timing as benchmark
+    from minigan.train.rehearsal import rehearse
 
     what, flags = first_word(args)
     options: BenchOptions = parse(
@@ -39,6 +40,7 @@ def bench(args: list[str]) -> None:
     ).bench
     recipe = recipe_named(what, options.recipe, "minigan bench")
     check_own(recipe)
+    rehearse(recipe)
     device, reason = resolve_device(options.device)
     if reason and not options.json:
         print(reason)

@@ -33,6 +33,18 @@ def kind(returned: Any) -> str:
 
 def check_forms(net: Sequential, x: np.ndarray, *, train: bool) -> None:
     """Raise ArgumentError, naming layer and rule, unless each layer's passes take and return what a layer's must."""
+    for layer, y, cache in reversed(check_forward(net, x, train=train)):
+        inherited = type(layer).backward is Layer.backward
+        check_taken(layer.backward, FLAGS, f"{type(layer).__name__}.backward")
+        with np.errstate(all="ignore"):
+            dx = layer.backward(np.random.default_rng([7, 1]).standard_normal(y.shape).astype(y.dtype), cache)
+        if not isinstance(dx, np.ndarray):
+            who = f"{type(layer).__name__}.{'input_grad' if inherited else 'backward'}"
+            raise ArgumentError(f"{who} must return dx, and it returned {kind(dx)}")
+
+
+def check_forward(net: Sequential, x: np.ndarray, *, train: bool) -> list[tuple[Layer, np.ndarray, Any]]:
+    """(layer, its y, its cache) of each; raises as `check_forms` does, of the pass forward."""
     passed = []
     for layer in net.layers:
         who = f"{type(layer).__name__}.forward"
@@ -44,14 +56,7 @@ def check_forms(net: Sequential, x: np.ndarray, *, train: bool) -> None:
             raise ArgumentError(f"{who} must keep the batch for its first axis: x has shape {x.shape} and y {y.shape}")
         passed.append((layer, y, cache))
         x = y
-    for layer, y, cache in reversed(passed):
-        inherited = type(layer).backward is Layer.backward
-        check_taken(layer.backward, FLAGS, f"{type(layer).__name__}.backward")
-        with np.errstate(all="ignore"):
-            dx = layer.backward(np.random.default_rng([7, 1]).standard_normal(y.shape).astype(y.dtype), cache)
-        if not isinstance(dx, np.ndarray):
-            who = f"{type(layer).__name__}.{'input_grad' if inherited else 'backward'}"
-            raise ArgumentError(f"{who} must return dx, and it returned {kind(dx)}")
+    return passed
 
 
 def check_taken(function: Callable[..., Any], names: tuple[str, ...], who: str) -> None:

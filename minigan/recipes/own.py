@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan.errors import ArgumentError, MiniganError
+from minigan.nn import Layer
 from minigan.nn.flat import state_shapes, walk
 from minigan.recipes import RECIPES, Recipe
 from minigan.store.files import quoted
@@ -152,15 +153,34 @@ def check_own(recipe: Recipe) -> None:
             if isinstance(error, MiniganError) or "unpack" not in str(error):
                 raise
             raise ArgumentError(f"{kind}.layers() must return two lists, G's layers and D's: {error}") from None
+        again = recipe.architecture()
         for name, wanted in (("G", tuple(recipe.image_shape)), ("D", (1,))):
             layers, in_shape = networks[name]
             if not layers:
                 raise ArgumentError(f"{kind}.layers() gives {name} no layer")
+            check_new(layers, again[name][0], name, kind)
             shape = walk(layers, in_shape)[-1]
             state_shapes(layers, in_shape)
             if tuple(shape) != wanted:
                 what = "image_shape, the shape of an image" if name == "G" else "one number, how real an image is"
                 raise ArgumentError(f"{name} of {kind} gives {shape} and should give {wanted}: {what}")
+
+
+def check_new(layers: list[Any], again: list[Any], name: str, kind: str) -> None:
+    """Raise ArgumentError unless these are layers, and those with weights others than the next call gives.
+
+    A network keeps its layers: of one that is made once for all, another network could not be built, as resuming does.
+    """
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            what = f"the class {layer.__name__}: make one" if isinstance(layer, type) else f"{layer!r}: no layer"
+            raise ArgumentError(f"layer {i} of {name} of {kind} is {what}")
+        has_weights = type(layer).params is not Layer.params or type(layer).buffers is not Layer.buffers
+        if has_weights and any(layer is other for other in again):
+            raise ArgumentError(
+                f"{kind}.layers() gives the same layer {i} of {name} ({type(layer).__name__}) each time, so that a run "
+                "could not be resumed: make new layers within layers(), not once for all outside of it"
+            )
 
 
 def check_name(recipe: Recipe) -> None:

@@ -20,6 +20,7 @@ from minigan.runs.settings import Schedule
 from minigan.runs.training import changed, check_callbacks, choose_device, train
 from minigan.screen import Say, silence
 from minigan.train import Callback, Trainer
+from minigan.train.rehearsal import rehearse
 
 
 def start(
@@ -59,6 +60,7 @@ def start(
     recipe, say = changed(recipe, changes), say or silence
     check_own(recipe)
     check_record(recipe)
+    rehearse(recipe)
     check_callbacks(callbacks)
     seed = check_seed(seed)
     settings: dict[str, Any] = {"sample_every": str(sample_every), "save_every": str(save_every)}

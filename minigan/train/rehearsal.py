@@ -1,0 +1,137 @@
+"""Somebody's own layers, tried on a few images before anything of a run is made: whatever fails in a step fails here.
+
+First each layer by itself, so that a message can name it, by the rules of the gradient checker that are not about
+numbers; then both steps of the game.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigan.backend import Array, RandomStream
+from minigan.errors import ArgumentError, MiniganError
+from minigan.gan import discriminator_step, generator_step, pack
+from minigan.gan.steps import check_players
+from minigan.nn import Layer, Sequential
+from minigan.nn.layer import Shape
+from minigan.recipes import Recipe
+from minigan.recipes.own import is_own, users_code
+from minigan.train.trainer import check_range, draw_latents
+
+if TYPE_CHECKING:
+    from minigan.gradcheck.trial import Trial
+
+
+def rehearse(recipe: Recipe) -> None:
+    """Raise ArgumentError, naming the layer, if a step of this recipe of one's own would fail; of minigan's: nothing.
+
+    The fewest images will do. A layer may need more, and not say so: only what fails with a whole batch, too, is told.
+    Raises DataError if G's last activation does not fill the range of the images.
+    """
+    if not is_own(recipe):
+        return
+    from minigan.gradcheck.purity import strange_points
+
+    with strange_points():
+        few = fewest(recipe)
+        try:
+            play(recipe, few)
+        except ArgumentError:
+            play(recipe, recipe.batch_size)
+
+
+def fewest(recipe: Recipe) -> int:
+    """The images of a batch from which every layer learns, and which can be packed."""
+    least = 2
+    for name, (layers, shape) in recipe.architecture().items():
+        for i, layer in enumerate(layers):
+            with named(i, name, layer):
+                least = max(least, layer.least_batch(shape))
+                shape = layer.out_shape(shape)
+    return recipe.packing * least
+
+
+def play(recipe: Recipe, count: int) -> None:
+    """Both networks at work on so many images."""
+    kind, rng = type(recipe).__name__, RandomStream(0, "init")
+    low, high = recipe.value_range
+    z = draw_latents(recipe, count, rng)
+    x = (low + (high - low) * rng.uniform((count, *recipe.image_shape))).astype(np.float32)
+    with users_code(f"{kind}.layers()"):
+        parts = recipe.architecture()
+    for name, seen in (("G", z), ("D", pack(x, recipe.packing))):
+        layers, shape = parts[name]
+        for i, layer in enumerate(layers):
+            with named(i, name, layer):
+                seen, shape = alone(layer, seen, shape)
+    from minigan.gradcheck.games import Still
+
+    with users_code(f"a step of {kind}"):
+        G, D = recipe.networks(rng.host)
+        check_range(G, recipe.value_range)
+        loss = recipe.loss
+        try:
+            check_players(D, loss, D, Still(D))
+        except ArgumentError as error:
+            raise ArgumentError(f"{error}: let D's layers of {kind} end in *self.answer(Dense(1))") from None
+        discriminator_step(G, D, Still(D), loss, x, z, rng=rng)
+        generator_step(G, D, Still(G), loss, z, rng=rng)
+
+
+def alone(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
+    """The layer's output in training, and its shape; ArgumentError for what no layer may do."""
+    from minigan.gradcheck.form import check_forms, check_forward, form
+    from minigan.gradcheck.trial import Trial, rebound
+
+    check_specs(layer, in_shape)
+    net = Sequential([layer], in_shape, rng=np.random.default_rng(0))
+    for train in (False, True):
+        [(_, y, _)] = check_forward(net, x, train=train)
+        if y.shape[1:] != net.out_shape:
+            raise ArgumentError(f"y has shape {y.shape} with train={train} where out_shape says (N, *{net.out_shape})")
+    check_forms(net, x, train=True)
+    trial = Trial(net, x, train=True)
+    if problems := form(trial) or rebound(trial) or unwritten(trial):
+        raise ArgumentError(problems[0])
+    y, cache = trial.forward()
+    net.update_buffers(cache)
+    return y, net.out_shape
+
+
+def unwritten(trial: Trial) -> list[str]:
+    """Whether what backward leaves in the gradients depends on what was there."""
+    from minigan.gradcheck.trial import unlike
+
+    found, (_, cache) = [], trial.forward()
+    for before in (1, 2):
+        trial.net.grads[...] = before
+        trial.backward(cache)
+        found.append(trial.grads())
+    names = unlike(*found, exactly=True)
+    return [f"backward must write every entry of the gradient of {names}, in param_grads"] if names else []
+
+
+def check_specs(layer: Layer, in_shape: Shape) -> None:
+    """Raise ArgumentError unless `params` and `buffers` say of each array its shape and how it begins."""
+    for what in ("params", "buffers"):
+        for name, spec in getattr(layer, what)(in_shape).items():
+            if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[0], tuple) or not callable(spec[1]):
+                raise ArgumentError(
+                    f"{what} must give (shape, initialiser) for {name}, such as ((3,), minigan.nn.init.zeros), got "
+                    f"{spec!r}"
+                )
+
+
+@contextmanager
+def named(i: int, network: str, layer: Any) -> Iterator[None]:
+    """While entered, an error of a layer begins with its place and its class."""
+    who = f"layer {i} of {network} ({type(layer).__name__})"
+    try:
+        with users_code(who):
+            yield
+    except MiniganError as error:
+        raise error if str(error).startswith(who) else ArgumentError(f"{who}: {error}") from error
