@@ -41,6 +41,8 @@ RECIPE = HEAD + "ONCE = Dense(784)\nclass Mine(Small):\n    HERE\n"
 WHO = "layer 1 of G (Own)"
 LINE = len(HEAD.splitlines()) + 2  # of a layer's own method
 
+BUFFER = "def buffers(self, in_shape): return {'n': (in_shape, zeros)}\n"
+
 LAYERS = {  # a layer's method: what is said of it
     "forward = Layer.forward": f"{WHO} raised NotImplementedError: Own has no forward",
     "input_grad = Layer.input_grad": f"{WHO} raised NotImplementedError: Own has no input_grad",
@@ -67,10 +69,22 @@ LAYERS = {  # a layer's method: what is said of it
     "def buffers(self, in_shape): return {'n': (in_shape, 1)}": f"{WHO}: buffers must give (shape, initialiser) for n",
     "def least_batch(self, in_shape): return 1 / 0": f"{WHO} raised ZeroDivisionError: division by zero "
     f"(mine.py, line {LINE})",
-    "def buffers(self, in_shape): return {'n': (in_shape, zeros)}\n    def update_buffers(self, cache): 1 / 0": f"{WHO} "
-    f"raised ZeroDivisionError: division by zero (mine.py, line {LINE + 1})",
+    BUFFER + "    def update_buffers(self, cache): 1 / 0": f"{WHO} raised ZeroDivisionError: division by zero "
+    f"(mine.py, line {LINE + 1})",
+    "def out_shape(self, in_shape): return 1 / 0": f"{WHO} raised ZeroDivisionError: division by zero "
+    f"(mine.py, line {LINE})",
+    "def out_shape(self, in_shape): return 4": f"{WHO}: out_shape must return a tuple, such as (4,), got 4",
+    "def out_shape(self): return (4,)": f"{WHO} raised TypeError: Own.out_shape() takes 1 positional argument",
+    "def params(self, in_shape): return {'s': in_shape}": f"{WHO}: params must give (shape, initialiser) for s",
+    "def params(self, in_shape): return ['s']": f"{WHO} raised AttributeError: 'list' object has no attribute 'items'",
+    "def params(self, in_shape): return {'s': (in_shape, lambda: 0)}": f"{WHO} raised TypeError: ",
+    "def params(self, in_shape): return {'s': (in_shape, lambda *_: np.zeros(3))}": f"{WHO} raised ValueError: ",
+    "__repr__ = lambda self: 1 / 0": f"{WHO} raised ZeroDivisionError",
+    "__repr__ = object.__repr__": f"{WHO}: it is <",
 }
 RECIPES_OF_ONES_OWN = {
+    "MORE = []\n    def layers(self):\n        self.MORE.append(Tanh())\n"
+    "        return [Dense(784), *self.MORE], self.answer(Dense(1))": "Mine.layers() gives G 2 layers at first, and then 3",
     "def layers(self): return [ONCE, Tanh()], self.answer(Dense(1))": "Mine.layers() gives the same layer 0 of G "
     "(Dense) each time, so that a run could not be resumed: make new layers within layers()",
     "def layers(self): return [Dense(784), Tanh], self.answer(Dense(1))": "layer 1 of G of Mine is the class Tanh",

@@ -14,7 +14,7 @@ from typing import Any
 
 from minigan.errors import ArgumentError, MiniganError
 from minigan.nn import Layer
-from minigan.nn.flat import state_shapes, walk
+from minigan.nn.flat import walk
 from minigan.recipes import RECIPES, Recipe
 from minigan.store.files import quoted
 
@@ -39,6 +39,17 @@ def users_code(what: str) -> Iterator[None]:
         from minigan.recipes.loading import place
 
         raise ArgumentError(f"{what} raised {type(error).__name__}: {error}{place(error)}") from error
+
+
+@contextmanager
+def at_layer(i: int, network: str, layer: Any) -> Iterator[None]:
+    """While entered, an error of a layer begins with its place and its class."""
+    who = f"layer {i} of {network} ({type(layer).__name__})"
+    try:
+        with users_code(who):
+            yield
+    except MiniganError as error:
+        raise error if str(error).startswith(who) else ArgumentError(f"{who}: {error}") from error
 
 
 def load_class(what: str, run: str = "") -> tuple[type[Recipe], Any]:
@@ -159,28 +170,53 @@ def check_own(recipe: Recipe) -> None:
             if not layers:
                 raise ArgumentError(f"{kind}.layers() gives {name} no layer")
             check_new(layers, again[name][0], name, kind)
-            shape = walk(layers, in_shape)[-1]
-            state_shapes(layers, in_shape)
+            shape = in_shape
+            for i, layer in enumerate(layers):
+                with users_code(f"layer {i} of {name} ({type(layer).__name__})"):
+                    before, shape = shape, walk(layers[: i + 1], in_shape)[-1]
+                with at_layer(i, name, layer):
+                    if not isinstance(shape, (tuple, list)):
+                        raise ArgumentError(f"out_shape must return a tuple, such as (4,), got {shape!r}")
+                    check_specs(layer, before)
             if tuple(shape) != wanted:
                 what = "image_shape, the shape of an image" if name == "G" else "one number, how real an image is"
                 raise ArgumentError(f"{name} of {kind} gives {shape} and should give {wanted}: {what}")
 
 
 def check_new(layers: list[Any], again: list[Any], name: str, kind: str) -> None:
-    """Raise ArgumentError unless these are layers, and those with weights others than the next call gives.
+    """Raise ArgumentError unless these are layers, and the next call gives others, alike, wherever they have weights.
 
     A network keeps its layers: of one that is made once for all, another network could not be built, as resuming does.
     """
+    if len(layers) != len(again):
+        raise ArgumentError(f"{kind}.layers() gives {name} {len(layers)} layers at first, and then {len(again)}")
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             what = f"the class {layer.__name__}: make one" if isinstance(layer, type) else f"{layer!r}: no layer"
             raise ArgumentError(f"layer {i} of {name} of {kind} is {what}")
+        with at_layer(i, name, layer):
+            if (now := repr(layer)) != (then := repr(again[i])):
+                raise ArgumentError(
+                    f"it is {now} at first and {then} from the next call of {kind}.layers(), so that a run could not "
+                    "be resumed: layers() and __repr__ must always give the same"
+                )
         has_weights = type(layer).params is not Layer.params or type(layer).buffers is not Layer.buffers
         if has_weights and any(layer is other for other in again):
             raise ArgumentError(
                 f"{kind}.layers() gives the same layer {i} of {name} ({type(layer).__name__}) each time, so that a run "
                 "could not be resumed: make new layers within layers(), not once for all outside of it"
             )
+
+
+def check_specs(layer: Layer, in_shape: tuple[int, ...]) -> None:
+    """Raise ArgumentError unless `params` and `buffers` say of each array its shape and how it begins."""
+    for what in ("params", "buffers"):
+        for name, spec in getattr(layer, what)(in_shape).items():
+            if not isinstance(spec, (tuple, list)) or len(spec) != 2 or not callable(spec[1]):
+                raise ArgumentError(
+                    f"{what} must give (shape, initialiser) for {name}, such as ((3,), minigan.nn.init.zeros), got "
+                    f"{spec!r}"
+                )
 
 
 def check_name(recipe: Recipe) -> None:

@@ -6,20 +6,18 @@ numbers; then both steps of the game.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigan.backend import Array, RandomStream
-from minigan.errors import ArgumentError, MiniganError
+from minigan.errors import ArgumentError
 from minigan.gan import discriminator_step, generator_step, pack
 from minigan.gan.steps import check_players
 from minigan.nn import Layer, Sequential
 from minigan.nn.layer import Shape
 from minigan.recipes import Recipe
-from minigan.recipes.own import is_own, users_code
+from minigan.recipes.own import at_layer, is_own, users_code
 from minigan.train.trainer import check_range, draw_latents
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def fewest(recipe: Recipe) -> int:
     least = 2
     for name, (layers, shape) in recipe.architecture().items():
         for i, layer in enumerate(layers):
-            with named(i, name, layer):
+            with at_layer(i, name, layer):
                 least = max(least, layer.least_batch(shape))
                 shape = layer.out_shape(shape)
     return recipe.packing * least
@@ -66,7 +64,7 @@ def play(recipe: Recipe, count: int) -> None:
     for name, seen in (("G", z), ("D", pack(x, recipe.packing))):
         layers, shape = parts[name]
         for i, layer in enumerate(layers):
-            with named(i, name, layer):
+            with at_layer(i, name, layer):
                 seen, shape = alone(layer, seen, shape)
     from minigan.gradcheck.games import Still
 
@@ -87,11 +85,10 @@ def alone(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
     from minigan.gradcheck.form import check_forms, check_forward, form
     from minigan.gradcheck.trial import Trial, rebound
 
-    check_specs(layer, in_shape)
     net = Sequential([layer], in_shape, rng=np.random.default_rng(0))
     for train in (False, True):
         [(_, y, _)] = check_forward(net, x, train=train)
-        if y.shape[1:] != net.out_shape:
+        if y.shape[1:] != tuple(net.out_shape):
             raise ArgumentError(f"y has shape {y.shape} with train={train} where out_shape says (N, *{net.out_shape})")
     check_forms(net, x, train=True)
     trial = Trial(net, x, train=True)
@@ -113,25 +110,3 @@ def unwritten(trial: Trial) -> list[str]:
         found.append(trial.grads())
     names = unlike(*found, exactly=True)
     return [f"backward must write every entry of the gradient of {names}, in param_grads"] if names else []
-
-
-def check_specs(layer: Layer, in_shape: Shape) -> None:
-    """Raise ArgumentError unless `params` and `buffers` say of each array its shape and how it begins."""
-    for what in ("params", "buffers"):
-        for name, spec in getattr(layer, what)(in_shape).items():
-            if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[0], tuple) or not callable(spec[1]):
-                raise ArgumentError(
-                    f"{what} must give (shape, initialiser) for {name}, such as ((3,), minigan.nn.init.zeros), got "
-                    f"{spec!r}"
-                )
-
-
-@contextmanager
-def named(i: int, network: str, layer: Any) -> Iterator[None]:
-    """While entered, an error of a layer begins with its place and its class."""
-    who = f"layer {i} of {network} ({type(layer).__name__})"
-    try:
-        with users_code(who):
-            yield
-    except MiniganError as error:
-        raise error if str(error).startswith(who) else ArgumentError(f"{who}: {error}") from error
