@@ -79,18 +79,24 @@ LAYERS = {  # a layer's method: what is said of it
     "def params(self, in_shape): return ['s']": f"{WHO} raised AttributeError: 'list' object has no attribute 'items'",
     "def params(self, in_shape): return {'s': (in_shape, lambda: 0)}": f"{WHO} raised TypeError: ",
     "def params(self, in_shape): return {'s': (in_shape, lambda *_: np.zeros(3))}": f"{WHO} raised ValueError: ",
+    "def forward(self, x, *, train, rng=None): x *= 1; x += 1; return x + self.s, x": f"{WHO}: a pass in float32 "
+    "changes x",
+    "def param_grads(self, dy, cache, grads): grads['s'] += (dy * cache).sum(axis=0)": f"{WHO}: backward must write",
     "__repr__ = lambda self: 1 / 0": f"{WHO} raised ZeroDivisionError",
     "__repr__ = object.__repr__": f"{WHO}: it is <",
 }
 RECIPES_OF_ONES_OWN = {
+    "value_range = 3\n    def layers(self): return [Dense(784), Tanh()], self.answer(Dense(1))": "a step of Mine "
+    "raised TypeError",
     "MORE = []\n    def layers(self):\n        self.MORE.append(Tanh())\n"
-    "        return [Dense(784), *self.MORE], self.answer(Dense(1))": "Mine.layers() gives G 2 layers at first, and then 3",
+    "        return [Dense(784), *self.MORE], self.answer(Dense(1))": "Mine.layers() gives G 2 layers at "
+    "first, and then 3",
     "def layers(self): return [ONCE, Tanh()], self.answer(Dense(1))": "Mine.layers() gives the same layer 0 of G "
     "(Dense) each time, so that a run could not be resumed: make new layers within layers()",
     "def layers(self): return [Dense(784), Tanh], self.answer(Dense(1))": "layer 1 of G of Mine is the class Tanh",
     "def layers(self): return [Dense(784), Tanh()], ['Dense', Dense(1)]": "layer 0 of D of Mine is 'Dense': no layer",
     "def layers(self): return [Dense(784), Tanh()], [Dense(1)]": "but the loss takes its output for a probability: let "
-    "D's layers of Mine end in *self.answer(Dense(1))",
+    "the layers of D end in *self.answer(Dense(1))",
     "def layers(self): return [Dense(784), Sigmoid()], self.answer(Dense(1))": "whose outputs fill (0.0, 1.0), but the "
     "images are scaled to (-1.0, 1.0)",
     "def layers(self): return [Dense(784), Tanh()], [Scale(), Tanh(), Dense(1), Own()]\n"
@@ -133,6 +139,10 @@ RIGHT = {  # what trains, and is not to be refused
     ),
     "without weights, once for all": RECIPE.replace(
         "HERE", "TANH = Tanh()\n    def layers(self): return [Dense(784), self.TANH], self.answer(Dense(1))"
+    ),
+    "draws in backward": LAYER.replace(
+        "HERE",
+        "def param_grads(self, dy, cache, grads): grads['s'][...] = np.random.default_rng().random(cache.shape[1:])",
     ),
     "warns": LAYER.replace(
         "HERE", "def forward(self, x, *, train, rng=None): return x * (1 + self.s) + 0 * np.sqrt(x) ** 0, x"

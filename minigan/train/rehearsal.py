@@ -34,7 +34,7 @@ def rehearse(recipe: Recipe) -> None:
         return
     from minigan.gradcheck.purity import strange_points
 
-    with strange_points():
+    with strange_points(), users_code(f"a step of {type(recipe).__name__}"):
         few = fewest(recipe)
         try:
             play(recipe, few)
@@ -54,30 +54,26 @@ def fewest(recipe: Recipe) -> int:
 
 
 def play(recipe: Recipe, count: int) -> None:
-    """Both networks at work on so many images."""
-    kind, rng = type(recipe).__name__, RandomStream(0, "init")
-    low, high = recipe.value_range
+    """Both networks at work on so many images: layer by layer, and as a step has them."""
+    from minigan.gradcheck.games import Still
+
+    (low, high), rng = recipe.value_range, RandomStream(0, "init")
     z = draw_latents(recipe, count, rng)
     x = (low + (high - low) * rng.uniform((count, *recipe.image_shape))).astype(np.float32)
-    with users_code(f"{kind}.layers()"):
-        parts = recipe.architecture()
+    parts = recipe.architecture()
     for name, seen in (("G", z), ("D", pack(x, recipe.packing))):
         layers, shape = parts[name]
         for i, layer in enumerate(layers):
             with at_layer(i, name, layer):
                 seen, shape = alone(layer, seen, shape)
-    from minigan.gradcheck.games import Still
-
-    with users_code(f"a step of {kind}"):
-        G, D = recipe.networks(rng.host)
-        check_range(G, recipe.value_range)
-        loss = recipe.loss
-        try:
-            check_players(D, loss, D, Still(D))
-        except ArgumentError as error:
-            raise ArgumentError(f"{error}: let D's layers of {kind} end in *self.answer(Dense(1))") from None
-        discriminator_step(G, D, Still(D), loss, x, z, rng=rng)
-        generator_step(G, D, Still(G), loss, z, rng=rng)
+    G, D = recipe.networks(rng.host)
+    check_range(G, recipe.value_range)
+    try:
+        check_players(D, recipe.loss, D, Still(D))
+    except ArgumentError as error:
+        raise ArgumentError(f"{error}: let the layers of D end in *self.answer(Dense(1))") from None
+    discriminator_step(G, D, Still(D), recipe.loss, x, z, rng=rng)
+    generator_step(G, D, Still(G), recipe.loss, z, rng=rng)
 
 
 def alone(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
@@ -100,13 +96,11 @@ def alone(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
 
 
 def unwritten(trial: Trial) -> list[str]:
-    """Whether what backward leaves in the gradients depends on what was there."""
-    from minigan.gradcheck.trial import unlike
-
+    """Whether backward leaves, or adds to, entries of the gradients that hold something already."""
     found, (_, cache) = [], trial.forward()
-    for before in (1, 2):
+    for before in (0, np.nan):
         trial.net.grads[...] = before
         trial.backward(cache)
         found.append(trial.grads())
-    names = unlike(*found, exactly=True)
-    return [f"backward must write every entry of the gradient of {names}, in param_grads"] if names else []
+    names = [name for name, grad in found[0].items() if (np.isnan(found[1][name]) & ~np.isnan(grad)).any()]
+    return [f"backward must write every entry of the gradient of {', '.join(names)}, in param_grads"] if names else []
