@@ -1,5 +1,6 @@
 """Mistakes in somebody's own layers end in one line that names the layer, before anything is made on the disk."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,7 @@ LAYERS = {  # a layer's method: what is said of it
     "def forward(self, x, *, train, rng=None): return x[:, :3], x": f"{WHO}: y has shape (8, 3) with train=False where "
     "out_shape says (N, *(4,))",
     "def forward(self, x, *, train, rng=None): return x * np.float64(2), x": f"{WHO}: float64 out of a float32 network",
+    "def forward(self, x, *, train, rng=None): return x[:1], x": f"{WHO}: Own.forward must keep the batch",
     "def forward(self, x, *, train, rng=None): return 1 / 0": f"{WHO} raised ZeroDivisionError: division by zero "
     f"(mine.py, line {LINE})",
     "def forward(self, x, *, train, rng=None): return (x if train else 1 / 0), x": f"{WHO} raised ZeroDivisionError: "
@@ -85,7 +87,14 @@ LAYERS = {  # a layer's method: what is said of it
     "__repr__ = lambda self: 1 / 0": f"{WHO} raised ZeroDivisionError",
     "__repr__ = object.__repr__": f"{WHO}: it is <",
 }
+STEP = "def layers(self): return [Dense(784), Tanh()], self.answer(Dense(1))\n    loss = property(lambda self: Own())\n"
+STEP += "from minigan.gan import GANLoss\nclass Own(GANLoss):\n"
 RECIPES_OF_ONES_OWN = {
+    STEP
+    + "    def for_discriminator(self, real, fake): 1 / 0": "a step of Mine raised ZeroDivisionError: division by zero "
+    "(mine.py, line",
+    STEP + "    def for_generator(self, fake): return 0, fake[0]": "a step of Mine: dy has shape "
+    "(1,), but the output of this pass had (8, 1)",
     "value_range = 3\n    def layers(self): return [Dense(784), Tanh()], self.answer(Dense(1))": "a step of Mine "
     "raised TypeError",
     "MORE = []\n    def layers(self):\n        self.MORE.append(Tanh())\n"
@@ -115,7 +124,7 @@ def train(text, *flags, command="train"):
 @pytest.mark.parametrize("text", ALL, ids=CODES)
 def test_a_mistake_in_ones_own_layer_is_one_line_that_names_it_before_anything_is_made(text, capsys):
     with pytest.raises(SystemExit) as stop:
-        train(text, "--dataset", "glyphs", "--device", "cpu", "--out", "run")
+        train(text, "--dataset", "nowhere", "--device", "cpu", "--out", "run")  # of whose images nobody gets to hear
     said = capsys.readouterr()
     assert (stop.value.code, said.out, said.err.count("\n")) == (2, "", 1)
     assert said.err.startswith("minigan: ")
@@ -162,9 +171,12 @@ def test_the_rehearsal_finds_nothing_in_a_published_system(name, monkeypatch):
     rehearsal.rehearse(RECIPES[name].smoke())
 
 
-def test_packed_images_are_rehearsed_in_groups(monkeypatch):
-    from dataclasses import replace
+def test_a_published_system_is_not_rehearsed_before_each_run(monkeypatch):
+    monkeypatch.setattr(rehearsal, "play", lambda *args: pytest.fail("it was"))
+    rehearsal.rehearse(RECIPES["quick-mlp"].smoke())
 
+
+def test_packed_images_are_rehearsed_in_groups(monkeypatch):
     monkeypatch.setattr(rehearsal, "is_own", lambda recipe: True)
     seen = []
     monkeypatch.setattr(rehearsal, "pack", lambda x, m: seen.append(len(x)) or np.zeros((len(x) // m, 784 * m), "f4"))

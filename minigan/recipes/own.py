@@ -7,7 +7,7 @@ import linecache
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,18 @@ def users_code(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def at_layer(i: int, network: str, layer: Any) -> Iterator[None]:
-    """While entered, an error of a layer begins with its place and its class."""
-    who = f"layer {i} of {network} ({type(layer).__name__})"
+def told_of(who: str) -> Iterator[None]:
+    """While entered, an error is an ArgumentError that begins with whose it is."""
     try:
         with users_code(who):
             yield
     except MiniganError as error:
         raise error if str(error).startswith(who) else ArgumentError(f"{who}: {error}") from error
+
+
+def at_layer(i: int, network: str, layer: Any) -> AbstractContextManager[None]:
+    """While entered, an error is an ArgumentError that begins with the layer's place and class."""
+    return told_of(f"layer {i} of {network} ({type(layer).__name__})")
 
 
 def load_class(what: str, run: str = "") -> tuple[type[Recipe], Any]:

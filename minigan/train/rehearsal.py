@@ -17,7 +17,7 @@ from minigan.gan.steps import check_players
 from minigan.nn import Layer, Sequential
 from minigan.nn.layer import Shape
 from minigan.recipes import Recipe
-from minigan.recipes.own import at_layer, is_own, users_code
+from minigan.recipes.own import at_layer, is_own, told_of, users_code
 from minigan.train.trainer import check_range, draw_latents
 
 if TYPE_CHECKING:
@@ -72,8 +72,9 @@ def play(recipe: Recipe, count: int) -> None:
         check_players(D, recipe.loss, D, Still(D))
     except ArgumentError as error:
         raise ArgumentError(f"{error}: let the layers of D end in *self.answer(Dense(1))") from None
-    discriminator_step(G, D, Still(D), recipe.loss, x, z, rng=rng)
-    generator_step(G, D, Still(G), recipe.loss, z, rng=rng)
+    with told_of(f"a step of {type(recipe).__name__}"):
+        discriminator_step(G, D, Still(D), recipe.loss, x, z, rng=rng)
+        generator_step(G, D, Still(G), recipe.loss, z, rng=rng)
 
 
 def alone(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
