@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rightlayers import RIGHT as RIGHT_LAYERS
 
 from minigan.cli.main import main as minigan_main
+from minigan.gradcheck.purity import strange_points
 from minigan.recipes import RECIPES
+from minigan.recipes.own import check_specs
 from minigan.train import rehearsal
 
 pytestmark = pytest.mark.usefixtures("elsewhere", "own_recipes")
@@ -182,3 +185,15 @@ def test_packed_images_are_rehearsed_in_groups(monkeypatch):
     monkeypatch.setattr(rehearsal, "pack", lambda x, m: seen.append(len(x)) or np.zeros((len(x) // m, 784 * m), "f4"))
     rehearsal.rehearse(replace(RECIPES["quick-mlp"].smoke(), packing=4))
     assert seen == [8]
+
+
+@pytest.mark.parametrize("name", RIGHT_LAYERS)
+def test_a_right_layer_as_other_people_write_it_is_not_refused(name):
+    make, shape = RIGHT_LAYERS[name]
+    layer = make()
+    check_specs(layer, shape)
+    with strange_points():
+        y, out_shape = rehearsal.alone(
+            layer, np.random.default_rng(0).standard_normal((10, *shape)).astype("f4"), shape
+        )
+    assert y.shape == (10, *out_shape)
