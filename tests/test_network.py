@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -239,3 +241,9 @@ def test_dropout_layers_share_one_stream_but_not_their_masks():
     first, second = cache.layers
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(y, first * second)
+
+
+@pytest.mark.parametrize(("given", "such"), [(3, "(3,)"), (784.0, "(784,)"), ("784x", "(784,)")])
+def test_a_shape_that_is_no_tuple_is_told_as_the_tuple_that_it_should_be(given, such):
+    with pytest.raises(ArgumentError, match=re.escape(f"such as {such}, got {given!r}")):
+        Sequential([Dense(2)], given, rng=np.random.default_rng(0))
