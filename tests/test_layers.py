@@ -882,7 +882,7 @@ def test_pairs_of_pairs_are_taken_for_a_pad_and_for_nothing_else():
     assert sizes("L", "kernel", [3, 5]) == (3, 5)
     for refused in (
         lambda: sizes("L", "kernel", ((3, 3), (3, 3))),
-        lambda: padding("L", ((((1, 0), (1, 0)), 0), (1, 0))),
+        lambda: padding("L", (((1, 0), 0), (1, 0))),
     ):
         with pytest.raises(ArgumentError, match=r"L needs a (kernel|pad) of whole numbers"):
             refused()
