@@ -35,7 +35,7 @@ def note(event, args):
             seen.append((event, text[:200]))
 
 import matplotlib.font_manager  # on a machine's first use it asks fc-list for the fonts, which is no run's doing
-from minigan import cli
+from minigan.cli.main import main
 sys.addaudithook(note)
 for command in (["sample", folder, "--count", "3"], ["train", "--resume", folder, "--epochs", "4"]):
     main(command)
