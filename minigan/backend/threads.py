@@ -93,8 +93,8 @@ def _serve(queue: SimpleQueue[_Part | None]) -> None:
         part.do()
 
 
-if hasattr(os, "register_at_fork"):  # where there is fork: a child has none of the threads, and starts its own
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+if at_fork := getattr(os, "register_at_fork", None):  # a child has none of the threads, and starts its own
+    at_fork(after_in_child=_pool.cache_clear)
 
 
 def _settle(parts: Sequence[_Part]) -> None:
