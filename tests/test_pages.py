@@ -37,7 +37,7 @@ def functions(file):
 
 @pytest.mark.parametrize("row", FAULTS + LOOKED_AT, ids=lambda row: " ".join(row[:-1])[:60])
 def test_every_claim_on_the_page_names_tests_that_exist(row):
-    named = re.findall(r"`(tests/\w+\.py)(?:::(\w+))?`", row[-1])
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row[-1])
     assert named, f"no test shows it: {row[:-1]}"
     for file, name in named:
         assert functions(file), f"there is no {file}"

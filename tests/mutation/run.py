@@ -193,7 +193,11 @@ def open_session(module, work):
 
 
 def command(module):
-    files = [f"tests/test_{name}.py" for name in MODULES[module].split()]
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for name in MODULES[module].split()
+        for path in (ROOT / "tests").rglob(f"test_{name}.py")
+    ]
     return shlex.join([sys.executable, "-c", RUNNER.format([*OPTIONS, OWN.get(module, KEYWORDS)]), *files])
 
 

@@ -19,7 +19,7 @@ from minigan.gan import GANLoss, discriminator_step, generator_step
 from minigan.nn import Dense, ReLU, Sequential, Tanh
 from minigan.optim import SGD, Adam
 
-DEMOS = Path(__file__).parents[1] / "demos"
+DEMOS = Path(__file__).parents[2] / "demos"
 G_LOSSES = ("minimax", "non_saturating")
 
 

@@ -416,7 +416,7 @@ def pytest_of_the_gpu():
     words = [f"tests/gpu {line} -p no:cacheprovider -p no:randomly" for line in lines]
     ended = subprocess.run(
         [sys.executable, "-c", STARTS, *words],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env={**os.environ, "COLUMNS": "500"},
         capture_output=True,
         text=True,

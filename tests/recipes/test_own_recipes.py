@@ -32,7 +32,7 @@ from minigan.train import fitting_batch as memory
 
 pytestmark = pytest.mark.usefixtures("elsewhere", "own_recipes")
 
-PAGE = Path(__file__).parents[1] / "docs"
+PAGE = Path(__file__).parents[2] / "docs"
 SKETCH = ["--recipe", "my_recipe.py:Sketch"]
 SMALL = ["--images", "100", "--batch-size", "32", "--g-hidden", "4,4", "--d-hidden", "4,4", "--latent-dim", "4"]
 SMALL += ["--log-every", "2", "--dataset", "glyphs", "--device", "cpu"]

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from otherfields import IMAGES, OTHERS, tiny
 from runfolder import resume, start
-from test_fields import IMAGES, OTHERS, tiny
 
 from minigan import runs
 from minigan.cli.main import main
@@ -28,7 +28,7 @@ from minigan.watch.pictures import to_pixels
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
-#: What another value than that of test_fields shows on the way, where that one is behind the run already.
+#: What another value than that of otherfields.py shows on the way, where that one is behind the run already.
 LATER = {"d_warmup": (6,), "epochs": (4,)}
 #: {what the message of a recipe says: the other fields with which it is followed}
 WITH = {

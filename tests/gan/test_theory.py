@@ -16,7 +16,7 @@ from minigan.gradcheck.games import Still
 from minigan.nn import sigmoid
 from minigan.optim import SGD
 
-DEMOS = Path(__file__).parents[1] / "demos"
+DEMOS = Path(__file__).parents[2] / "demos"
 LOG_4 = np.log(4)
 
 

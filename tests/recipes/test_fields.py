@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
+from otherfields import IMAGES, OTHERS, tiny
 
 from minigan import runs
 from minigan.errors import ArgumentError
@@ -15,46 +16,6 @@ from minigan.runs.saver import Checkpoints
 from minigan.train import generate
 from minigan.watch.pictures import to_pixels
 
-#: Another value for each field, of two the one that the recipe does not have. A new field needs a row.
-OTHERS = {
-    "epochs": (2,),
-    "batch_size": (10,),
-    "latent_dim": (5,),
-    "g_hidden": ((5,), (5, 5), (5, 5, 5)),  # of which the one that is as deep
-    "d_hidden": ((5,), (5, 5), (5, 5, 5)),
-    "lr_g": (3e-3,),
-    "lr_d": (3e-3,),
-    "beta1": (0.3,),
-    "beta2": (0.7,),
-    "eps": (1e-3,),
-    "average": (0.2,),  # reached at G's second update: before it, the decay of all averages rises alike
-    "dropout": (0.4,),
-    "latents": ("normal", "uniform"),
-    "g_loss": ("minimax",),
-    "d_output": ("probability", "logit"),
-    "d_batching": ("separate", "concat"),
-    "labels": ((0.9, 0.2),),
-    "loss_kind": ("hinge",),
-    "packing": (2,),
-    "update": ("alternating", "simultaneous"),
-    "d_steps": (2,),
-    "d_warmup": (1,),
-    "shared_fakes": (False, True),
-    "d_fakes": ("match", "full"),
-    "drop_last": (False, True),
-    "images": (15,),
-    "test_images": (False, True),
-    "random_split": (False, True),
-    "epoch_steps": (2,),
-    "log_every": (2,),
-    "init": ("torch", "glorot"),
-    "init_std": (0.03,),
-    "merged": (False,),
-    "pieces": (2,),
-    "init_g": (0.06,),
-    "init_d": (0.006,),
-    "init_gamma": ("ones", "glorot"),
-}
 #: What is refused, since it would do nothing or cannot be; with any other value the run is another one.
 REFUSED = {
     "best": {"update": "leave d_steps, d_warmup, shared_fakes"},
@@ -74,18 +35,11 @@ REFUSED = {
 }
 REFUSED["flux-dcgan-half"] = REFUSED["flux-dcgan"]
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (32, 28, 28), dtype=np.uint8)
-
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def quiet(line):
     pass
-
-
-def tiny(name):
-    """Three or four steps: 30 images with test images, else 20, in batches of 8, the last of which is not full."""
-    return replace(RECIPES[name].smoke(), images=30, batch_size=8)
 
 
 @pytest.fixture

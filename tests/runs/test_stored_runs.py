@@ -24,7 +24,7 @@ from minigan.store.tensors import read_tensors, write_tensors
 from minigan.watch.logs import read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere", "own_recipes")
-STORED = sorted(path.parent for path in (Path(__file__).parent / "stored").glob("*/*/config.json"))
+STORED = sorted(path.parent for path in (Path(__file__).parents[1] / "stored").glob("*/*/config.json"))
 
 
 def rewrite(run, *, config=None, header=None):

@@ -286,7 +286,7 @@ def test_several_splits_of_emnist_in_one_folder_are_named(tmp_path):
 
 
 def test_the_line_that_the_page_gives_sets_emnist_upright(tmp_path, monkeypatch):
-    page = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
     code = page.partition("EMNIST")[2].partition("```python\n")[2].partition("```")[0]
     monkeypatch.chdir(tmp_path)
     emnist(tmp_path / "emnist", "digits")
