@@ -28,7 +28,7 @@ from results import Results
 
 from minigan.recipes import RECIPES
 from minigan.runs.saved import checkpoints, read_saved
-from minigan.runs.saver import Checkpoints, Keep
+from minigan.runs.saver import CheckpointSaver, Keep
 from minigan.store import tensors
 from minigan.train import Trainer
 from minigan.watch.rhythm import Every
@@ -65,7 +65,7 @@ def parts(saver, trainer):
     clock = Clock()
     with ExitStack() as stack:
         stack.enter_context(patch.object(trainer, "check_weights", clock.timed("check", trainer.check_weights)))
-        stack.enter_context(patch.object(tensors, "describe", clock.timed("hash", tensors.describe)))
+        stack.enter_context(patch.object(tensors, "array_facts", clock.timed("hash", tensors.array_facts)))
         stack.enter_context(patch.object(tensors, "write_atomically", clock.timed("write", tensors.write_atomically)))
         clock.timed("save", saver.save)(trainer)
     return clock.seconds
@@ -79,7 +79,7 @@ def measure(name, run):
     (run / "checkpoints").mkdir(parents=True)
     dataset = {"name": "random", "images": len(images), "sha256": ""}
     facts = {"recipe": name, "fields": asdict(recipe), "seed": 0, "dataset": dataset}
-    saver = Checkpoints(run, facts, Every(1, steps=False), Keep())
+    saver = CheckpointSaver(run, facts, Every(1, steps=False), Keep())
     steps = [clock.lap(trainer.advance) for _ in range(1 + STEPS)]
     saves = []
     for epoch in range(1, 2 + SAVES):

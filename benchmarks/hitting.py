@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigan.cli.main import main
-from minigan.runs.saver import Checkpoints
+from minigan.runs.saver import CheckpointSaver
 from minigan.train import Trainer
 from minigan.watch.logs import MetricsLog
 from minigan.watch.pictures import Pictures
@@ -49,7 +49,7 @@ class Timeline:
         Trainer.fit = self.noted(Trainer.fit, "within a step", behind="end")
         Trainer.advance = self.noted(Trainer.advance, "within a step")
         MetricsLog.logged = self.noted(MetricsLog.logged, "saving")
-        Checkpoints.save = self.noted(Checkpoints.save, "saving")
+        CheckpointSaver.save = self.noted(CheckpointSaver.save, "saving")
         Pictures.start = self.noted(Pictures.start, "drawing")
         Pictures.draw_sheet = self.noted(Pictures.draw_sheet, "drawing")
         Pictures.epoch_end = self.noted(Pictures.epoch_end, "drawing")

@@ -37,7 +37,7 @@ from hitting import PLACES, SIGKILL, Hit, command
 from results import Results
 
 from minigan.errors import CheckpointError
-from minigan.runs.saved import checkpoints, place, read_saved
+from minigan.runs.saved import checkpoints, epoch_and_step, read_saved
 
 RESULTS = Results("kills")
 SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
@@ -69,7 +69,7 @@ def moment(rng, reference, kind):
 
 def later(rng, reference, kind, folder):
     """A hit of a run that is gone on with from its newest checkpoint."""
-    epoch, steps = place(checkpoints(folder)[-1]) or (0, 0)
+    epoch, steps = epoch_and_step(checkpoints(folder)[-1]) or (0, 0)
     left = np.flatnonzero(reference.events["step"] >= epoch * reference.steps // EPOCHS + steps)
     event = rng.integers(len(left))
     delay = rng.random() * reference.seconds(left[event])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from minigan.backend import threads
 from minigan.train import trainer
-from minigan.train.metrics import Means, measure
+from minigan.train.metrics import Means, step_metrics
 
 import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
@@ -126,7 +126,7 @@ def worker(name: str, rung: int) -> None:
         times = []
         for _ in range(idle + steps):
             began = time.perf_counter()
-            means.add(measure(*trainer.train_step(trainer.batches.batch(trainer.step))))
+            means.add(step_metrics(*trainer.train_step(trainer.batches.batch(trainer.step))))
             times.append(1e3 * (time.perf_counter() - began))
         print(statistics.median(times[idle:]), flush=True)
 

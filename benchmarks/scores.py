@@ -33,7 +33,7 @@ from results import Results
 
 from minigan import runs
 from minigan.recipes import RECIPES, Recipe
-from minigan.runs.reference import Reference, measure
+from minigan.runs.reference import Reference, measure_images
 
 RESULTS, SAMPLES, SECONDS = Results("scores"), 10_000, 300
 PUBLISHED = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
@@ -105,7 +105,7 @@ def run(work: Path, only: str) -> None:
             continue
         trained, seconds = train(label, work)
         facts = {"epochs": trained.epoch, "cpu_seconds": seconds, "alarms": [row["alarm"] for row in trained.alarms()]}
-        RESULTS.add(label, {**measure(trained.sample(SAMPLES), references[data_of(name)]), **facts})
+        RESULTS.add(label, {**measure_images(trained.sample(SAMPLES), references[data_of(name)]), **facts})
 
 
 def data_of(name: str) -> str:

@@ -103,7 +103,7 @@ class RunFolderError(MiniganError, OSError):
     """A part of a run's folder in which nothing can be written; the message says what to do about it."""
 
 
-def nearest(what: str, name: str, names: Iterable[str], *, also: str = "") -> str:
+def known_name(what: str, name: str, names: Iterable[str], *, also: str = "") -> str:
     """`name` if it is one of `names`; else raise ArgumentError with the nearest, or with all of them and `also`."""
     names = list(names)
     if name in names:

@@ -35,8 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[TOTALS] = Totals()
 
 
-@pytest.fixture
-def assert_gradients(request: pytest.FixtureRequest) -> Callable[..., Any]:
+@pytest.fixture(name="assert_gradients")
+def asserting_fixture(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """`assert_gradients(target, *arrays, in_shape=…)`: fail with a report unless all gradients are right."""
     from minigan.errors import ArgumentError, MiniganError
     from minigan.gradcheck import check_gradients

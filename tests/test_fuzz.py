@@ -22,7 +22,7 @@ from minigan.errors import CheckpointError, RunMissingError
 from minigan.runs.run import Run
 from minigan.runs.saved import checkpoints, read_saved
 from minigan.store.checkpoint import load_checkpoint, save_checkpoint
-from minigan.store.tensors import describe, read_tensors, write_tensors
+from minigan.store.tensors import array_facts, read_tensors, write_tensors
 from minigan.train import Trainer
 from minigan.watch.logs import best_epoch, keep_rows, read_rows
 
@@ -123,7 +123,7 @@ def test_a_document_that_minigan_never_wrote_is_refused_though_its_hash_is_right
 )
 def test_a_tensor_of_a_type_or_a_shape_that_numpy_lacks_is_one_error(tmp_path, entry):
     array = np.ones(1, np.float32)  # the package onnx, once imported, teaches NumPy bfloat16
-    header, body = unpack(seal({"format": 2, "tensors": {"x": describe(array)}}, {"x": array}))
+    header, body = unpack(seal({"format": 2, "tensors": {"x": array_facts(array)}}, {"x": array}))
     (tmp_path / "c").write_bytes(pack({**header, "x": entry}, body[: entry["data_offsets"][1]]))
     with pytest.raises(CheckpointError, match=r"cannot be read as a checkpoint|hash of x does not match"):
         read_tensors(tmp_path / "c")

@@ -229,9 +229,9 @@ def test_an_exercises_test_in_a_folder_with_a_space_is_python(folder, system):
 
 def test_a_file_on_a_drive_is_told_from_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "load_file", lambda path, run: SimpleNamespace(Mine=str(path)))
-    assert loading.load(r"C:\x\own.py:Mine") == r"C:\x\own.py"
+    assert loading.load_object(r"C:\x\own.py:Mine") == r"C:\x\own.py"
     with pytest.raises(ArgumentError, match=r"own.py' names nothing to check; write .*file.py:NAME"):
-        loading.load(r"C:\x\own.py")
+        loading.load_object(r"C:\x\own.py")
 
 
 def test_a_checkpoint_that_somebody_reads_is_removed_by_the_next_save(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any
 
-from minigan.cli.flags import Subject, check_words, flags_of
+from minigan.cli.flags import About, check_words, flags_of
 from minigan.errors import ArgumentError, MiniganError
 from minigan.recipes import DEFAULT
 from minigan.recipes.own import users_code
@@ -58,13 +58,13 @@ def parse_run(options: Any, args: list[str], *, command: str, description: str) 
     """(the run that a command is about, its options); raises ArgumentError if no run is named."""
     run, flags = first_word(args)
     name = command.split()[-1]  # heads the list of flags
-    parsed = parse({name: options}, flags, Subject(command, run, "RUN", "run"), description=description)
+    parsed = parse({name: options}, flags, About(command, run, "RUN", "run"), description=description)
     if not run:
         raise ArgumentError(f"which run? {command} RUN, where RUN is a folder that minigan train made")
     return run, getattr(parsed, name)
 
 
-def parse(parts: dict[str, Any], args: list[str], subject: Subject, *, description: str) -> Any:
+def parse(parts: dict[str, Any], args: list[str], about: About, *, description: str) -> Any:
     """Turn every field of the given dataclass instances into a flag, with its value as default, and parse `args`.
 
     Raises ArgumentError for words that are no options, and what the dataclasses raise of values that do not fit.
@@ -74,14 +74,14 @@ def parse(parts: dict[str, Any], args: list[str], subject: Subject, *, descripti
     Arguments = make_dataclass("Arguments", [(name, type(part)) for name, part in parts.items()])
     Arguments.__module__ = "builtins"  # of which nobody looks for the source: that takes half of the time
     flags = flags_of(parts.values())
-    words = ["--help"] if asks_help(args) else check_words(args, flags, subject)
+    words = ["--help"] if asks_help(args) else check_words(args, flags, about)
     try:
-        with contextlib.redirect_stderr(io.StringIO()), users_code(subject.prog):
+        with contextlib.redirect_stderr(io.StringIO()), users_code(about.prog):
             return tyro.cli(
                 Arguments,
                 default=Arguments(**parts),
                 args=words,
-                prog=subject.prog,
+                prog=about.prog,
                 description=description,
                 config=(tyro.conf.OmitArgPrefixes,),
             )
@@ -89,8 +89,8 @@ def parse(parts: dict[str, Any], args: list[str], subject: Subject, *, descripti
         if stop.code in (0, None):
             raise
         found = raised_behind(stop)
-        with users_code(subject.prog):
-            raise found or ArgumentError(f"{subject.prog} does not take {shlex.join(args)}") from None
+        with users_code(about.prog):
+            raise found or ArgumentError(f"{about.prog} does not take {shlex.join(args)}") from None
 
 
 def raised_behind(stop: SystemExit) -> BaseException | None:

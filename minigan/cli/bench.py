@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from minigan.cli.arguments import first_word, parse
-from minigan.cli.flags import Subject
+from minigan.cli.flags import About
 from minigan.cli.named import recipe_named
 from minigan.cli.tables import print_table, talk
 from minigan.recipes import DEFAULT, RECIPES
@@ -23,7 +23,7 @@ class BenchOptions:
     json: bool = False  # print one JSON object, and nothing else
 
 
-def bench(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan bench [RECIPE | --recipe file.py:NAME] [flags]"""
     import json
 
@@ -35,7 +35,7 @@ def bench(args: list[str]) -> None:
     options: BenchOptions = parse(
         {"bench": BenchOptions()},
         flags,
-        Subject("minigan bench", what, DEFAULT, "recipe", RECIPES),
+        About("minigan bench", what, DEFAULT, "recipe", RECIPES),
         description="Time the training steps of a recipe, on random images.",
     ).bench
     recipe = recipe_named(what, options.recipe, "minigan bench")
@@ -49,10 +49,10 @@ def bench(args: list[str]) -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print_table(table(result))
+    print_table(timing_table(result))
 
 
-def table(result: dict[str, Any]) -> Any:
+def timing_table(result: dict[str, Any]) -> Any:
     """The result of `bench` for a terminal."""
     from rich.table import Table
 

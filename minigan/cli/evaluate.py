@@ -22,7 +22,7 @@ class EvaluateOptions:
     recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
-def evaluate(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan evaluate RUN [flags]"""
     import json
 
@@ -42,5 +42,5 @@ def evaluate(args: list[str]) -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print_table(evaluation.table(result))
+    print_table(evaluation.results_table(result))
     print(f"\n{evaluation.legend(result)}\nThe samples nearest to training images: {run}/samples/nearest.png")

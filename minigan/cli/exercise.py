@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minigan.cli.arguments import first_word, parse
-from minigan.cli.flags import Subject
-from minigan.errors import ArgumentError, nearest
+from minigan.cli.flags import About
+from minigan.errors import ArgumentError, known_name
 
 
 @dataclass
@@ -20,7 +20,7 @@ class ExerciseOptions:
     dataset: str = "auto"  # what to train on: see minigan train --help (maxpool2d and softmax: always glyphs)
 
 
-def exercise(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan exercise NAME [flags]"""
     from minigan.data.datasets import NAMES
     from minigan.exercises import STUBS, work_on
@@ -29,14 +29,14 @@ def exercise(args: list[str]) -> None:
     options: ExerciseOptions = parse(
         {"exercise": ExerciseOptions()},
         flags,
-        Subject("minigan exercise", name, "NAME", "exercise", STUBS),
+        About("minigan exercise", name, "NAME", "exercise", STUBS),
         description="The first time, write a stub to complete; after that, check it and say what is wrong; once it is "
         f"right, train with it. Exercises: {', '.join(STUBS)}.",
     ).exercise
     if not name:
         raise ArgumentError(f"which exercise? minigan exercise {' | '.join(STUBS)}")
     if options.dataset not in NAMES and not Path(options.dataset).is_dir():
-        nearest("dataset", options.dataset, NAMES, also=", or a folder of IDX files")
+        known_name("dataset", options.dataset, NAMES, also=", or a folder of IDX files")
     if options.epochs < 0:
         raise ArgumentError(f"--epochs must not be negative, got {options.epochs}")
     if not work_on(name, options.out, epochs=options.epochs, dataset=options.dataset):

@@ -19,7 +19,7 @@ class ExportOptions:
     recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
-def export(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan export RUN [flags]"""
     from minigan.runs.exporting import export as write
 

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from minigan.errors import ArgumentError, nearest
+from minigan.errors import ArgumentError, known_name
 
 ONE = {int: "a whole number", float: "a number", str: "a word", Path: "a path"}
 SEVERAL = {int: "whole numbers", float: "numbers", str: "words"}
@@ -31,7 +31,7 @@ NO_FLAGS = {
 TRUTHS = ("true", "yes", "on", "1", "false", "no", "off", "0")
 
 
-class Subject(NamedTuple):
+class About(NamedTuple):
     """What a command is about: its first word, which is `default` if none was given."""
 
     command: str  # minigan train
@@ -89,7 +89,7 @@ def flag_of(hint: Any, value: Any) -> Flag:
     return Flag(ONE[hint], "" if value is None else str(value), 1, hint)
 
 
-def check_words(args: list[str], flags: dict[str, Flag], subject: Subject) -> list[str]:
+def check_words(args: list[str], flags: dict[str, Flag], about: About) -> list[str]:
     """The words as tyro takes them: commas between values become spaces.
 
     Raises ArgumentError, with what to type, for the first word that is no flag, or no value of the one before.
@@ -99,12 +99,12 @@ def check_words(args: list[str], flags: dict[str, Flag], subject: Subject) -> li
         at = len(args) - len(rest)
         name, equals, value = rest.pop(0).partition("=")
         if not is_flag(name):
-            raise ArgumentError(stray(args, at, subject, after=found[-1] if truth else ""))
+            raise ArgumentError(stray(args, at, about, after=found[-1] if truth else ""))
         name = name.replace("_", "-")
-        check_flag(name, flags, subject)
+        check_flag(name, flags, about)
         flag, values = flags[name], separate(value) if equals else []
         while not equals and rest and not is_flag(rest[0]):
-            if len(values) == flag.number or (flag.number is None and rest[0] in subject.names):
+            if len(values) == flag.number or (flag.number is None and rest[0] in about.names):
                 break
             values += separate(rest.pop(0)) if flag.number != 1 else [rest.pop(0)]
         if equals and flag.number == 1:
@@ -132,19 +132,19 @@ def check_values(name: str, flag: Flag, values: list[str]) -> None:
             raise ArgumentError(f"{name} must be {flag.takes}{such}, got {value!r}") from None
 
 
-def stray(args: list[str], at: int, subject: Subject, *, after: str) -> str:
+def stray(args: list[str], at: int, about: About, *, after: str) -> str:
     """What to say of a word that belongs to no flag: most often it is what the command is about."""
-    word, command = args[at], subject.command
-    if after and word not in subject.names and word.lower() in TRUTHS:
+    word, command = args[at], about.command
+    if after and word not in about.names and word.lower() in TRUTHS:
         return f"{after} takes no value, got {word}; it is {after} or {opposite(after)}"
-    if subject.word:
-        return f"{command} takes one {subject.what}, got {subject.word} and {word}"
-    if subject.names:
-        nearest(subject.what, word, subject.names)
+    if about.word:
+        return f"{command} takes one {about.what}, got {about.word} and {word}"
+    if about.names:
+        known_name(about.what, word, about.names)
     return f"{word} comes first: {command} {shlex.join([word, *args[:at], *args[at + 1 :]])}"
 
 
-def check_flag(name: str, flags: Iterable[str], subject: Subject) -> None:
+def check_flag(name: str, flags: Iterable[str], about: About) -> None:
     """Raise ArgumentError, with what may be meant, for a flag that there is not."""
     start = ALIASES.get(name, name.lower())
     if name not in flags and len(start) > 3:
@@ -153,8 +153,8 @@ def check_flag(name: str, flags: Iterable[str], subject: Subject) -> None:
         if places := [place for flag, place in NO_FLAGS.items() if flag.startswith(start)]:
             raise ArgumentError(f"unknown flag {name!r}; it is {places[0]}")
     if name not in flags and not get_close_matches(name.strip("-").lower(), [flag.strip("-") for flag in flags]):
-        raise ArgumentError(f"unknown flag {name!r}; see {subject.prog} --help")  # the dashes make all flags alike
-    nearest("flag", name, flags)
+        raise ArgumentError(f"unknown flag {name!r}; see {about.prog} --help")  # the dashes make all flags alike
+    known_name("flag", name, flags)
 
 
 def opposite(name: str) -> str:

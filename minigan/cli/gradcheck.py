@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from minigan.cli.arguments import first_word, parse
-from minigan.cli.flags import Subject
-from minigan.errors import ArgumentError, MiniganError, nearest
+from minigan.cli.flags import About
+from minigan.errors import ArgumentError, MiniganError, known_name
 from minigan.gradcheck.anything import check_gradients
 from minigan.gradcheck.report import Report
 from minigan.recipes import RECIPES, Recipe
-from minigan.recipes.loading import place
+from minigan.recipes.loading import where_raised
 from minigan.screen import Screen, Stages
 
 
@@ -37,19 +37,19 @@ def check_and_print(
     Raises ArgumentError, in one line, if the code that is checked raises anything.
     """
     screen, reports, start = Screen(), [], time.perf_counter()
-    work = [(name, *part) for name, target in targets.items() for part in parts(target)]
+    work = [(name, *part) for name, target in targets.items() for part in checks_of(target)]
     with Stages(screen) as stage:
         for done, (name, target, options) in enumerate(work):
             note = f" ({options['note']})" if options else ""
             stage(f"Checking {name}{note}", done, len(work))
             given = {} if isinstance(target, Recipe) else {"in_shape": in_shape}
-            for report in check(name, target, seed=seed, batch=batch, **given, **options):
+            for report in check_target(name, target, seed=seed, batch=batch, **given, **options):
                 # In a pipe nothing is wrapped.
                 screen.console.print(report) if screen.console.is_terminal else print(report)
                 print()
                 reports.append(report)
                 if picture and not report:
-                    draw(report, picture)
+                    draw_errors(report, picture)
                     picture = None  # the first that failed is the one to look at
     entries, kinks = sum(r.entries for r in reports), sum(r.kinks for r in reports)
     undecided = sum(round(r.undecided * r.entries) for r in reports)
@@ -60,7 +60,7 @@ def check_and_print(
     return not failed
 
 
-def draw(report: Report, path: Path) -> None:
+def draw_errors(report: Report, path: Path) -> None:
     """Draw a report's errors, or say why not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,33 +71,33 @@ def draw(report: Report, path: Path) -> None:
         print(f"The error of each entry: {path}\n")
 
 
-def parts(target: Any) -> list[tuple[Any, dict[str, Any]]]:
+def checks_of(target: Any) -> list[tuple[Any, dict[str, Any]]]:
     """What is checked one after the other, each with its options: of a recipe two sizes."""
     if isinstance(target, Recipe):
         return [(target.smoke(), {"note": "small"}), (target, {"note": "published size", "elementwise": 0})]
     return [(target, {})]
 
 
-def check(name: str, target: Any, **options: Any) -> list[Report]:
+def check_target(name: str, target: Any, **options: Any) -> list[Report]:
     """The reports on one target, the mistakes of whose code become an ArgumentError."""
     try:
         return check_gradients(target, **options)
     except (MiniganError, BrokenPipeError):
         raise
     except (Exception, SystemExit) as error:  # a check that ends here has checked nothing
-        raise ArgumentError(f"{name} raised {type(error).__name__}: {error}{place(error)}") from None
+        raise ArgumentError(f"{name} raised {type(error).__name__}: {error}{where_raised(error)}") from None
 
 
-def gradcheck(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan gradcheck [RECIPE | module:NAME | file.py:NAME] [flags]"""
     from minigan.cli.gradcheck import check_and_print
-    from minigan.recipes.loading import load
+    from minigan.recipes.loading import load_object
 
     what, flags = first_word(args)
     options: GradcheckOptions = parse(
         {"check": GradcheckOptions()},
         flags,
-        Subject("minigan gradcheck", what, "[WHAT]", "thing to check"),
+        About("minigan gradcheck", what, "[WHAT]", "thing to check"),
         description="Check hand-written gradients against numeric ones. WHAT is a recipe, or the module:NAME or "
         "file.py:NAME of a layer, a network, a loss x -> (value, gradient), a pair (forward, backward, *arrays), or a "
         "function without arguments that makes one of these; without WHAT: all recipes. Exit code 1: one is wrong.",
@@ -107,8 +107,9 @@ def gradcheck(args: list[str]) -> None:
     if options.seed < 0 or (options.batch is not None and options.batch < 1):
         raise ArgumentError(f"--seed must not be negative and --batch at least 1, got {options.seed}, {options.batch}")
     if what and ":" not in what:
-        what = nearest("recipe", what, RECIPES, also="; or module:NAME, or file.py:NAME")
-    targets = {name: RECIPES[name] for name in ([what] if what else RECIPES)} if ":" not in what else {what: load(what)}
+        what = known_name("recipe", what, RECIPES, also="; or module:NAME, or file.py:NAME")
+    recipes = {what: RECIPES[what]} if what in RECIPES else RECIPES
+    targets = {what: load_object(what)} if ":" in what else recipes
     passed = check_and_print(
         targets, in_shape=options.in_shape or None, batch=options.batch, seed=options.seed, picture=options.picture
     )

@@ -6,7 +6,7 @@ from minigan.cli.arguments import no_more
 from minigan.cli.tables import print_table
 
 
-def info(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan info"""
     no_more(args, "minigan info: versions, BLAS, GPU and data, as minigan finds them on this machine")
     from rich.table import Table

@@ -14,15 +14,15 @@ from typing import NoReturn
 from minigan import __version__
 from minigan.cli.named import in_a_command
 from minigan.cli.usage import NO_COMMANDS, USAGE, ask_plainly
-from minigan.errors import ArgumentError, MiniganError, RecipeMissingError, nearest
+from minigan.errors import ArgumentError, MiniganError, RecipeMissingError, known_name
 
-#: Each is a function in the module of its name, which is imported when it is asked for.
+#: Each is the `command` of the module of its name, which is imported when it is asked for.
 COMMANDS = ("train", "sample", "evaluate", "export", "gradcheck", "exercise", "bench", "recipes", "info")
 
 
-def command(name: str) -> Callable[[list[str]], None]:
+def command_named(name: str) -> Callable[[list[str]], None]:
     """What does the command's work, given the words behind it."""
-    return getattr(import_module(f"minigan.cli.{name}"), name)
+    return import_module(f"minigan.cli.{name}").command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             elif args[0] in NO_COMMANDS:
                 raise ArgumentError(f"unknown command {args[0]!r}; {NO_COMMANDS[args[0]]}")
             else:
-                command(nearest("command", args[0], COMMANDS))(args[1:])
+                command_named(known_name("command", args[0], COMMANDS))(args[1:])
     except RecipeMissingError as error:
         fail(in_a_command(error, args))
     except MiniganError as error:

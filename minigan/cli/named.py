@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from minigan.cli.arguments import split_flag
-from minigan.errors import ArgumentError, RecipeMissingError, nearest
+from minigan.errors import ArgumentError, RecipeMissingError, known_name
 from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recipes.own import load_class, load_recipe
 from minigan.runs.recorded import other_source
@@ -37,7 +37,7 @@ def recipe_named(name: str, source: str | None, command: str) -> Recipe:
         return load_recipe(source)
     if ":" in name:
         raise ArgumentError(f"unknown recipe {name!r}; one of your own has a flag before it: {command} --recipe {name}")
-    return RECIPES[nearest("recipe", name or DEFAULT, RECIPES)]
+    return RECIPES[known_name("recipe", name or DEFAULT, RECIPES)]
 
 
 def check_flags(recipe: Recipe, *options: type) -> None:

@@ -7,7 +7,7 @@ from minigan.cli.tables import print_table
 from minigan.recipes import DEFAULT, RECIPES
 
 
-def recipes(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan recipes"""
     no_more(args, "minigan recipes: every recipe, with the parameters of its networks and where it comes from")
     import numpy as np

@@ -19,7 +19,7 @@ class SampleOptions:
     recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
-def sample(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan sample RUN [flags]"""
     from minigan.runs.sampling import sample as write
 

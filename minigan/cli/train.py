@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from minigan.cli.arguments import asks_help, first_word, parse, take_flag
-from minigan.cli.flags import Subject
+from minigan.cli.flags import About
 from minigan.cli.named import check_flags, know, recipe_named, take_recipe
 from minigan.errors import ArgumentError
 from minigan.recipes import DEFAULT, RECIPES
@@ -53,13 +53,13 @@ class ResumeOptions:
     recipe: str | None = None  # file.py:NAME of a recipe of your own, by which the run was trained
 
 
-def train(args: list[str]) -> None:
+def command(args: list[str]) -> None:
     """minigan train [RECIPE | --recipe file.py:NAME] [flags] | --resume RUN [flags]"""
     from minigan import runs
 
     source, args = take_recipe(args)
     if any(arg.split("=")[0] == "--resume" for arg in args):
-        resume(args, source)
+        resume_command(args, source)
         return
     name, flags = first_word(args)
     recipe = recipe_named(name, source, "minigan train")
@@ -69,7 +69,7 @@ def train(args: list[str]) -> None:
     parsed = parse(
         {"recipe": recipe, "run": RunOptions(recipe=source)},
         flags,
-        Subject("minigan train", f"--recipe {source}" if source else name, DEFAULT, "recipe", RECIPES),
+        About("minigan train", f"--recipe {source}" if source else name, DEFAULT, "recipe", RECIPES),
         description=f"{recipe.source or recipe.name}.\nEvery number of the recipe is a flag. Recipes: "
         f"{', '.join(RECIPES)}, and file.py:NAME behind --recipe.",
     )
@@ -78,7 +78,7 @@ def train(args: list[str]) -> None:
     runs.start(parsed.recipe, **options)
 
 
-def resume(args: list[str], source: str | None) -> None:
+def resume_command(args: list[str], source: str | None) -> None:
     """minigan train --resume RUN [flags]"""
     from minigan import runs
 
@@ -94,7 +94,7 @@ def resume(args: list[str], source: str | None) -> None:
     parsed = parse(
         {"recipe": before, "run": ResumeOptions(recipe=source)},
         flags,
-        Subject("minigan train --resume", folder, "RUN", "run"),
+        About("minigan train --resume", folder, "RUN", "run"),
         description="Go on with a run from its newest checkpoint, as if it had never stopped. The numbers of the "
         "recipe are the run's own: --epochs may grow, another has to be named in --accept too.",
     )

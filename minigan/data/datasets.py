@@ -14,7 +14,7 @@ from minigan.backend import RandomStream
 from minigan.data.glyphs import VERSION, load_glyphs
 from minigan.data.idx_folder import read_folder
 from minigan.data.mnist import SETS, data_folder, load_images
-from minigan.errors import DataError, DataMissingError, DownloadError, nearest, whole
+from minigan.errors import DataError, DataMissingError, DownloadError, known_name, whole
 
 NAMES = ("auto", *SETS, "glyphs")
 
@@ -60,14 +60,14 @@ def load_dataset(
         except OSError as error:  # not there, not to be downloaded, or nowhere to keep it
             reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
             say(f"No MNIST: {reason}. Training on glyphs instead, digits that minigan draws itself.")
-            say(f"For MNIST, {remedy('mnist')}.")
+            say(f"For MNIST, {dataset_remedy('mnist')}.")
             images, tests, record = _read("glyphs", count, test_images, data_dir, offline, say)
     else:
         try:
             images, tests, record = _read(name, count, test_images, data_dir, offline, say)
         except (DownloadError, DataMissingError) as error:
             also = "or train on digits that minigan draws itself: --dataset glyphs"
-            raise type(error)(f"{error}; {remedy(name)}, {also}") from None
+            raise type(error)(f"{error}; {dataset_remedy(name)}, {also}") from None
     if built_in(record) == "glyphs":
         if test_images or split_seed is not None:
             say("Glyphs are drawn independently of each other: test_images and random_split change nothing here.")
@@ -109,7 +109,7 @@ def _read(
         # The folder's own path, not that of the file: this may be a link to a store of files without names.
         path = found.path.parent.resolve() / found.path.name
         return found.train, found.test, {"name": found.name, "path": str(path)}
-    nearest("dataset", name, NAMES, also=", or a folder of IDX files")
+    known_name("dataset", name, NAMES, also=", or a folder of IDX files")
     raise AssertionError(name)
 
 
@@ -144,6 +144,6 @@ def folder_of(record: dict[str, Any], data_dir: str | os.PathLike[str] | None) -
     return str(Path(data_dir or Path(record["path"]).parent).absolute())
 
 
-def remedy(name: str) -> str:
+def dataset_remedy(name: str) -> str:
     """What to do to have a published set."""
     return f"connect to a network, or give --data-dir DIR (or MINIGAN_DATA=DIR) where DIR/{name} holds its files"

@@ -38,7 +38,7 @@ def read_folder(folder: Path, *, test_images: bool, say: Callable[[str], None] =
     files = next((found for place in (folder, *(folder / sub for sub in INSIDE)) if (found := image_files(place))), [])
     tests = [path for path in files if re.search("test|t10k", path.name.lower()) and "train" not in path.name.lower()]
     named = [path for path in files if "train" in path.name.lower()]
-    train = copies(named or [path for path in files if path not in tests] or files)
+    train = same_files(named or [path for path in files if path not in tests] or files)
     if len(train) != 1:
         raise DataError(
             f"{folder} must hold one IDX file of images (N, 28, 28), with idx or ubyte in its name, and train if there "
@@ -50,7 +50,7 @@ def read_folder(folder: Path, *, test_images: bool, say: Callable[[str], None] =
             f"{paths[0]} looks like EMNIST, whose images are published with rows and columns exchanged, and is "
             "used as it is; images.transpose(0, 2, 1) sets them upright: see EMNIST in docs/training.md"
         )
-    apart = copies([path for path in tests if path not in paths]) if test_images else []
+    apart = same_files([path for path in tests if path not in paths]) if test_images else []
     if len(apart) > 1:
         raise DataError(f"{folder} must hold one IDX file of test images at most; {found_instead(apart)}")
     test = read_copies(apart[0]) if apart else np.zeros((0, 28, 28), np.uint8)
@@ -71,7 +71,7 @@ def image_files(folder: Path) -> list[Path]:
     return [path for path in files if axes(path) == 3 or re.search(r"idx3-ubyte(\.gz)?$", path.name.lower())]
 
 
-def copies(paths: list[Path]) -> list[list[Path]]:
+def same_files(paths: list[Path]) -> list[list[Path]]:
     """The files, those together whose names differ in `.gz`, in dots for dashes or in capitals only."""
     found: dict[str, list[Path]] = {}
     for path in paths:

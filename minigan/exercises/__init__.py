@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from minigan import nn
-from minigan.errors import RunExistsError, nearest
+from minigan.errors import RunExistsError, known_name
 from minigan.exercises import classifier
 from minigan.gan import loss, steps
 from minigan.recipes import flux_dcgan, keras_upconv, mlp, recipe, renom_maxout
@@ -103,7 +103,7 @@ def test_{module}():
 
 def write_stub(name: str, folder: Path) -> Path:
     """Write an exercise's stub and its test into `folder`; returns the stub's path, or raises RunExistsError."""
-    nearest("exercise", name, STUBS)
+    known_name("exercise", name, STUBS)
     stub = stub_path(name, folder)
     if stub.exists():
         raise RunExistsError(f"{stub} exists; it holds somebody's work")
@@ -123,7 +123,7 @@ def stub_path(name: str, folder: Path) -> Path:
 @contextmanager
 def plugged_in(**pieces: Any) -> Iterator[None]:
     """Within this context, training uses the given pieces in place of minigan's own of the same name."""
-    kept = [(m, name, getattr(m, name)) for name in pieces for m in USERS[nearest("piece", name, USERS)]]
+    kept = [(m, name, getattr(m, name)) for name in pieces for m in USERS[known_name("piece", name, USERS)]]
     try:
         for module, name, _ in kept:
             setattr(module, name, pieces[name])
@@ -136,15 +136,15 @@ def plugged_in(**pieces: Any) -> Iterator[None]:
 def work_on(name: str, folder: Path, *, epochs: int, dataset: str = "auto", say: Callable[[str], None] = print) -> bool:
     """Hand out the stub, or say what is wrong with it (and return False), or train with it: `minigan exercise`."""
     from minigan.exercises.verify import verify
-    from minigan.recipes.loading import load
+    from minigan.recipes.loading import load_object
 
-    piece, stub = STUBS[nearest("exercise", name, STUBS)], stub_path(name, folder)
+    piece, stub = STUBS[known_name("exercise", name, STUBS)], stub_path(name, folder)
     if not stub.exists():
         write_stub(name, folder)
         say(f"Wrote {stub} and {stub.with_name('test_' + stub.name)}.")
-        say(f"Complete {stub}, then run this again: minigan exercise {name}{where(folder)}")
+        say(f"Complete {stub}, then run this again: minigan exercise {name}{out_flag(folder)}")
         return True
-    if wrong := verify(name, mine := load(f"{stub}:{piece}")):
+    if wrong := verify(name, mine := load_object(f"{stub}:{piece}")):
         say(f"{stub}: not yet.\n\n{wrong}")
         return False
     say(f"{stub}: right.")
@@ -172,6 +172,6 @@ def train_with(name: str, *, epochs: int, dataset: str, say: Callable[[str], Non
     say(f"Your {piece} has learned to draw. (A run that is resumed goes on with minigan's own.)")
 
 
-def where(folder: Path) -> str:
+def out_flag(folder: Path) -> str:
     """The flag that names the folder, unless it is the default."""
     return "" if folder == Path("exercises") else f" --out {quoted(folder)}"

@@ -15,7 +15,7 @@ from minigan.optim import Adam
 BATCH = 50
 
 
-def make_classifier(seed: int = 0) -> Sequential:
+def make_small_classifier(seed: int = 0) -> Sequential:
     """Images (N, 28, 28, 1) → a logit for each digit, (N, 10): what LeNet was, a quarter of the size."""
     layers = [
         Conv2d(8, 5, pad=2), ReLU(), MaxPool2d(2),
@@ -31,7 +31,7 @@ def train_classifier(
     """Learn to read `learn` glyphs; the share that it then reads right of `held_out` others, said after each pass."""
     images, labels = load_glyphs(learn + held_out, seed=seed)
     x, t = (images[..., None] / np.float32(255)).astype(np.float32), labels.astype(np.int64)
-    network = make_classifier(seed)
+    network = make_small_classifier(seed)
     optimizer, right = Adam(network, lr=2e-3), 0.0
     for epoch in range(epochs):
         order, total = RandomStream(seed, "shuffle", epoch).host.permutation(learn), 0.0

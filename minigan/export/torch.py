@@ -153,18 +153,18 @@ def layout(network: Sequential) -> dict[str, tuple[str, np.ndarray]]:
         index, kind, name = own_name.split(".")
         i, numbers = int(index), np.arange(view.size).reshape(view.shape)
         flat = len(shapes[i]) == 1
-        places = permuted(numbers, points[i], points[i + 1]) if flat else transposed(numbers, shapes[i])
+        places = flat_to_torch(numbers, points[i], points[i + 1]) if flat else images_to_torch(numbers, shapes[i])
         within = "parametrizations.weight.original" if (kind, name) == ("SpectralNorm", "W") else NAMES[name]
         table[modules[i].prefix(i) + within] = own_name, places
     return table
 
 
-def permuted(numbers: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def flat_to_torch(numbers: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """A layer's array between flat features: W (C, K) → (K, C), a vector (K,) as it is, in the order of each side."""
     return numbers[after] if numbers.ndim == 1 else numbers[before][:, after].T
 
 
-def transposed(numbers: np.ndarray, in_shape: Shape) -> np.ndarray:
+def images_to_torch(numbers: np.ndarray, in_shape: Shape) -> np.ndarray:
     """A layer's array between images: W (KH, KW, C, K) → (K, C, KH, KW), and likewise with C and K exchanged."""
     if numbers.ndim == 2 and len(in_shape) == 3:
         numbers = numbers[None, None]  # a Dense layer's; on an image it is a convolution of 1×1
@@ -176,7 +176,7 @@ def transposed(numbers: np.ndarray, in_shape: Shape) -> np.ndarray:
 
 def orders(network: Sequential) -> list[np.ndarray]:
     """The order of the input and of each layer's output; flat features may have any, all else has the usual one."""
-    shapes, found = [network.in_shape, *network.out_shapes], [usual(network.in_shape)]
+    shapes, found = [network.in_shape, *network.out_shapes], [torch_order(network.in_shape)]
     for i, layer in enumerate(network.layers):
         last, flat = i == len(network.layers) - 1, len(shapes[i + 1]) == 1
         if flat and is_dense(layer):
@@ -186,8 +186,8 @@ def orders(network: Sequential) -> list[np.ndarray]:
         elif flat or isinstance(layer, (Flatten, Reshape)):
             order = found[-1]
         else:
-            order = usual(shapes[i + 1])
-        if (last or not flat) and not np.array_equal(order, usual(shapes[i + 1])):
+            order = torch_order(shapes[i + 1])
+        if (last or not flat) and not np.array_equal(order, torch_order(shapes[i + 1])):
             raise ArgumentError(
                 f"layer {i} ({layer!r}): PyTorch keeps images as (C, H, W), so what comes out as {shapes[i + 1]} would "
                 "hold the numbers in another order, and no weights after the last Dense layer can mend that; put a "
@@ -197,7 +197,7 @@ def orders(network: Sequential) -> list[np.ndarray]:
     return found
 
 
-def usual(shape: Shape) -> np.ndarray:
+def torch_order(shape: Shape) -> np.ndarray:
     """The order of an activation of this shape: an image (H, W, C) is (C, H, W) in PyTorch, all else stays as it is."""
     numbers = np.arange(math.prod(shape)).reshape(shape)
     return (numbers.transpose(2, 0, 1) if len(shape) == 3 else numbers).ravel()
@@ -213,7 +213,7 @@ def wanted(layers: Sequence[Layer], shapes: Sequence[Shape]) -> np.ndarray:
     Looks ahead to what decides it: an image made of them, or the end. If that is a Dense layer, any order will do.
     """
     if len(shapes[0]) != 1 or not layers or is_dense(layers[0]):
-        return usual(shapes[0])
+        return torch_order(shapes[0])
     order = wanted(layers[1:], shapes[1:])
     if isinstance(layers[0], Maxout):  # its groups in that order, each with its pieces side by side
         pieces = layers[0].pieces

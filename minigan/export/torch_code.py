@@ -90,7 +90,7 @@ def dense(layer: Dense, in_shape: Shape) -> Counterpart:
 
 
 def conv(layer: Conv2d, in_shape: Shape) -> Counterpart:
-    return convolution(layer, in_shape[2], layer.windows(in_shape[:2]))
+    return conv_module(layer, in_shape[2], layer.windows(in_shape[:2]))
 
 
 def upsample(layer: Upsample2d | UpsampleConv2d, _: Shape) -> Counterpart:
@@ -99,11 +99,11 @@ def upsample(layer: Upsample2d | UpsampleConv2d, _: Shape) -> Counterpart:
 
 def upsample_conv(layer: UpsampleConv2d, in_shape: Shape) -> Counterpart:
     size = tuple(n * s for n, s in zip(in_shape[:2], pair(layer.scale), strict=True))
-    after = convolution(layer, in_shape[2], place_windows(size, layer.kernel, 1, "same"))
+    after = conv_module(layer, in_shape[2], place_windows(size, layer.kernel, 1, "same"))
     return Counterpart([*upsample(layer, in_shape).modules, *after.modules], 1 + after.weights)
 
 
-def convolution(layer: Conv2d | UpsampleConv2d, C: int, windows: Windows) -> Counterpart:
+def conv_module(layer: Conv2d | UpsampleConv2d, C: int, windows: Windows) -> Counterpart:
     """PyTorch puts as many zeros on one side as on the other; if they differ, they come from a module of their own."""
     sizes, options = (C, layer.channels, windows.kernel), {"stride": windows.stride, "bias": layer.bias}
     if is_even(windows.pad):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigan.gradcheck.numeric import STEP, Moves, Terms, along
-from minigan.gradcheck.purity import attempt, copies, largest_of, same, strange_points
+from minigan.gradcheck.purity import attempt, copied_arrays, largest_of, same, strange_points
 from minigan.gradcheck.subject import Subject
 
 OFF = 1e-5  # of a slope along a direction: what a gradient is wrong by, if it is
@@ -34,7 +34,7 @@ def off_along(f: Terms, moves: Moves, grads: Sequence[np.ndarray], floor: float)
 def stale(subject: Subject, dy: Any, grads: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:
     """Whether gradients stay what they were at the point of the check, and are wrong so at others."""
     with strange_points():
-        verdicts = [attempt(partial(wrong_again, subject, dy, copies(p), grads, rng)) for p in subject.elsewhere]
+        verdicts = [attempt(partial(wrong_again, subject, dy, copied_arrays(p), grads, rng)) for p in subject.elsewhere]
     told = [verdict for verdict in verdicts if verdict is not None]
     if len(told) < 2 or not all(told):
         return []
@@ -48,7 +48,7 @@ def wrong_again(
     subject: Subject, dy: Any, arrays: dict[str, np.ndarray], grads: dict[str, np.ndarray], rng: np.random.Generator
 ) -> bool | None:
     """Whether gradients that are those of the first point are wrong where the arrays are now."""
-    got = copies(subject.backward(dy, subject.forward(**arrays)[1]))
+    got = copied_arrays(subject.backward(dy, subject.forward(**arrays)[1]))
     if not (names := [name for name in got if same(got[name], grads[name])]):
         return False
     moves = [(arrays[name], ..., rng.standard_normal(arrays[name].shape)) for name in names]

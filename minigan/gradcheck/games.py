@@ -14,7 +14,7 @@ from minigan.gan import GANLoss, discriminator_step, generator_step, pack
 from minigan.gradcheck.compare import compare
 from minigan.gradcheck.report import Report
 from minigan.gradcheck.subject import Subject
-from minigan.gradcheck.targets import KINK_MARGIN, TRIES, kinks_met, nearest
+from minigan.gradcheck.targets import KINK_MARGIN, TRIES, kinks_met, least_distance
 from minigan.gradcheck.trial import SameDraws
 from minigan.nn import Sequential
 from minigan.nn.layer import rows
@@ -157,7 +157,8 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
         x = low + (high - low) * rng.uniform(size=(batch, *recipe.image_shape))
         step_aside(G, D, recipe.loss, x, z, rng)
         met = kinks_of_both_steps(G, D, recipe.loss, x, z)
-        distance = -1.0 if asleep(D, met) else min(nearest(met), least_spread(G, z) / 10)  # awake at a kink is better
+        # To be awake at a kink is better than to be asleep.
+        distance = -1.0 if asleep(D, met) else min(least_distance(met), least_spread(G, z) / 10)
         if distance > best[0]:
             best = distance, (G.params.copy(), D.params.copy(), x, z)
         if distance > KINK_MARGIN:

@@ -62,7 +62,7 @@ def of_multiples(back: Callable[[np.ndarray], Grads], dy: np.ndarray, g: Grads, 
         if not differ({name: minus[name] for name in names}, g, sizes):
             return f"-dy gives the same as dy for {', '.join(names)}: the sign of dy is lost (|dy|, or dy²)"
         twice, minus_twice = back(2 * dy), back(-2 * dy)
-        if not differ(added(twice, minus_twice, names), added(minus, g, names), sizes):
+        if not differ(sum_of_grads(twice, minus_twice, names), sum_of_grads(minus, g, names), sizes):
             return f"dy and -dy add up to more than 0 for {', '.join(names)}: there is a term of which dy is no factor"
         return (
             f"-dy does not give the negative of what dy gives for {', '.join(names)}: a mask, a maximum or a bound "
@@ -102,7 +102,7 @@ def of_sums(
         name: size + MARGIN / ROUNDING * max(largest_of(got[name] - c * g[name]) for c, got in rounded)
         for name, size in sizes.items()
     }
-    for a, b in parts(dy, rng):
+    for a, b in split_upstreams(dy, rng):
         ga, gb = back(a), back(b)
         total = {name: ga[name] + gb[name] for name in g}
         whole = back(a + b)
@@ -120,7 +120,7 @@ def of_sums(
     return ""
 
 
-def parts(dy: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def split_upstreams(dy: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs (a, b) of upstreams: of dy one entry and all others, its entries shared out, its rows; two dense ones."""
     if dy.size > 1:
         yield shared_out(dy, np.arange(dy.size).reshape(dy.shape) == np.argmax(np.abs(dy)))
@@ -140,7 +140,7 @@ def rows_with(dy: np.ndarray) -> int:
     return int(dy.reshape(len(dy), -1).any(axis=1).sum()) if dy.ndim else 1
 
 
-def added(one: Grads, other: Grads, names: list[str]) -> Grads:
+def sum_of_grads(one: Grads, other: Grads, names: list[str]) -> Grads:
     return {name: one[name] + other[name] for name in names}
 
 

@@ -73,7 +73,7 @@ def repeated(subject: Subject, dy: Any, grads: dict[str, np.ndarray]) -> list[st
         )
         if not alike:
             return problems
-    once = copies(subject.backward(dy, cache))
+    once = copied_arrays(subject.backward(dy, cache))
     try:
         twice = subject.backward(dy, cache)
     except Exception as error:
@@ -97,7 +97,7 @@ def in_between(subject: Subject, dy: Any, rng: np.random.Generator) -> list[str]
     read in place, a layer's weights, is moved in place, during the first of them.
     """
     before, y_moved = Snapshot(subject), np.zeros(0)
-    grads = copies(subject.backward(dy, subject.forward()[1]))
+    grads = copied_arrays(subject.backward(dy, subject.forward()[1]))
     in_place = [array for name, array in subject.arrays.items() if not subject.others or name not in subject.inputs]
     for what, other in subject.others or (("on other values", subject.forward),):
         y, cache = subject.forward()
@@ -129,7 +129,7 @@ def left_behind(subject: Subject, dy: Any, cache: Any, grads: dict[str, np.ndarr
     remedy = "keep in the cache what backward needs, not in the object"
     with np.errstate(all="ignore"):
         try:
-            got = copies(subject.backward(dy, cache))
+            got = copied_arrays(subject.backward(dy, cache))
         except Exception as error:
             return [
                 f"backward fails once there was a forward pass {what} ({type(error).__name__}: {error}): it depends on "
@@ -150,7 +150,7 @@ def overwritten(subject: Subject, dy: Any) -> list[str]:
     with strange_points():
         found = subject.backward(dy, cache)
         first = {name: found[name] for name in subject.inputs}
-        kept = copies(first)
+        kept = copied_arrays(first)
         subject.backward(np.multiply(dy, -3.0), cache)
     problems = [
         f"a second backward overwrites the gradient of {name} that the first returned; return a new array each time"
@@ -168,7 +168,7 @@ def attempt(call: Callable[[], Any]) -> Any:
         return None
 
 
-def copies(named: dict[str, Any]) -> dict[str, np.ndarray]:
+def copied_arrays(named: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.copy(array) for name, array in named.items()}
 
 
@@ -225,7 +225,7 @@ def layout_problems(subject: Subject, dy: Any, grads: dict[str, np.ndarray]) -> 
             lambda laid_out, name=name: {"y": np.copy(subject.forward(**{name: laid_out})[0])},
             {"y": y},
         )
-    try_layouts("backward", "dy", np.asarray(dy), lambda dy: copies(subject.backward(dy, cache)), grads)
+    try_layouts("backward", "dy", np.asarray(dy), lambda dy: copied_arrays(subject.backward(dy, cache)), grads)
     if not problems:
         problems += broadcast_problems(subject, dy, cache, largest_of(*grads.values()))
     return problems, cautions
@@ -255,7 +255,9 @@ def broadcast_problems(subject: Subject, dy: Any, cache: Any, largest: float) ->
                 problems.append(f"forward gives another result for a {name} of which np.broadcast_to repeats one image")
         if np.ndim(dy):
             alike = np.broadcast_to(np.asarray(dy)[:1], np.shape(dy))
-            expected, got = (attempt(lambda a=a: copies(subject.backward(a, cache))) for a in (np.copy(alike), alike))
+            expected, got = (
+                attempt(lambda a=a: copied_arrays(subject.backward(a, cache))) for a in (np.copy(alike), alike)
+            )
             if not expected or not got:
                 return problems
             if not all(near(got[name], expected[name], largest) for name in expected):

@@ -83,7 +83,7 @@ def of_layer(trial: Trial, i: int) -> list[str]:
     return [f"{i}.{type(layer).__name__}: {problem}" for problem in found]
 
 
-class Average(NamedTuple):
+class MovingAverage(NamedTuple):
     """A buffer whose steps, with one pass, are each `ratio` times the one before, and that so comes to `limit`."""
 
     ratio: float
@@ -129,7 +129,7 @@ def after(trial: Trial, cache: Any, start: np.ndarray) -> list[np.ndarray]:
     return [path[1] for path in follow(trial, cache, start)]
 
 
-def averaged(path: list[np.ndarray]) -> Average | None:
+def averaged(path: list[np.ndarray]) -> MovingAverage | None:
     """The average that these steps are of, if they are in one proportion."""
     first, second, third = (b - a for a, b in pairwise(path))
     if not first.any() or not all(np.isfinite(values).all() for values in path):
@@ -138,7 +138,7 @@ def averaged(path: list[np.ndarray]) -> Average | None:
     room = STRAIGHT * largest_of(*path)
     if largest_of(second - ratio * first) > room or largest_of(third - ratio * second) > room or abs(ratio - 1) < 1e-9:
         return None
-    return Average(ratio, path[0] + first / (1 - ratio))
+    return MovingAverage(ratio, path[0] + first / (1 - ratio))
 
 
 def runaway(name: str, ratio: float) -> str:
@@ -151,7 +151,7 @@ def runaway(name: str, ratio: float) -> str:
     )
 
 
-def flipped(point: Point, paths: dict[str, list[np.ndarray]], averages: dict[str, Average]) -> list[str]:
+def flipped(point: Point, paths: dict[str, list[np.ndarray]], averages: dict[str, MovingAverage]) -> list[str]:
     """Whether an average comes to the negative of what training goes by."""
     limits = {name: averages[name].limit if name in averages else path[-1] for name, path in paths.items()}
     off = point.off(limits)

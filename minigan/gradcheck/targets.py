@@ -15,7 +15,7 @@ from minigan.errors import ArgumentError
 from minigan.gradcheck.compare import compare
 from minigan.gradcheck.contract import breaches
 from minigan.gradcheck.form import check_forms, two
-from minigan.gradcheck.purity import copies, other_values
+from minigan.gradcheck.purity import copied_arrays, other_values
 from minigan.gradcheck.report import Report
 from minigan.gradcheck.subject import Subject
 from minigan.gradcheck.trial import SameDraws, Trial, unbound
@@ -64,12 +64,14 @@ def check_pair(forward: Callable[..., Any], backward: Callable[..., Any], *array
     x = next(iter(variables.values()), np.zeros(()))
     state = np.random.get_state()  # noqa: NPY002 (once: at each forward it took most of the time of a check)
     try:
-        batched = tuple(variables)[:1] if x.ndim and np.shape(run(**copies(variables))[0])[:1] == x.shape[:1] else ()
+        batched = (
+            tuple(variables)[:1] if x.ndim and np.shape(run(**copied_arrays(variables))[0])[:1] == x.shape[:1] else ()
+        )
         passes = tuple((what, partial(run, 1, **points)) for what, points in other_points(values))
         subject = Subject(
             *(variables, run, grads, tuple(variables), batched, others, numbers(values)),
             others=passes,
-            elsewhere=reordered(values),
+            elsewhere=reordered_examples(values),
         )
         return compare(subject, title=title, **options)
     finally:
@@ -93,7 +95,7 @@ def other_points(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, np.nda
         yield "on a smaller batch", {name: together[name]}
 
 
-def reordered(values: dict[str, Any]) -> tuple[dict[str, np.ndarray], ...]:
+def reordered_examples(values: dict[str, Any]) -> tuple[dict[str, np.ndarray], ...]:
     """The examples in other orders: of all arrays that are as long as the first, and labels with them.
 
     Any other values might not be allowed, or a gradient not be meant for them (as of rows that must add up to 1).
@@ -146,15 +148,15 @@ def check_network(
     title = title or f"{net!r}, train={train}"
     layers = net.layers
     net = Sequential([unbound(layer) for layer in layers], net.in_shape, rng=np.random.default_rng(0), dtype=np.float64)
-    check_forms(net, draw(net, batch, [seed, 0]), train=train)
+    check_forms(net, random_input(net, batch, [seed, 0]), train=train)
     best, furthest = 0, -math.inf
     for attempt in range(TRIES):
-        x = draw(net, batch, [seed, attempt])
+        x = random_input(net, batch, [seed, attempt])
         if (distance := distance_to_kinks(net, x, train=train)) > furthest:
             best, furthest = attempt, distance
         if distance > KINK_MARGIN:
             break
-    x = draw(net, batch, [seed, best])
+    x = random_input(net, batch, [seed, best])
 
     def run(x: np.ndarray = x, *, train: bool = train, draws: int = 0) -> tuple[Any, Any]:
         return net.forward(x, train=train, rng=SameDraws(draws))
@@ -185,7 +187,7 @@ def check_network(
     return report
 
 
-def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
+def random_input(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
     """A random input for the network, which gets random parameters and buffers.
 
     Parameters are of size 0.2 to 1, of either sign, less where a sum has many terms; a running variance is positive.
@@ -203,7 +205,7 @@ def draw(net: Sequential, batch: int, seed: Sequence[int]) -> np.ndarray:
 
 def distance_to_kinks(net: Sequential, x: np.ndarray, *, train: bool) -> float:
     """How near any layer's input comes to a point where that layer has no derivative."""
-    return nearest(kinks_met(net, x, train=train, rng=SameDraws())[0])
+    return least_distance(kinks_met(net, x, train=train, rng=SameDraws())[0])
 
 
 def kinks_met(
@@ -217,7 +219,7 @@ def kinks_met(
     return met, x
 
 
-def nearest(met: Sequence[tuple[Sequential, int, np.ndarray]]) -> float:
+def least_distance(met: Sequence[tuple[Sequential, int, np.ndarray]]) -> float:
     """The least distance from a kink.
 
     What lies exactly on one was put there by the layer below (Dropout, ReLU), and a small step leaves it there.

@@ -76,10 +76,10 @@ def try_group(origin: Origin, group: list[Corner], rng: np.random.Generator) -> 
         for sign in (1.0, -1.0):
             if other.open and other.jump:
                 ratio = sign * left[0].jump / other.jump
-                try_direction(origin, [left[0], other], direction([(left[0], 1.0), (other, ratio)]), rng)
+                try_direction(origin, [left[0], other], as_direction([(left[0], 1.0), (other, ratio)]), rng)
     left = [c for c in left if c.open]
     if len(left) > 1:  # the most telling of all directions: all of what the entries get adds up
-        try_direction(origin, left, direction([(c, float(np.sign(c.a)) or 1.0) for c in left]), rng)
+        try_direction(origin, left, as_direction([(c, float(np.sign(c.a)) or 1.0) for c in left]), rng)
 
 
 def alike(group: list[Corner]) -> Iterator[list[Corner]]:
@@ -100,7 +100,7 @@ def together(origin: Origin, group: list[Corner], rng: np.random.Generator, *, s
     sizes = dict.fromkeys(abs(c.θ) for c in group)
     weight = {size: rng.uniform(0.5, 1.5) if len(sizes) > 1 else 1.0 for size in sizes}
     pairs = [(c, weight[abs(c.θ)] * (float(np.sign(c.θ)) if signed else 1.0)) for c in group]
-    found = direction([(c, w) for c, w in pairs if c.row.how == "entries"])
+    found = as_direction([(c, w) for c, w in pairs if c.row.how == "entries"])
     for name in dict.fromkeys(c.row.name for c in group if c.row.how != "entries"):
         flat = origin.arrays[name].ravel()
         w = np.zeros(flat.size)
@@ -112,7 +112,7 @@ def together(origin: Origin, group: list[Corner], rng: np.random.Generator, *, s
     return found
 
 
-def direction(pairs: list[tuple[Corner, float]]) -> Direction:
+def as_direction(pairs: list[tuple[Corner, float]]) -> Direction:
     """Corners, each with how much it moves, as a direction."""
     found: dict[str, list[tuple[int, float]]] = {}
     for corner, weight in pairs:

@@ -24,14 +24,14 @@ def check_numbers(name: str, array: Array) -> None:
         raise DTypeError(f"{name} holds {array.dtype}, not real numbers; convert it with {name}.astype(numpy.float64)")
     if array.dtype.kind == "f" and (wrong := int(array.size - xp.isfinite(array).sum())):
         raise DataError(f"{name} has {wrong} values of {array.size} that are NaN or infinite; leave those samples out")
-    if (size := largest(array)) > LARGEST:
+    if (size := max_abs(array)) > LARGEST:
         raise DataError(
             f"{name} has values of a size up to {size:.3g}, above {LARGEST:g}, whose powers do not fit into float64; "
             "divide all samples by one number, or leave those out"
         )
 
 
-def largest(array: Array) -> float:
+def max_abs(array: Array) -> float:
     """The largest size of a number in the array; 0 if it is empty."""
     return max(float(array.max()), -float(array.min())) if array.size else 0.0
 
@@ -41,7 +41,7 @@ def check_not_tiny(**arrays: Array) -> None:
 
     Zeros alone are no mistake: features may be dead.
     """
-    size = max(largest(array) for array in arrays.values())
+    size = max(max_abs(array) for array in arrays.values())
     if 0 < size < SMALLEST:
         raise DataError(
             f"{' and '.join(arrays)} have values of a size up to {size:.3g} only, below {SMALLEST:g}, where squares "

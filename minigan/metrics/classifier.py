@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan.backend import RandomStream, to_numpy
-from minigan.errors import CheckpointError, DTypeError, ShapeError, nearest
+from minigan.errors import CheckpointError, DTypeError, ShapeError, known_name
 from minigan.losses import softmax
 from minigan.nn import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Sequential
 
@@ -49,7 +49,7 @@ def load_classifier(name: str = "mnist") -> Sequential:
     """The trained classifier of "mnist" or "glyphs"; raises CheckpointError if its file is not the one it should be."""
     from safetensors.numpy import load
 
-    path = weights_file(nearest("classifier", name, SHA256))
+    path = weights_file(known_name("classifier", name, SHA256))
     content = path.read_bytes() if path.exists() else b""
     if (found := hashlib.sha256(content).hexdigest()) != SHA256[name]:
         raise CheckpointError(

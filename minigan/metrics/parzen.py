@@ -72,8 +72,8 @@ def log_likelihoods(samples: Array, images: Array, sigmas: Sequence[float] | np.
     if not len(sigmas) or not all(0 < sigma < math.inf for sigma in sigmas):
         raise ArgumentError(f"a Parzen window needs finite widths sigma above 0, got {list(map(float, sigmas))}")
     xp = array_module(samples=samples, images=images)
-    check_images("samples", samples, 1, "the density is a mean over them")
-    check_images("test images", images, 2, "the error is estimated from how they differ")
+    check_unit_range("samples", samples, 1, "the density is a mean over them")
+    check_unit_range("test images", images, 2, "the error is estimated from how they differ")
     x, N, P = samples.reshape(len(samples), -1).astype("float64"), len(samples), math.prod(samples.shape[1:])
     if P != math.prod(images.shape[1:]):
         raise ShapeError(f"samples have {P} pixels and test images {math.prod(images.shape[1:])}; crop or pad the one")
@@ -101,7 +101,7 @@ def log_likelihoods(samples: Array, images: Array, sigmas: Sequence[float] | np.
     return found
 
 
-def check_images(name: str, array: Any, least: int, why: str) -> None:
+def check_unit_range(name: str, array: Any, least: int, why: str) -> None:
     """Raise an error unless `array` is (N, …) with N at least `least`, its values in [0, 1]."""
     if array.ndim < 2 or 0 in array.shape[1:]:
         raise ShapeError(f"{name} have shape {array.shape}; images are (N, …), one to each entry of the first axis")

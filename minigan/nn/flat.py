@@ -40,7 +40,7 @@ class Vector:
             vector[...] = values
 
 
-def walk(layers: Sequence[Layer], in_shape: Shape) -> list[Shape]:
+def walk_shapes(layers: Sequence[Layer], in_shape: Shape) -> list[Shape]:
     """The shapes between the layers, the input's first."""
     shapes = [in_shape]
     for i, layer in enumerate(layers):
@@ -53,7 +53,7 @@ def walk(layers: Sequence[Layer], in_shape: Shape) -> list[Shape]:
     return shapes
 
 
-def draw(specs: list[Specs], rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
+def initial_values(specs: list[Specs], rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
     """One flat vector of initial values, in the order of the layers."""
     parts = [init(rng, shape).ravel() for spec in specs for shape, init in spec.values()]
     return np.concatenate([np.zeros(0), *parts]).astype(dtype)
@@ -87,7 +87,7 @@ def named(layers: Sequence[Layer], arrays: list[dict[str, Any]]) -> dict[str, An
 
 def state_shapes(layers: Sequence[Layer], in_shape: Shape) -> dict[str, Shape]:
     """The names and shapes of what `Sequential(layers, in_shape).state()` would hold, without making any of it."""
-    shapes = walk(layers, in_shape)[:-1]
+    shapes = walk_shapes(layers, in_shape)[:-1]
     params = places([layer.params(shape) for layer, shape in zip(layers, shapes, strict=True)])
     buffers = places([layer.buffers(shape) for layer, shape in zip(layers, shapes, strict=True)])
     return {**named(layers, params), **named(layers, buffers)}

@@ -66,7 +66,7 @@ def check_call(cls: type, args: tuple[Any, ...], settings: dict[str, Any]) -> No
     if inspect.Parameter.VAR_KEYWORD not in kinds:
         for name in settings:
             if name not in named:
-                raise CallError(f"{cls.__name__} has no setting {name!r}; {remedy(name, named)}")
+                raise CallError(f"{cls.__name__} has no setting {name!r}; {setting_remedy(name, named)}")
     if inspect.Parameter.VAR_POSITIONAL not in kinds and len(args) > len(placed):
         takes = f"({', '.join(placed)})" if placed else "nothing"
         others = ", ".join(f"{name}=…" for name in named if name not in placed)
@@ -80,7 +80,7 @@ def parameters_of(init: Callable[..., None]) -> list[inspect.Parameter]:
     return list(inspect.signature(init).parameters.values())
 
 
-def remedy(name: str, known: list[str]) -> str:
+def setting_remedy(name: str, known: list[str]) -> str:
     """What to write in place of the setting `name`."""
     ours, caution = CALLED_HERE.get(name, ((), ""))
     if here := [own for own in ours if own in known]:

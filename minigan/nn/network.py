@@ -15,10 +15,10 @@ import numpy as np
 from minigan import backend
 from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError, whole
-from minigan.nn.flat import Vector, cut, draw, named, places, walk
+from minigan.nn.flat import Vector, cut, initial_values, named, places, walk_shapes
 from minigan.nn.layer import Layer, Shape
 from minigan.nn.names import CheckedCall
-from minigan.nn.summary import as_html, as_text, table
+from minigan.nn.summary import as_html, as_text, summary_rows
 
 
 class NetworkCache(NamedTuple):
@@ -69,13 +69,13 @@ class Sequential(CheckedCall):
             raise ArgumentError(f"{needs}, got ()")
         if self.dtype not in (np.float32, np.float64):
             raise DTypeError(f"a network computes in float32 or float64, got dtype {self.dtype}")
-        shapes = walk(self.layers, self.in_shape)
+        shapes = walk_shapes(self.layers, self.in_shape)
         self.out_shapes = shapes[1:]
         self.version = 0
         params = [layer.params(shape) for layer, shape in zip(self.layers, shapes, strict=False)]
         buffers = [layer.buffers(shape) for layer, shape in zip(self.layers, shapes, strict=False)]
         self._param_places, self._buffer_places = places(params), places(buffers)
-        vectors = draw(params, rng, self.dtype), draw(buffers, rng, self.dtype)
+        vectors = initial_values(params, rng, self.dtype), initial_values(buffers, rng, self.dtype)
         self._hold(params=vectors[0], grads=np.zeros_like(vectors[0]), buffers=vectors[1])
 
     @property
@@ -214,7 +214,7 @@ class Sequential(CheckedCall):
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
         counts = [sum(map(math.prod, own.values())) for own in self._param_places]
-        return table(self.layers, self.in_shape, self.out_shapes, counts)
+        return summary_rows(self.layers, self.in_shape, self.out_shapes, counts)
 
     def __repr__(self) -> str:
         return f"Sequential({self.layers}, in_shape={self.in_shape})"

@@ -15,13 +15,13 @@ from minigan.nn.conv.windows import (
     Pad,
     Pair,
     Windows,
-    check_images,
-    every,
+    check_image_shape,
     padding,
     pair,
     place_windows,
-    sizes,
+    strided,
     surround,
+    whole_sizes,
 )
 from minigan.nn.layer import Layer, Shape
 
@@ -59,14 +59,14 @@ class MaxPool2d(Layer):
     """
 
     def __init__(self, kernel: int | Pair, *, stride: int | Pair | None = None, pad: Pad = 0):
-        self.kernel = sizes("MaxPool2d", "kernel", kernel)
-        self.stride = self.kernel if stride is None else sizes("MaxPool2d", "stride", stride)
+        self.kernel = whole_sizes("MaxPool2d", "kernel", kernel)
+        self.stride = self.kernel if stride is None else whole_sizes("MaxPool2d", "stride", stride)
         self.pad = padding("MaxPool2d", pad)
         if pad != "same" and any(max(pair(p)) >= k for p, k in zip(pair(self.pad), pair(self.kernel), strict=True)):
             raise ArgumentError(f"MaxPool2d needs a pad smaller than its kernel, got pad {pad} and kernel {kernel}")
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        check_images("MaxPool2d", in_shape)
+        check_image_shape("MaxPool2d", in_shape)
         return (*self.windows(in_shape[:2]).counts, in_shape[2])
 
     def windows(self, size: Shape) -> Windows:
@@ -99,7 +99,7 @@ class MaxPool2d(Layer):
 def kernel_places(windows: Windows) -> list[tuple[slice, slice, slice]]:
     """For each place in the kernel, where it falls in all the windows of a padded image."""
     (KH, KW), (SH, SW), _, (OH, OW) = windows
-    return [(slice(None), every(i, SH, OH), every(j, SW, OW)) for i in range(KH) for j in range(KW)]
+    return [(slice(None), strided(i, SH, OH), strided(j, SW, OW)) for i in range(KH) for j in range(KW)]
 
 
 class Maxout(Layer):

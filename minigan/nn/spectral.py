@@ -80,7 +80,7 @@ class SpectralNorm(Layer):
         dW /= cache.sigma
 
     def update_buffers(self, cache: SpectralCache) -> None:
-        u, length = direction(backend.matmul(rows(cache.layer.W).T, cache.v))
+        u, length = normalise(backend.matmul(rows(cache.layer.W).T, cache.v))
         self.u[...] = backend.array_module(u).where(length > SHORTEST, u[:, 0], cache.u)  # W = 0: stay
 
     def __repr__(self) -> str:
@@ -93,13 +93,13 @@ def stretch(W: Array, u: Array) -> tuple[Array, Array, Array]:
     A u of 0, the mean of opposite vectors, has no direction: then all its entries are taken to be alike.
     """
     xp = backend.array_module(W=W, u=u)
-    unit, length = direction(u)
+    unit, length = normalise(u)
     unit = xp.where(length > SHORTEST, unit, u.dtype.type(len(u) ** -0.5))
-    v, sigma = direction(backend.matmul(rows(W), unit[:, None]))
+    v, sigma = normalise(backend.matmul(rows(W), unit[:, None]))
     return unit, v, sigma
 
 
-def direction(x: Array) -> tuple[Array, Array]:
+def normalise(x: Array) -> tuple[Array, Array]:
     """(x/‖x‖, ‖x‖) of a vector, with ‖x‖ at least 1e-12: W = 0 has a gradient too, a large one, and can leave 0."""
     xp = backend.array_module(x)
     length = xp.maximum(xp.sqrt((x * x).sum()), x.dtype.type(SHORTEST))

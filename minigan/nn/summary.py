@@ -10,7 +10,7 @@ from minigan.nn.layer import Layer, Shape
 Rows = list[tuple[str, str, str, str]]  # index, layer, output shape, parameters
 
 
-def table(layers: Sequence[Layer], in_shape: Shape, out_shapes: Sequence[Shape], counts: Sequence[int]) -> Rows:
+def summary_rows(layers: Sequence[Layer], in_shape: Shape, out_shapes: Sequence[Shape], counts: Sequence[int]) -> Rows:
     """A head, the input, a row for each layer, and the total; `counts` are the layers' numbers of parameters."""
     rows = [("", "layer", "output", "parameters"), ("", "input", str(in_shape), "")]
     for i, (layer, shape, count) in enumerate(zip(layers, out_shapes, counts, strict=True)):

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 import minigan
-from minigan.errors import ArgumentError, nearest
+from minigan.errors import ArgumentError, known_name
 
 #: What shows that a folder is a run's, or a part of one, also where much of it is lost.
 MARKS = ("metrics.jsonl", "epoch-*.safetensors", "checkpoints/*.safetensors")
 
 
-def load(what: str, run: str = "") -> Any:
+def load_object(what: str, run: str = "") -> Any:
     """What "module:NAME" or "file.py:NAME" names. Raises ArgumentError, in one line, if it cannot be had.
 
     `run` is the run, or the checkpoint, that it is asked for: what else lies there is not imported.
@@ -35,12 +35,12 @@ def load(what: str, run: str = "") -> Any:
     except BrokenPipeError:  # the file prints, and nobody reads on
         raise
     except (Exception, SystemExit) as error:  # whatever the user's file does when it is imported
-        told = f"{source} cannot be imported: {type(error).__name__}: {error}{place(error)}"
-        raise ArgumentError(told + remedy(error, source, run)) from None
-    return getattr(module, nearest(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
+        told = f"{source} cannot be imported: {type(error).__name__}: {error}{where_raised(error)}"
+        raise ArgumentError(told + import_remedy(error, source, run)) from None
+    return getattr(module, known_name(f"name in {source}", name, [n for n in vars(module) if not n.startswith("_")]))
 
 
-def remedy(error: BaseException, source: str, run: str) -> str:
+def import_remedy(error: BaseException, source: str, run: str) -> str:
     """What to do about a file's import that has failed, or "" if nothing is known."""
     if not isinstance(error, ImportError) or not source.endswith(".py"):
         return ""
@@ -51,7 +51,7 @@ def remedy(error: BaseException, source: str, run: str) -> str:
     return "; nothing is imported that lies in a run's folder, or beside a recipe.py: rename the file, or move it"
 
 
-def place(error: BaseException) -> str:
+def where_raised(error: BaseException) -> str:
     """The innermost line of an error's traceback that is the user's, as " (file.py, line 3)", or "" if none is."""
     library = tuple(str(Path(module.__file__ or "").parent) for module in (minigan, np, importlib))
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*library, "<"))]

@@ -14,7 +14,7 @@ from typing import Any
 
 from minigan.errors import ArgumentError, MiniganError
 from minigan.nn import Layer
-from minigan.nn.flat import walk
+from minigan.nn.flat import walk_shapes
 from minigan.recipes import RECIPES, Recipe
 from minigan.store.files import quoted
 
@@ -36,9 +36,9 @@ def users_code(what: str) -> Iterator[None]:
     except (MiniganError, BrokenPipeError):  # the latter where nobody reads what is printed any more
         raise
     except Exception as error:
-        from minigan.recipes.loading import place
+        from minigan.recipes.loading import where_raised
 
-        raise ArgumentError(f"{what} raised {type(error).__name__}: {error}{place(error)}") from error
+        raise ArgumentError(f"{what} raised {type(error).__name__}: {error}{where_raised(error)}") from error
 
 
 @contextmanager
@@ -57,17 +57,17 @@ def at_layer(i: int, network: str, layer: Any) -> AbstractContextManager[None]:
 
 
 def load_class(what: str, run: str = "") -> tuple[type[Recipe], Any]:
-    """(the class, what was named: it, or an instance of it) of file.py:NAME or module:NAME, as `load` has it.
+    """(the class, what was named: it, or an instance of it) of file.py:NAME or module:NAME, as `load_object` has it.
 
     Raises ArgumentError, in one line, if that is no recipe, or cannot be had.
     """
-    from minigan.recipes.loading import load
+    from minigan.recipes.loading import load_object
 
     if what in RECIPES:
         raise ArgumentError(f"{what} is a recipe of minigan's: name it without the flag, as in minigan train {what}")
     if not what.rpartition(":")[0] or what.endswith(".py"):
         raise ArgumentError(f"--recipe needs file.py:NAME or module:NAME, such as --recipe mine.py:Mine, got {what!r}")
-    found = load(what, run)
+    found = load_object(what, run)
     kind = found if isinstance(found, type) else type(found)
     if not issubclass(kind, Recipe) or kind is Recipe:
         a = "a class that does not inherit" if found is kind else f"of type {kind.__name__}, which does not inherit"
@@ -177,7 +177,7 @@ def check_own(recipe: Recipe) -> None:
             shape = in_shape
             for i, layer in enumerate(layers):
                 with users_code(f"layer {i} of {name} ({type(layer).__name__})"):
-                    before, shape = shape, walk(layers[: i + 1], in_shape)[-1]
+                    before, shape = shape, walk_shapes(layers[: i + 1], in_shape)[-1]
                 with at_layer(i, name, layer):
                     if not isinstance(shape, (tuple, list)):
                         raise ArgumentError(f"out_shape must return a tuple, such as (4,), got {shape!r}")

@@ -25,9 +25,9 @@ def check_changes(before: Recipe, after: Recipe, images: int, begun: str = "") -
     `begun` as this one was: its flags beside the recipe's.
     """
     wanted = differing(before, after)
-    alone_too = {name: obstacle(before, alone(before, name, value), images) for name, value in wanted.items()}
-    found = {name: reason for name, reason in alone_too.items() if reason}
-    if not found and (reason := obstacle(before, after, images)):  # it takes several of them together
+    alone = {name: resume_obstacle(before, with_field(before, name, value), images) for name, value in wanted.items()}
+    found = {name: reason for name, reason in alone.items() if reason}
+    if not found and (reason := resume_obstacle(before, after, images)):  # it takes several of them together
         found = dict.fromkeys(wanted, reason)
     if not found:
         return
@@ -37,8 +37,8 @@ def check_changes(before: Recipe, after: Recipe, images: int, begun: str = "") -
     anew = {n: v for n, v in asdict(after).items() if n in wanted or (published and v != getattr(published, n))}
     reasons = " and ".join(dict.fromkeys(found.values()))
     raise ArgumentError(
-        f"{', '.join(found)} cannot change within a run ({reasons}): {told}; put that back ({flags(old)}), or begin a "
-        f"new run: minigan train {whose(after)} {flags(anew)}{begun and f' {begun}'}"
+        f"{', '.join(found)} cannot change within a run ({reasons}): {told}; put that back ({as_flags(old)}), or begin "
+        f"a new run: minigan train {whose(after)} {as_flags(anew)}{begun and f' {begun}'}"
     )
 
 
@@ -47,16 +47,16 @@ def differing(before: Recipe, after: Recipe) -> dict[str, Any]:
     return {n: v for n, v in asdict(after).items() if n != "epochs" and v != getattr(before, n)}
 
 
-def alone(before: Recipe, name: str, value: Any) -> Recipe:
+def with_field(before: Recipe, name: str, value: Any) -> Recipe:
     """The recipe with this field changed and nothing looked at, which others may have to follow."""
     after = copy(before)
     object.__setattr__(after, name, value)
     return after
 
 
-def obstacle(before: Recipe, after: Recipe, images: int) -> str:
+def resume_obstacle(before: Recipe, after: Recipe, images: int) -> str:
     """Why a run of the one recipe cannot go on as the other, or ""."""
-    if before.choice(0) != after.choice(0) or plan(before, images) != plan(after, images):
+    if before.choice(0) != after.choice(0) or batch_plan(before, images) != batch_plan(after, images):
         return "which images a step sees depends on it"
     try:
         layers = shapes(after)
@@ -69,7 +69,7 @@ def obstacle(before: Recipe, after: Recipe, images: int) -> str:
     return ""
 
 
-def plan(recipe: Recipe, images: int) -> tuple[Any, ...]:
+def batch_plan(recipe: Recipe, images: int) -> tuple[Any, ...]:
     """What decides which images a step sees, of so many, and where an epoch ends."""
     batches = count_batches(images, recipe.batch_size, drop_last=recipe.drop_last)
     sizes = batch_sizes(recipe.batch_size, recipe.drop_last, images)
@@ -91,7 +91,7 @@ def drawn(recipe: Recipe) -> np.ndarray:
     return np.concatenate([network.params for network in recipe.networks(np.random.default_rng(0))])
 
 
-def flags(fields: dict[str, Any]) -> str:
+def as_flags(fields: dict[str, Any]) -> str:
     """The fields of a recipe as one types them."""
     words = []
     for name, value in fields.items():

@@ -20,8 +20,8 @@ from minigan.errors import ArgumentError, CheckpointError, whole
 from minigan.metrics.classifier import FEATURES, SHA256
 from minigan.metrics.neighbours import copies, pairs
 from minigan.metrics.parzen import VALIDATION
-from minigan.runs.lost import check_places, remedy
-from minigan.runs.reference import LEAST, LEFT_OUT, LOOKED_UP, METRICS, MOST, Reference, measure
+from minigan.runs.lost import check_places, config_remedy
+from minigan.runs.reference import LEAST, LEFT_OUT, LOOKED_UP, METRICS, MOST, Reference, measure_images
 from minigan.runs.run import Run
 from minigan.runs.saved import read_saved
 from minigan.screen import Say, Stages, silence
@@ -48,7 +48,7 @@ def evaluate(
 
     Leaves RUN/evaluation.json, which is what it returns: {"recipe", "checkpoint", "epoch", "count", "seed", "dataset",
     "test_images", "classifier" ({"name", "sha256"}), "minigan" (its version), "samples", "training images", "noise"
-    (these three as `measure` returns them), "copies_by_chance", "notes" (what to know of these numbers)}; and
+    (these three as `measure_images` returns them), "copies_by_chance", "notes" (what to know of these numbers)}; and
     RUN/samples/nearest.png, the samples that are nearest to a training image, each with that image to its right.
 
     `data_dir` and `offline` are those of `load_dataset`, `reference` is one that has been loaded already. `say` hears
@@ -67,7 +67,9 @@ def evaluate(
     check_places(run.folder)
     header = read_saved(checkpoint).header
     if (header["recipe"], header["dataset"]["sha256"]) != (run.recipe.name, run.dataset["sha256"]):
-        raise CheckpointError(f"{run.folder / 'config.json'} is not that of {checkpoint.name}; {remedy(run.folder)}")
+        raise CheckpointError(
+            f"{run.folder / 'config.json'} is not that of {checkpoint.name}; {config_remedy(run.folder)}"
+        )
     if run.lost and say:
         say(f"{run.lost}.")
     keep_memory()
@@ -107,7 +109,7 @@ def compared(
         "test_images": len(reference.test),
         "classifier": {"name": reference.classifier, "sha256": SHA256[reference.classifier]},
         "minigan": __version__,
-        "samples": measure(images, reference, found=found, tell=telling("samples")),
+        "samples": measure_images(images, reference, found=found, tell=telling("samples")),
         "training images": reference.training_scores(count, tell=telling("training images")),
         "noise": reference.noise_scores(count, tell=telling("noise")),
         "copies_by_chance": by_chance,
@@ -147,7 +149,7 @@ def notes(result: dict[str, Any], run: Run, reference: Reference) -> list[str]:
 # In a terminal -------------------------------------------------------------------------------------------------------
 
 
-def table(result: dict[str, Any]) -> Table:
+def results_table(result: dict[str, Any]) -> Table:
     """The numbers of `evaluate`, a line each, with an arrow that points to better ones. 80 columns hold it."""
     from rich.table import Table
 

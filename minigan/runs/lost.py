@@ -30,7 +30,7 @@ def stand_in(folder: Path, chosen: Path | None) -> tuple[dict[str, Any], str] | 
     return None
 
 
-def remedy(folder: Path) -> str:
+def config_remedy(folder: Path) -> str:
     """What to do about a config.json that is there and says nothing, or something else than its checkpoints."""
     if not (found := checkpoints(folder)):
         return "begin a new run: there is no checkpoint beside it"

@@ -71,7 +71,7 @@ def recipe_of(facts: Mapping[str, Any], at: Path) -> Recipe:
         raise ArgumentError(f"{', '.join(lacking)} is not there")
     examples = asdict(RECIPES[DEFAULT if "own" in facts else facts["recipe"]])
     for name, value in values.items():
-        if name in examples and not alike(value, examples[name]):
+        if name in examples and not of_same_type(value, examples[name]):
             raise TypeError(f"{name} is {value!r}, which is not of the kind of {examples[name]!r}")
     if "own" not in facts:
         return kind(**values)
@@ -141,8 +141,8 @@ def tuples(value: Any) -> Any:
     return tuple(map(tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
-def alike(value: Any, example: Any) -> bool:
+def of_same_type(value: Any, example: Any) -> bool:
     """Whether a value out of a file is of the example's type, a tuple's elements included; 1 will do for 1.0."""
     if isinstance(example, tuple):
-        return isinstance(value, tuple) and bool(value) and all(alike(v, example[0]) for v in value)
+        return isinstance(value, tuple) and bool(value) and all(of_same_type(v, example[0]) for v in value)
     return type(value) is type(example) or (type(value), type(example)) == (int, float)

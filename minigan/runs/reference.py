@@ -16,11 +16,11 @@ from typing import Any, Self
 import numpy as np
 
 from minigan.backend import RandomStream
-from minigan.data.datasets import remedy
+from minigan.data.datasets import dataset_remedy
 from minigan.data.glyphs import load_glyphs
 from minigan.data.idx_folder import read_folder
 from minigan.data.mnist import SETS, load_images
-from minigan.errors import ArgumentError, DataError, DataMissingError, DownloadError, nearest
+from minigan.errors import ArgumentError, DataError, DataMissingError, DownloadError, known_name
 from minigan.metrics.classifier import FEATURES, describe, load_classifier
 from minigan.metrics.frechet import frechet_distance
 from minigan.metrics.kernel import kernel_distance
@@ -83,7 +83,7 @@ class Reference:
             try:
                 training, test = (load_images(split, **place) for split in ("train", "test"))
             except (DownloadError, DataMissingError) as error:
-                raise type(error)(f"{error}; {remedy(name)}") from None
+                raise type(error)(f"{error}; {dataset_remedy(name)}") from None
         elif Path(name).is_dir():
             title, _, training, test = read_folder(Path(name), test_images=True, say=say)
             if not len(test):
@@ -92,7 +92,7 @@ class Reference:
                     "file with test or t10k in its name"
                 )
         else:
-            raise AssertionError(nearest("dataset", name, [*SETS, "glyphs"], also=", or a folder of IDX files"))
+            raise AssertionError(known_name("dataset", name, [*SETS, "glyphs"], also=", or a folder of IDX files"))
         digits = name in DIGITS
         return cls(title, training[:count], test[: count // 6], name if digits else "mnist", digits)
 
@@ -113,21 +113,21 @@ class Reference:
         return copies(self.test[:LOOKED_UP], self.training).share
 
     def training_scores(self, count: int = 10_000, *, tell: Tell | None = None) -> dict[str, Any]:
-        """`measure` of the first `count` training images (fewer if the validation images would be among them)."""
+        """`measure_images` of the first `count` training images (fewer if validation images would be among them)."""
         free = LEFT_OUT if len(self.training) >= LEFT_OUT + VALIDATION else len(self.training) - len(self.validation)
         return self._once("training images", self.training[: min(count, free)], tell)
 
     def noise_scores(self, count: int = 10_000, *, tell: Tell | None = None) -> dict[str, Any]:
-        """`measure` of `count` images whose pixels are uniform, 0 to 255."""
+        """`measure_images` of `count` images whose pixels are uniform, 0 to 255."""
         host = RandomStream(0, "sample", 1).host  # samples are drawn at step 0
         return self._once("noise", host.integers(0, 256, (count, *self.test.shape[1:]), np.uint8), tell)
 
     def _once(self, kind: str, images: np.ndarray, tell: Tell | None) -> dict[str, Any]:
         key = kind, len(images)
-        return self._scores.get(key) or self._scores.setdefault(key, measure(images, self, tell=tell))
+        return self._scores.get(key) or self._scores.setdefault(key, measure_images(images, self, tell=tell))
 
 
-class Subject:
+class MeasuredImages:
     """What is measured: images, and against what; `p`, the digits' probabilities, and `features` are computed once."""
 
     def __init__(self, images: np.ndarray, reference: Reference, found: Copies | None):
@@ -168,17 +168,17 @@ class Subject:
 
 
 #: {what is measured: what measures it}, in the order in which that is done
-METRICS: dict[str, Callable[[Subject], dict[str, Any]]] = {
-    "features, Fréchet distance": Subject.frechet,
-    "Parzen log-likelihood": Subject.likelihood,
-    "digits": Subject.digits,
-    "precision and recall": Subject.precision_recall,
-    "kernel distance": Subject.kernel,
-    "copies": Subject.copies,
+METRICS: dict[str, Callable[[MeasuredImages], dict[str, Any]]] = {
+    "features, Fréchet distance": MeasuredImages.frechet,
+    "Parzen log-likelihood": MeasuredImages.likelihood,
+    "digits": MeasuredImages.digits,
+    "precision and recall": MeasuredImages.precision_recall,
+    "kernel distance": MeasuredImages.kernel,
+    "copies": MeasuredImages.copies,
 }
 
 
-def measure(
+def measure_images(
     images: np.ndarray, reference: Reference, *, found: Copies | None = None, tell: Tell | None = None
 ) -> dict[str, Any]:
     """Every metric of `images`, uint8 (N, 28, 28), against the reference: plain JSON, each number with its protocol
@@ -192,7 +192,7 @@ def measure(
     """
     if (N := len(images)) < LEAST:
         raise ArgumentError(f"{N} samples are too few: the covariance of {FEATURES} features takes at least {LEAST}")
-    subject, result = Subject(images, reference, found), {"count": N}
+    subject, result = MeasuredImages(images, reference, found), {"count": N}
     for name, entries in METRICS.items():
         if tell:
             tell(name)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from minigan.data.datasets import Dataset, built_in, folder_of, load_recorded
-from minigan.errors import CheckpointError, nearest
+from minigan.errors import CheckpointError, known_name
 from minigan.recipes import Recipe
-from minigan.runs.changes import check_changes, differing, flags
-from minigan.runs.lost import remedy
+from minigan.runs.changes import as_flags, check_changes, differing
+from minigan.runs.lost import config_remedy
 from minigan.runs.run import Run
 from minigan.runs.saved import Saved, checkpoints, read_saved
 from minigan.train import Row
@@ -20,7 +20,7 @@ from minigan.train import Row
 
 def check_accept(names: Iterable[str], recipe: Recipe) -> set[str]:
     """The fields of the recipe that may differ, or "metrics"; raises ArgumentError for what is neither."""
-    return {nearest("field", name.replace("-", "_"), [*asdict(recipe), "metrics"]) for name in names}
+    return {known_name("field", name.replace("-", "_"), [*asdict(recipe), "metrics"]) for name in names}
 
 
 def newest_whole(run: Run, accepted: set[str], say: Callable[[str], None]) -> tuple[Saved, list[Row]]:
@@ -45,19 +45,19 @@ def newest_whole(run: Run, accepted: set[str], say: Callable[[str], None]) -> tu
     raise CheckpointError(f"{first}{lost or ''}")
 
 
-def compare(run: Run, saved: Saved, wanted: Recipe, accepted: set[str]) -> dict[str, tuple[Any, Any]]:
+def accepted_changes(run: Run, saved: Saved, wanted: Recipe, accepted: set[str]) -> dict[str, tuple[Any, Any]]:
     """{field: (in the checkpoint, wanted)} of the recipe's fields that differ and are accepted.
 
     Raises CheckpointError with the list of all differences if one is not: what config.json says is not what was
     trained; ArgumentError for one that cannot be. The number of epochs may always differ.
     """
     if told := strangers(run, saved):
-        raise CheckpointError(f"{run.folder / 'config.json'} is of another run: {told}; {remedy(run.folder)}")
+        raise CheckpointError(f"{run.folder / 'config.json'} is of another run: {told}; {config_remedy(run.folder)}")
     check_changes(saved.recipe, wanted, run.dataset["images"], begun(run))
     before, after = asdict(saved.recipe), differing(saved.recipe, wanted)
     if refused := {name: value for name, value in after.items() if name not in accepted}:
         told = tell({name: (before[name], value) for name, value in refused.items()})
-        back = flags({name: before[name] for name in refused})
+        back = as_flags({name: before[name] for name in refused})
         names = " ".join(name.replace("_", "-") for name in refused)
         raise CheckpointError(
             f"the run in {run.folder} was trained otherwise: {told}; put that back ({back}), or accept it by name: "
@@ -74,8 +74,8 @@ def begun(run: Run) -> str:
 
 def strangers(run: Run, saved: Saved) -> str:
     """What config.json says otherwise of the run than its checkpoint, beside the fields of the recipe; or ""."""
-    facts = {"recipe": saved.recipe.name, "seed": saved.header["seed"], **inside("dataset", saved.header["dataset"])}
-    stated = {"recipe": run.recipe.name, "seed": run.seed, **inside("dataset", run.dataset)}
+    facts = {"recipe": saved.recipe.name, "seed": saved.header["seed"], **dotted("dataset", saved.header["dataset"])}
+    stated = {"recipe": run.recipe.name, "seed": run.seed, **dotted("dataset", run.dataset)}
     places = [key for key in {**facts, **stated} if key != "dataset.path"]  # images may move, if they stay the same
     return tell({key: (facts.get(key), stated.get(key)) for key in places if facts.get(key) != stated.get(key)})
 
@@ -90,7 +90,7 @@ def missed(run: Run) -> list[str]:
     return [f"{run.lost}, and the rest is as by default: {held}."] if run.lost else []
 
 
-def inside(name: str, values: dict[str, Any]) -> dict[str, Any]:
+def dotted(name: str, values: dict[str, Any]) -> dict[str, Any]:
     """{"name.key": value}."""
     return {f"{name}.{key}": value for key, value in values.items()}
 

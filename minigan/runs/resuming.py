@@ -11,12 +11,12 @@ from minigan.recipes.own import typed
 from minigan.runs.folder import facts_of, keep_source, locked, write_config
 from minigan.runs.lost import check_places
 from minigan.runs.recorded import since
-from minigan.runs.resumable import check_accept, compare, load_again, missed, newest_whole, set_aside
+from minigan.runs.resumable import accepted_changes, check_accept, load_again, missed, newest_whole, set_aside
 from minigan.runs.run import Run
-from minigan.runs.saver import Checkpoints
+from minigan.runs.saver import CheckpointSaver
 from minigan.runs.settings import Schedule
 from minigan.runs.starting import check_turn, without_effect
-from minigan.runs.training import changed, check_callbacks, choose_device, train, where
+from minigan.runs.training import changed, check_callbacks, choose_device, standing, train
 from minigan.screen import Say, silence
 from minigan.store.files import quoted
 from minigan.train import Callback, Trainer
@@ -64,7 +64,7 @@ def resume(
         recipe = changed(run.recipe, changes)
         schedule.check_reached(given, recipe.epochs)
         saved, history = newest_whole(run, accepted, say)
-        differences = compare(run, saved, recipe, accepted)
+        differences = accepted_changes(run, saved, recipe, accepted)
         epoch = saved.header["epoch"]
         if recipe.epochs < epoch or (recipe.epochs == epoch and run.is_finished()):
             more = f"minigan train --resume {quoted(folder)}{typed(recipe)} --epochs {2 * epoch}"
@@ -86,8 +86,8 @@ def resume(
         set_aside(folder, saved.path)
         keep_source(folder, recipe, epoch)
         write_config(folder, {**facts, **settings, "changes": record, "finished": None})
-        say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {where(trainer)}")
-        saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
+        say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {standing(trainer)}")
+        saver = CheckpointSaver(folder, facts, schedule.save, schedule.keep)
         if accepted:  # what has been accepted once need not be again, should this be stopped before its next checkpoint
             saver.start(trainer)
             saver.save(trainer)

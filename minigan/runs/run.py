@@ -24,7 +24,7 @@ from minigan.recipes import Recipe
 from minigan.recipes.recipe import SIZE
 from minigan.runs import lost
 from minigan.runs.recorded import recipe_of
-from minigan.runs.saved import checkpoints, place, read_saved
+from minigan.runs.saved import checkpoints, epoch_and_step, read_saved
 from minigan.runs.schema import FACTS, check_entries
 from minigan.screen import Say, silence
 from minigan.store.tensors import read_tensors
@@ -72,7 +72,7 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MiniganError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise RunMissingError(
-                f"{self.folder / 'config.json'} cannot be read ({reason}); {lost.remedy(self.folder)}"
+                f"{self.folder / 'config.json'} cannot be read ({reason}); {lost.config_remedy(self.folder)}"
             ) from None
 
     def read(self, path: str | Path) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Run:
     @property
     def epoch(self) -> int:
         """The whole epochs of that checkpoint."""
-        return (place(self.checkpoint) or (0, 0))[0]
+        return (epoch_and_step(self.checkpoint) or (0, 0))[0]
 
     def is_finished(self) -> bool:
         """Whether it is trained to the end, with the pictures that come then."""

@@ -26,11 +26,11 @@ from minigan.watch.logs import read_rows
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a run's folder, the newest last."""
-    found = {path: place(path) for path in (folder / "checkpoints").glob("epoch-*.safetensors")}
+    found = {path: epoch_and_step(path) for path in (folder / "checkpoints").glob("epoch-*.safetensors")}
     return sorted((path for path in found if found[path]), key=lambda path: found[path] or (0, 0))
 
 
-def place(path: Path) -> tuple[int, int] | None:
+def epoch_and_step(path: Path) -> tuple[int, int] | None:
     """(whole epochs, steps since) of a checkpoint, by its name; None for another name."""
     match = re.fullmatch(r"epoch-(\d{1,9})(?:\+(\d{1,9}))?", path.stem)
     return (int(match[1]), int(match[2] or 0)) if match else None
@@ -102,7 +102,7 @@ def read_saved(path: Path) -> Saved:
         raise
     except (KeyError, TypeError, AttributeError, MiniganError) as error:
         raise CheckpointError(f"{path} does not fit its own recipe: {error}") from None
-    if (named := place(path)) and named[0] != header["epoch"]:
+    if (named := epoch_and_step(path)) and named[0] != header["epoch"]:
         raise CheckpointError(
             f"{path} was saved after epoch {header['epoch']}, and not after {named[0]} as its name says"
         )

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from minigan.errors import whole
-from minigan.runs.saved import as_line, checkpoints, described, place
+from minigan.runs.saved import as_line, checkpoints, described, epoch_and_step
 from minigan.store.checkpoint import save_checkpoint
-from minigan.store.files import flush
+from minigan.store.files import fsync
 from minigan.train import Callback, Row, Trainer
 from minigan.watch.logs import LOGS, best_epoch
 from minigan.watch.rhythm import Every
@@ -45,7 +45,7 @@ class Keep:
         return {*whole[-self.last :], *within[-self.last :], *regular, *(p for p in whole if p[0] == best)}
 
 
-class Checkpoints(Callback):
+class CheckpointSaver(Callback):
     """Saves all that a run needs to go on, every so often and when it is stopped or over.
 
     `facts` are what decides the run (recipe, seed, images, versions): a checkpoint holds them too, so that it can be
@@ -80,12 +80,12 @@ class Checkpoints(Callback):
         name = f"epoch-{at[0]:04d}+{at[1]:04d}" if at[1] else f"epoch-{at[0]:04d}"
         path = self.run / "checkpoints" / f"{name}.safetensors"
         for log in LOGS:
-            flush(self.run / log)  # what the checkpoint counts must not be younger on the disk than it
+            fsync(self.run / log)  # what the checkpoint counts must not be younger on the disk than it
         history = {"rows": self.rows, "sha256": self.digest.hexdigest()}
         layers = {name: described(network.layers) for name, network in trainer.networks.items()}
         header = {**self.facts, **trainer.position(), "history": history, "architecture": layers}
         save_checkpoint(path, trainer.networks, trainer.optimizers, trainer.kept_grads(), **header)
-        found = {place(p): p for p in checkpoints(self.run)}
+        found = {epoch_and_step(p): p for p in checkpoints(self.run)}
         for stale in found.keys() - self.keep.choose([p for p in found if p], best_epoch(self.run)):
             with suppress(PermissionError):  # Windows, while somebody draws from it: the next save tries again
                 found[stale].unlink()

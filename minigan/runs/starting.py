@@ -9,13 +9,13 @@ from typing import Any
 
 from minigan.backend.random import check_seed
 from minigan.data.datasets import load_dataset
-from minigan.errors import ArgumentError, nearest
+from minigan.errors import ArgumentError, known_name
 from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recipes.own import check_own
 from minigan.runs.folder import check_free, claim_run, facts_of, keep_source, locked, write_config
 from minigan.runs.recorded import check_record
 from minigan.runs.run import Run
-from minigan.runs.saver import Checkpoints
+from minigan.runs.saver import CheckpointSaver
 from minigan.runs.settings import Schedule
 from minigan.runs.training import changed, check_callbacks, choose_device, train
 from minigan.screen import Say, silence
@@ -56,7 +56,7 @@ def start(
     On Ctrl-C the step is finished, everything saved, and Interrupted (a KeyboardInterrupt) raised.
     """
     if isinstance(recipe, str):
-        recipe = RECIPES[nearest("recipe", recipe, RECIPES)]
+        recipe = RECIPES[known_name("recipe", recipe, RECIPES)]
     recipe, say = changed(recipe, changes), say or silence
     check_own(recipe)
     check_record(recipe)
@@ -86,7 +86,7 @@ def start(
         say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']}{fewer} into {folder}")
         for line in without_effect(trainer):
             say(line)
-        saver = Checkpoints(folder, facts, schedule.save, schedule.keep)
+        saver = CheckpointSaver(folder, facts, schedule.save, schedule.keep)
         saver.start(trainer)
         saver.save(trainer)  # so that it can be resumed from the first moment
         return train(folder, lock, trainer, schedule, saver, say, alarms=alarms, callbacks=callbacks)

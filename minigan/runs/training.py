@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from minigan.backend import resolve_device, why_one_core
-from minigan.errors import ArgumentError, DivergenceError, nearest
+from minigan.errors import ArgumentError, DivergenceError, known_name
 from minigan.recipes import Recipe
 from minigan.recipes.own import typed, whose
 from minigan.runs.folder import Lock, write_config
 from minigan.runs.interrupt import Interrupted, Stop
 from minigan.runs.run import Run
-from minigan.runs.saver import Checkpoints
+from minigan.runs.saver import CheckpointSaver
 from minigan.runs.settings import Schedule
 from minigan.screen import Say
 from minigan.store.files import quoted
@@ -35,7 +35,7 @@ def train(
     lock: Lock,
     trainer: Trainer,
     schedule: Schedule,
-    saver: Checkpoints,
+    saver: CheckpointSaver,
     say: Say,
     *,
     alarms: bool = True,
@@ -73,7 +73,7 @@ def train(
         )
         raise
     except (KeyboardInterrupt, OSError):  # OSError: a disk that is full, or gone
-        say(f"Stopped {where(trainer)}; what is saved last is {Run(folder).checkpoint}")
+        say(f"Stopped {standing(trainer)}; what is saved last is {Run(folder).checkpoint}")
         say(f"Go on from there: minigan train --resume {name}")
         raise
     run = Run(folder)
@@ -97,11 +97,11 @@ def check_callbacks(callbacks: Sequence[Callback]) -> None:
 def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     """The recipe with other values in some fields; raises ArgumentError for a field that there is not."""
     for field in changes:
-        nearest("field", field, asdict(recipe))
+        known_name("field", field, asdict(recipe))
     return replace(recipe, **changes)
 
 
-def where(trainer: Trainer) -> str:
+def standing(trainer: Trainer) -> str:
     """Where training stands, in words."""
     if trainer.epoch == trainer.recipe.epochs:
         return "while drawing the last pictures"

@@ -20,7 +20,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         put(beside, path)
-        flush(path.parent)  # the new name, too: before an older file is removed in its favour
+        fsync(path.parent)  # the new name, too: before an older file is removed in its favour
     except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
@@ -50,7 +50,7 @@ def append_line(path: Path, line: str) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def flush(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Wait until what was written to a file, or the names in a folder, are on the disk; nothing if there is none."""
     if not path.exists():
         return

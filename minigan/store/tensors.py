@@ -28,7 +28,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray
 
     # safetensors writes the bytes as they lie in memory, so views must be made contiguous first.
     arrays = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
-    described = {name: describe(array) for name, array in arrays.items()}
+    described = {name: array_facts(array) for name, array in arrays.items()}
     text = json.dumps({"format": FORMAT, **document, "tensors": described})
     # one entry: safetensors writes several in any order, and the same run leaves the same bytes
     write_atomically(Path(path), save(arrays, metadata={"minigan": f"{hashed(text.encode())} {text}"}))
@@ -43,7 +43,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
 
     try:
         with safe_open(path, framework="numpy") as file:
-            document, described = parse(path, file.metadata() or {})
+            document, described = parse_metadata(path, file.metadata() or {})
             if names := sorted(described.keys() ^ set(file.keys())):
                 raise CheckpointError(f"{path} is damaged: it should hold, or should not hold, {', '.join(names)}")
             tensors = {name: file.get_tensor(name) for name in described}
@@ -54,12 +54,12 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
     except (OSError, SafetensorError, TypeError, AttributeError, ValueError) as error:
         # the last three for a type (bfloat16) or a shape (of 70 axes) that NumPy does not have
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from None
-    if damaged := sorted(name for name, array in tensors.items() if describe(array) != described[name]):
+    if damaged := sorted(name for name, array in tensors.items() if array_facts(array) != described[name]):
         raise CheckpointError(f"{path} is damaged: the hash of {', '.join(damaged)} does not match")
     return document, tensors
 
 
-def parse(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def parse_metadata(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The document in a file's metadata, known to be as it was written, and what it says of the tensors."""
     sha256, _, text = metadata.get("minigan", "").partition(" ")
     if len(sha256) != 64:
@@ -75,7 +75,7 @@ def parse(path: str | os.PathLike[str], metadata: Mapping[str, str]) -> tuple[di
     raise CheckpointError(f"{path} is not of format {FORMAT}, which this version of minigan reads")
 
 
-def describe(array: np.ndarray) -> dict[str, Any]:
+def array_facts(array: np.ndarray) -> dict[str, Any]:
     """What a file says of an array, and what must be true of it when it is read."""
     return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": hashed(array)}
 

@@ -23,7 +23,7 @@ class Means:
 
     def state(self) -> dict[str, Any]:
         """Sums and counts as JSON."""
-        return {"sums": {name: number(value) for name, value in self.sums.items()}, "counts": self.counts}
+        return {"sums": {name: as_float(value) for name, value in self.sums.items()}, "counts": self.counts}
 
     def add(self, values: dict[str, Array]) -> None:
         for name, value in values.items():
@@ -33,15 +33,15 @@ class Means:
     def result(self) -> dict[str, float | None]:
         """The means; None where nothing was added (G's loss while D warms up)."""
         names = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_real", "d_fake", "acc_real", "acc_fake")
-        return {n: number(self.sums[n]) / self.counts[n] if n in self.sums else None for n in names}
+        return {n: as_float(self.sums[n]) / self.counts[n] if n in self.sums else None for n in names}
 
 
-def number(value: Array | float) -> float:
+def as_float(value: Array | float) -> float:
     """A 0-d array of either device, or a number, as a Python number."""
     return float(value if isinstance(value, float) else to_numpy(value))
 
 
-def measure(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str, Array]:
+def step_metrics(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str, Array]:
     """What one step contributes to a row of metrics, in float64, in which `Means` adds it up."""
     values = {
         "d_loss": d.loss,

@@ -65,7 +65,7 @@ def play(recipe: Recipe, count: int) -> None:
         layers, shape = parts[name]
         for i, layer in enumerate(layers):
             with at_layer(i, name, layer):
-                seen, shape = alone(layer, seen, shape)
+                seen, shape = try_layer(layer, seen, shape)
     G, D = recipe.networks(rng.host)
     check_range(G, recipe.value_range)
     try:
@@ -77,7 +77,7 @@ def play(recipe: Recipe, count: int) -> None:
         generator_step(G, D, Still(G), recipe.loss, z, rng=rng)
 
 
-def alone(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
+def try_layer(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
     """The layer's output in training, and its shape; ArgumentError for what no layer may do."""
     from minigan.gradcheck.form import check_forms, check_forward, form
     from minigan.gradcheck.trial import Trial, rebound
@@ -89,14 +89,14 @@ def alone(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
             raise ArgumentError(f"y has shape {y.shape} with train={train} where out_shape says (N, *{net.out_shape})")
     check_forms(net, x, train=True)
     trial = Trial(net, x, train=True)
-    if problems := form(trial) or rebound(trial) or unwritten(trial):
+    if problems := form(trial) or rebound(trial) or unwritten_grads(trial):
         raise ArgumentError(problems[0])
     y, cache = trial.forward()
     net.update_buffers(cache)
     return y, net.out_shape
 
 
-def unwritten(trial: Trial) -> list[str]:
+def unwritten_grads(trial: Trial) -> list[str]:
     """Whether backward leaves, or adds to, entries of the gradients that hold something already."""
     found, (_, cache) = [], trial.forward()
     for before in (0, np.nan):

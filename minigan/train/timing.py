@@ -41,7 +41,7 @@ class Stepper:
 
     def step(self) -> None:
         trainer = self.trainer
-        self.means.add(metrics.measure(*trainer.train_step(trainer.batches.batch(trainer.step))))
+        self.means.add(metrics.step_metrics(*trainer.train_step(trainer.batches.batch(trainer.step))))
 
     def times(self, count: int) -> list[float]:
         """The milliseconds of each of `count` steps; on a GPU each has come to its end."""
@@ -81,7 +81,7 @@ class Ledger:
         """The door to matrix products, with each one's shapes entered."""
 
         def call(a: Any, b: Any, out: Any = None) -> Any:
-            self.products[(a.shape, transposed(a), b.shape, transposed(b))] += 1
+            self.products[(a.shape, column_major(a), b.shape, column_major(b))] += 1
             return matmul(a, b, out)
 
         return call
@@ -104,7 +104,7 @@ class Ledger:
             book(RANDOM, backend.RandomStream, "__init__", "normal", "uniform", "bits")
             book(DATA, Batches, "batch")
             book(LAYERS, gan.GANLoss, "for_discriminator", "for_generator", "probability")
-            book(LAYERS, trainer, "measure")
+            book(LAYERS, trainer, "step_metrics")
             book(LAYERS, metrics.Means, "add")
             for layer in {cls for name in nn.__all__ if isinstance(cls := getattr(nn, name), type)}:
                 if issubclass(layer, nn.Layer) and layer is not nn.Layer:
@@ -121,7 +121,7 @@ class Ledger:
         return sum(count * flops(a, b) for (a, _, b, _), count in self.products.items())
 
 
-def transposed(a: Any) -> bool:
+def column_major(a: Any) -> bool:
     """Whether the matrix lies in memory column by column."""
     return a.strides[-1] > a.strides[-2]
 

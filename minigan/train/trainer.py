@@ -23,7 +23,7 @@ from minigan.nn import Sequential
 from minigan.optim import Adam
 from minigan.recipes import Recipe
 from minigan.train.callback import Callback, Row
-from minigan.train.metrics import Means, gradient_norms, measure
+from minigan.train.metrics import Means, gradient_norms, step_metrics
 from minigan.train.passes import check_batches
 
 
@@ -104,7 +104,7 @@ class Trainer:
 
     def advance(self, callbacks: Sequence[Callback] = ()) -> None:
         """One step, and what is due behind it: a row of metrics, the end of an epoch."""
-        values = self.latest = measure(*self.train_step(self.batches.batch(self.step)))
+        values = self.latest = step_metrics(*self.train_step(self.batches.batch(self.step)))
         self.interval.add(values)
         self.whole.add(values)
         for callback in callbacks:

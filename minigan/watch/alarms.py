@@ -66,7 +66,7 @@ class Alarms(Callback):
             self.raised = read_rows(self.path)
         real = some(trainer, PICTURES)
         self.real_range, self.real_distances = limits(trainer.recipe, real), distances(real)
-        self.real_copies = copies(self.real_distances, self.real_distances)
+        self.real_copies = repeated_share(self.real_distances, self.real_distances)
         self.looks, self.reader = 0, None
         self.z = trainer.preview_latents(PICTURES)
         self.means, self.g_steps, self.pictures = Means(), trainer.g_optimizer.steps, None
@@ -106,7 +106,7 @@ class Alarms(Callback):
         reading["range"], reading["real_range"] = limits(trainer.recipe, pictures), self.real_range
         drawn = distances(pictures)
         reading["spread"] = drawn[0] / self.real_distances[0] if self.real_distances[0] > 0 else 1.0
-        reading["copies"], reading["real_copies"] = copies(drawn, self.real_distances), self.real_copies
+        reading["copies"], reading["real_copies"] = repeated_share(drawn, self.real_distances), self.real_copies
         self.looks += 1
         if (
             self.looks == STREAK and trainer.recipe.pixels == (SIZE + 2 * trainer.recipe.pad) ** 2
@@ -177,7 +177,7 @@ def distances(x: np.ndarray) -> tuple[float, np.ndarray]:
     return float(others.mean()), others.min(axis=1)
 
 
-def copies(drawn: tuple[float, np.ndarray], real: tuple[float, np.ndarray]) -> float:
+def repeated_share(drawn: tuple[float, np.ndarray], real: tuple[float, np.ndarray]) -> float:
     """The part of the pictures that are copies of another, from their `distances` and those of real images.
 
     A copy is one that is near relative to the mean distance, where real images' median to the nearest is the unit.

@@ -13,7 +13,7 @@ from products import for_inputs, for_weights, forward, sizes_of
 
 from minigan import backend, gan, nn, optim, train
 from minigan.backend import RandomStream, devices
-from minigan.cli.bench import table
+from minigan.cli.bench import timing_table
 from minigan.cli.main import main
 from minigan.data.batches import Batches
 from minigan.errors import ArgumentError
@@ -80,7 +80,7 @@ def printed(result):
 
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
-        console.print(table(result))
+        console.print(timing_table(result))
     return capture.get()
 
 

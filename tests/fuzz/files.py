@@ -18,7 +18,7 @@ from minigan.data.idx import DTYPES, read_idx
 from minigan.nn import BatchNorm, Dense, LeakyReLU, Sequential
 from minigan.optim import SGD, Adam
 from minigan.store.checkpoint import load_checkpoint, save_checkpoint
-from minigan.store.tensors import describe, read_tensors
+from minigan.store.tensors import array_facts, read_tensors
 
 # IDX -----------------------------------------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class Tensors(Checkpoint):
             return RIGHT
         demand(forged, "another document or other arrays than were written")
         demand(type(header) is dict and same(tensors, load(self.path.read_bytes())), "not what the file holds")
-        assert all(describe(array) for array in tensors.values())
+        assert all(array_facts(array) for array in tensors.values())
         return VALID
 
 

@@ -12,7 +12,7 @@ from minigan.gradcheck.anything import assert_gradients, check_gradients, is_fun
 from minigan.gradcheck.report import Report
 from minigan.nn import Dense, Sequential, Tanh
 from minigan.recipes import RECIPES
-from minigan.recipes.loading import in_package, load, load_file, look_first_in, place
+from minigan.recipes.loading import in_package, load_file, load_object, look_first_in, where_raised
 
 X = np.ones((2, 3))
 NET = Sequential([Dense(2)], (3,), rng=np.random.default_rng(0))
@@ -170,13 +170,13 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("what", ["their_own.py:layer", "./their_own.py:layer", "their_own:layer"])
 def test_a_name_in_a_file_or_a_module_is_found(what, folder):
-    assert load(what) == 1
+    assert load_object(what) == 1
 
 
 def test_a_module_of_a_package_is_named_with_dots(folder):
     (folder / "their_package").mkdir()
     (folder / "their_package" / "part.py").write_text("layer = 3\n")
-    assert load("their_package.part:layer") == 3
+    assert load_object("their_package.part:layer") == 3
     for name in ("their_package.part", "their_package"):
         del sys.modules[name]
 
@@ -197,7 +197,7 @@ def test_a_module_of_a_package_is_named_with_dots(folder):
 )
 def test_a_name_that_leads_nowhere_is_refused_in_one_line(what, message, folder):
     with pytest.raises(ArgumentError, match=message.replace("C:\\own", r"C:\\own")) as raised:
-        load(what)
+        load_object(what)
     assert "\n" not in str(raised.value)
 
 
@@ -206,10 +206,10 @@ def test_only_a_relative_import_makes_a_file_part_of_a_package(folder):
     with pytest.raises(
         ArgumentError, match=r"it is part of a package, so name it as a module, from .*: their_own:NAME"
     ):
-        load("their_own.py:x")
+        load_object("their_own.py:x")
     (folder / "their_own.py").write_text("import beside_their_own\n")
     with pytest.raises(ArgumentError, match=r"No module named 'beside_their_own' \(their_own.py, line 1\)$"):
-        load("their_own.py:x")
+        load_object("their_own.py:x")
 
 
 def test_the_name_within_a_package_starts_at_its_outermost_folder(folder):
@@ -296,8 +296,8 @@ INSTALLED = str(Path(np.__file__).parent)
     ],
 )
 def test_the_innermost_line_that_is_theirs_is_told(files, said):
-    assert place(raised_in(*files)) == said
+    assert where_raised(raised_in(*files)) == said
 
 
 def test_an_error_that_was_never_raised_has_no_place():
-    assert place(ValueError("no")) == ""
+    assert where_raised(ValueError("no")) == ""

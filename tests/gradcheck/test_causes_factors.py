@@ -295,11 +295,11 @@ def test_signs_cuts_and_levels():
     one = np.arange(30).reshape(6, 5) == 3
     assert not amount.signs(case(np.where(one, -n, n), n))
     low, high = -0.7, 0.6
-    both = amount.cut(case(n.clip(low, high), n))
+    both = amount.clipped(case(n.clip(low, high), n))
     assert both == "it is clipped: what should be below -0.7 and above 0.6 is cut off, and the rest is right"
-    assert "be above 0.6 is cut" in amount.cut(case(n.clip(None, high), n))
-    assert "be below -0.7 is cut" in amount.cut(case(n.clip(low), n))
-    assert not amount.cut(case(n.clip(low, high) * 1.01, n))
+    assert "be above 0.6 is cut" in amount.clipped(case(n.clip(None, high), n))
+    assert "be below -0.7 is cut" in amount.clipped(case(n.clip(low), n))
+    assert not amount.clipped(case(n.clip(low, high) * 1.01, n))
     levels = amount.levels(case(np.where(flip, 2.5 * n, n), n))
     assert levels.startswith("4 of 30 entries are 2.5 times what they should be, the others are right")
     assert not amount.levels(case(np.where(flip, 0, n), n))

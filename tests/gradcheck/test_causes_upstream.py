@@ -87,7 +87,7 @@ def test_of_many_arrays_only_the_neighbours_are_looked_at():
     many = case(draw(2), draw(2), arrays=arrays)
     for at, around in (("w4", "w2 w3 w4 w5 w6"), ("x", "x w0 w1"), ("w0", "x w0 w1 w2"), ("w7", "w5 w6 w7")):
         many.row.name = at
-        assert point.neighbours(many) == around.split()
+        assert point.adjacent(many) == around.split()
     for count, all_of_them in ((5, True), (6, False)):
         some = case(draw(2), draw(2), arrays={name: arrays[name] for name in list(arrays)[:count]})
         assert any("w4" in text for text, *_ in point.points(some)) == all_of_them

@@ -356,7 +356,7 @@ class Search:
         if distances is not None:
             monkeypatch.setattr(games, "kinks_of_both_steps", lambda *args: len(self.tried) - 1)
             monkeypatch.setattr(games, "step_aside", self.note)
-            monkeypatch.setattr(games, "nearest", lambda k: distances[k])
+            monkeypatch.setattr(games, "least_distance", lambda k: distances[k])
             monkeypatch.setattr(games, "asleep", lambda D, k: k in sleeping)
             monkeypatch.setattr(games, "least_spread", lambda G, z: (spreads or {}).get(len(self.tried) - 1, np.inf))
         monkeypatch.setattr(games, "check_discriminator_step", self.check)

@@ -10,8 +10,8 @@ from minigan.gradcheck.linearity import (
     of_multiples,
     of_sums,
     of_zero,
-    parts,
     rows_with,
+    split_upstreams,
 )
 from minigan.gradcheck.subject import Subject
 
@@ -326,7 +326,7 @@ def nonzeros(pairs):
 )
 def test_an_upstream_is_parted_at_its_largest_entry_in_halves_and_by_rows(shape, counts):
     dy = 1.0 + draws().permutation(int(np.prod(shape))).reshape(shape)
-    *shared, (whole, other) = parts(dy, draws())
+    *shared, (whole, other) = split_upstreams(dy, draws())
     assert nonzeros([*shared, (whole, other)]) == counts
     for a, b in shared:
         np.testing.assert_array_equal(a + b, dy)
@@ -341,7 +341,7 @@ def test_an_upstream_is_parted_at_its_largest_entry_in_halves_and_by_rows(shape,
 
 
 def test_a_negative_entry_may_be_the_largest():
-    (one, _), *_ = parts(np.array([1.0, -5.0, 3.0]), draws())
+    (one, _), *_ = split_upstreams(np.array([1.0, -5.0, 3.0]), draws())
     np.testing.assert_array_equal(one, [0.0, -5.0, 0.0])
 
 

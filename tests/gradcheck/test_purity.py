@@ -10,7 +10,7 @@ from minigan.gradcheck.purity import (
     adds,
     attempt,
     broadcast_problems,
-    copies,
+    copied_arrays,
     impurities,
     in_between,
     in_single_precision,
@@ -58,7 +58,7 @@ def given(make):
 
 
 def grads_of(subject):
-    return copies(subject.backward(DY, subject.forward()[1]))
+    return copied_arrays(subject.backward(DY, subject.forward()[1]))
 
 
 # What is small -------------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_a_gradient_of_another_shape_or_dtype_is_told():
 def test_what_was_changed_is_named_and_put_back():
     first, second = np.arange(3), np.arange(3)
     subject = product(state=(first, second))
-    kept = copies(subject.arrays)
+    kept = copied_arrays(subject.arrays)
     before = Snapshot(subject)
     assert before.changes("forward") == []
     subject.arrays["w"][1] = 7
@@ -317,7 +317,7 @@ def test_a_backward_that_adds_or_gives_another_gradient_is_told():
 
 
 def between(subject):
-    kept = copies(subject.arrays)
+    kept = copied_arrays(subject.arrays)
     problems = in_between(subject, DY, np.random.default_rng(0))
     assert all(same(subject.arrays[name], kept[name]) for name in kept)
     return problems
@@ -419,7 +419,7 @@ def test_what_is_read_in_place_is_moved_during_the_first_other_pass_alone():
     subject, seen = product(), []
 
     def other():
-        seen.append(copies(subject.arrays))
+        seen.append(copied_arrays(subject.arrays))
         return np.zeros(1), None
 
     def moved(i):
@@ -434,7 +434,7 @@ def test_what_is_read_in_place_is_moved_during_the_first_other_pass_alone():
     seen.clear()
 
     def forward(**arrays):
-        seen.append(copies(subject.arrays))
+        seen.append(copied_arrays(subject.arrays))
         return subject.forward(**arrays)
 
     assert between(subject._replace(forward=forward)) == []
@@ -446,7 +446,7 @@ def test_what_is_moved_in_place_is_put_back_though_a_pass_is_broken_off():
         raise KeyboardInterrupt
 
     subject = product(others=(("stopped", stop),))
-    kept = copies(subject.arrays)
+    kept = copied_arrays(subject.arrays)
     with pytest.raises(KeyboardInterrupt):
         in_between(subject, DY, np.random.default_rng(0))
     assert all(same(subject.arrays[name], kept[name]) for name in kept)
@@ -665,7 +665,7 @@ def test_a_layout_mistake_is_told_before_that_of_a_repeated_image():
 
 def repeated_of(subject, dy=DY):
     cache = subject.forward()[1]
-    return broadcast_problems(subject, dy, cache, largest_of(*copies(subject.backward(dy, cache)).values()))
+    return broadcast_problems(subject, dy, cache, largest_of(*copied_arrays(subject.backward(dy, cache)).values()))
 
 
 def test_what_moves_as_much_with_the_last_bit_of_the_input_decides_nothing():

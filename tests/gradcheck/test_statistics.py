@@ -6,7 +6,7 @@ import pytest
 from minigan import nn
 from minigan.gradcheck import statistics as module
 from minigan.gradcheck.statistics import (
-    Average,
+    MovingAverage,
     Point,
     averaged,
     flipped,
@@ -172,14 +172,14 @@ NEARER = [
 @pytest.mark.parametrize(("turned", "off", "wrong"), NEARER)
 def test_a_sign_is_wrong_if_inference_is_near_to_training_with_the_other_and_four_times_nearer(turned, off, wrong):
     point = Distances(lambda buffers: turned if buffers["m"] == -7 else off)
-    averages = {"m": Average(0.5, np.array(7.0))}
+    averages = {"m": MovingAverage(0.5, np.array(7.0))}
     assert flipped(point, {"m": path(0, 1, 2, 3)}, averages) == (WRONG_SIGN if wrong else [])
 
 
 def test_the_sign_of_one_buffer_is_turned_while_the_others_are_what_they_come_to():
     asked = []
     paths = {"m": path(0, 1, 1.5, 1.75), "n": path(10, 11, 12, 13), "v": path(0, 2, 3, 3.5)}
-    averages = {"m": Average(0.5, np.array([2.0])), "v": Average(0.5, np.array([4.0]))}
+    averages = {"m": MovingAverage(0.5, np.array([2.0])), "v": MovingAverage(0.5, np.array([4.0]))}
     assert flipped(Distances(lambda buffers: asked.append(buffers) or 1.0), paths, averages) == []
     assert asked == [{"m": [m], "n": [13], "v": [v]} for m, v in ((2, 4), (-2, 4), (2, -4))]
     near = Distances(lambda buffers: 0.0 if buffers["v"] < 0 else 1.0)

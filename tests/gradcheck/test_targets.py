@@ -16,11 +16,11 @@ from minigan.gradcheck.targets import (
     check_pair,
     distance_to_kinks,
     kinks_met,
+    least_distance,
     name_of,
-    nearest,
     numbers,
     other_points,
-    reordered,
+    reordered_examples,
 )
 from minigan.gradcheck.trial import SameDraws
 from minigan.nn import Dense, Dropout, Layer, LeakyReLU, ReLU, Sequential, Tanh
@@ -95,12 +95,12 @@ def test_numbers_of_both_signs_change_theirs_at_larger_values_and_positive_ones_
 )
 def test_a_batch_of_one_is_neither_made_smaller_nor_reordered(values, smaller, orders):
     assert [what for what, _ in other_points(values)].count("on a smaller batch") == smaller
-    assert len(reordered(values)) == orders
+    assert len(reordered_examples(values)) == orders
 
 
 def test_examples_are_reordered_together_with_their_labels_and_nothing_else():
     x, labels, w, a = np.arange(8.0).reshape(4, 2), np.array([10, 11, 12, 13]), np.arange(3.0), np.array(1.0)
-    found = reordered({"x": x, "axis": 1, "labels": labels, "w": w, "a": a})
+    found = reordered_examples({"x": x, "axis": 1, "labels": labels, "w": w, "a": a})
     assert [point["labels"].tolist() for point in found] == [[13, 12, 11, 10], [13, 10, 11, 12], [10, 13, 12, 11]]
     for point in found:
         assert list(point) == ["x", "labels", "w", "a"]
@@ -337,7 +337,7 @@ def test_a_network_is_checked_in_float64_at_the_batch_and_the_seed_that_are_aske
         assert points[seed]["x"].shape == (batch, 3)
         assert all(array.dtype == np.float64 for array in points[seed].values())
         drawn = net(Dense(2))
-        np.testing.assert_array_equal(targets.draw(drawn, batch, [seed, 0]), points[seed]["x"])
+        np.testing.assert_array_equal(targets.random_input(drawn, batch, [seed, 0]), points[seed]["x"])
     assert not np.isclose(points[0]["W"], points[3]["W"]).any()
 
 
@@ -456,7 +456,7 @@ class Parameters(Layer):
 
 def test_parameters_are_of_a_size_that_their_sums_allow_and_of_either_sign():
     drawn = net(Parameters())
-    x = targets.draw(drawn, 400, [0, 0])
+    x = targets.random_input(drawn, 400, [0, 0])
     assert x.shape == (400, 3)
     np.testing.assert_allclose((x.mean(), x.std()), (0, 1), atol=0.1)
     for name, least, most in (("few", 0.2, 1.0), ("eight", 0.2, 1.0), ("many", 0.05, 0.25)):
@@ -466,9 +466,9 @@ def test_parameters_are_of_a_size_that_their_sums_allow_and_of_either_sign():
     assert 0.2 <= abs(drawn.named_params()["0.Parameters.number"]) <= 1
     np.testing.assert_allclose((drawn.buffers.min(), drawn.buffers.max()), (0.5, 2.0), atol=1e-2)
     kept = drawn.params.copy()
-    np.testing.assert_array_equal(targets.draw(drawn, 400, [0, 0]), x)
+    np.testing.assert_array_equal(targets.random_input(drawn, 400, [0, 0]), x)
     np.testing.assert_array_equal(drawn.params, kept)
-    assert not np.isclose(targets.draw(drawn, 400, [0, 1]), x).all()
+    assert not np.isclose(targets.random_input(drawn, 400, [0, 1]), x).all()
 
 
 def test_the_kinks_of_a_pass_are_those_of_each_layers_own_input():
@@ -488,9 +488,9 @@ def test_the_kinks_of_a_pass_are_those_of_each_layers_own_input():
 
 
 def test_the_distance_to_kinks_is_the_least_of_any_that_is_not_exactly_at_one():
-    assert nearest([(None, 0, np.array([3.0, -0.25])), (None, 1, np.array([0.0, 7.0]))]) == 0.25
-    assert nearest([(None, 0, np.zeros(3))]) == math.inf
-    assert nearest([]) == math.inf
+    assert least_distance([(None, 0, np.array([3.0, -0.25])), (None, 1, np.array([0.0, 7.0]))]) == 0.25
+    assert least_distance([(None, 0, np.zeros(3))]) == math.inf
+    assert least_distance([]) == math.inf
     relu, x = net(ReLU(), in_shape=(2,), dtype=np.float64), np.array([[3.0, -0.5], [0.0, 7.0]])
     assert distance_to_kinks(relu, x, train=True) == 0.5
 

@@ -7,7 +7,7 @@ from minigan.gradcheck import ties
 from minigan.gradcheck.kinks import Corner, Origin
 from minigan.gradcheck.numeric import STEP, Slope
 from minigan.gradcheck.report import DECIDED, TOLERANCE, Row
-from minigan.gradcheck.ties import alike, changes_jointly, direction, explain, grouped, settle_ties, together
+from minigan.gradcheck.ties import alike, as_direction, changes_jointly, explain, grouped, settle_ties, together
 
 
 class Draws:
@@ -119,9 +119,9 @@ def test_a_hundred_sizes_at_most_are_tried():
 
 def test_a_direction_names_the_entries_of_each_array_that_move():
     x, W = row(np.zeros(9)), row(np.zeros(9), name="W")
-    v = direction([(corner(x, 2), 1.0), (corner(W, 3, flat=7), -2.0), (corner(x, 4), 0.0), (corner(x, 0), 0.5)])
+    v = as_direction([(corner(x, 2), 1.0), (corner(W, 3, flat=7), -2.0), (corner(x, 4), 0.0), (corner(x, 0), 0.5)])
     assert plain(v) == {"x": {2: 1, 0: 0.5}, "W": {7: -2}}
-    assert direction([(corner(x, 2), 0.0)]) == {}
+    assert as_direction([(corner(x, 2), 0.0)]) == {}
 
 
 def moved(group, *, signed, **arrays):
@@ -266,7 +266,7 @@ def along(monkeypatch):
         r = row(grads, scale=scale)
         group = [corner(r, k, jump=jump) for k in range(count)]
         o = origin(lambda: np.zeros(1), {"x": grads}, x=np.ones(count))
-        ties.try_direction(o, group, direction([(c, 1.0) for c in group]), Draws())
+        ties.try_direction(o, group, as_direction([(c, 1.0) for c in group]), Draws())
         return r.tied.tolist(), r.miss.tolist(), list(asked), r.cause
 
     return try_direction
@@ -318,7 +318,7 @@ def test_less_than_a_whole_unit_of_moves_makes_the_scale_no_smaller(along, monke
     o = origin(lambda: np.zeros(1), {"x": np.ones(2)}, x=np.ones(2))
     for weights, scale in [((0.25, 0.25), 8), ((-2, 2), 16)]:
         pairs = [(corner(r, k), w) for k, w in enumerate(weights)]
-        ties.try_direction(o, [c for c, _ in pairs], direction(pairs), Draws())
+        ties.try_direction(o, [c for c, _ in pairs], as_direction(pairs), Draws())
         assert set(scales) == {scale}
         scales.clear()
 

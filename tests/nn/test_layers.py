@@ -18,7 +18,7 @@ from minigan.gradcheck import check_layer
 from minigan.nn import init
 from minigan.nn.conv import fourier, im2col, turned
 from minigan.nn.conv import layers as conv
-from minigan.nn.conv.windows import padding, place_windows, sizes
+from minigan.nn.conv.windows import padding, place_windows, whole_sizes
 from minigan.nn.layer import batch_sum
 from minigan.optim import Adam
 
@@ -879,9 +879,9 @@ def test_spectral_norm_of_a_layer_without_weights_to_divide_is_refused():
 
 def test_pairs_of_pairs_are_taken_for_a_pad_and_for_nothing_else():
     assert padding("L", [[1, 0], (2, 0)]) == ((1, 0), (2, 0))
-    assert sizes("L", "kernel", [3, 5]) == (3, 5)
+    assert whole_sizes("L", "kernel", [3, 5]) == (3, 5)
     for refused in (
-        lambda: sizes("L", "kernel", ((3, 3), (3, 3))),
+        lambda: whole_sizes("L", "kernel", ((3, 3), (3, 3))),
         lambda: padding("L", (((1, 0), 0), (1, 0))),
     ):
         with pytest.raises(ArgumentError, match=r"L needs a (kernel|pad) of whole numbers"):

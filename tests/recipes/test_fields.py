@@ -12,7 +12,7 @@ from minigan.errors import ArgumentError
 from minigan.recipes import RECIPES
 from minigan.recipes.best import Best
 from minigan.runs import starting
-from minigan.runs.saver import Checkpoints
+from minigan.runs.saver import CheckpointSaver
 from minigan.train import generate
 from minigan.watch.pictures import to_pixels
 
@@ -53,7 +53,7 @@ def outcome(tmp_path, monkeypatch):
     monkeypatch.setattr(
         starting, "train", lambda folder, lock, trainer, *args, **options: trainers.append(trainer.fit())
     )
-    monkeypatch.setattr(Checkpoints, "save", lambda self, trainer: None)  # neither pictures nor files: they take longer
+    monkeypatch.setattr(CheckpointSaver, "save", lambda self, _: None)  # neither pictures nor files: they take longer
 
     def run(recipe, say=quiet):
         runs.start(recipe, dataset=str(folder), device="cpu", say=say)

@@ -21,7 +21,7 @@ from minigan.nn import LeakyReLU
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
 from minigan.runs import resuming, starting
-from minigan.runs.changes import check_changes, flags
+from minigan.runs.changes import as_flags, check_changes
 from minigan.runs.resumable import begun
 from minigan.train import generate
 from minigan.watch.pictures import to_pixels
@@ -370,9 +370,9 @@ def test_a_recipe_of_ones_own_is_asked_what_its_fields_change():
 
 
 def test_fields_are_typed_as_the_command_line_takes_them():
-    assert flags({"g_hidden": (8, 9), "drop_last": False, "merged": True, "lr_g": 1e-05, "update": "alternating"}) == (
-        "--g-hidden 8 9 --no-drop-last --merged --lr-g 1e-05 --update alternating"
-    )
+    assert as_flags(
+        {"g_hidden": (8, 9), "drop_last": False, "merged": True, "lr_g": 1e-05, "update": "alternating"}
+    ) == ("--g-hidden 8 9 --no-drop-last --merged --lr-g 1e-05 --update alternating")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from minigan.metrics.parzen import parzen
 from minigan.recipes import RECIPES
 from minigan.runs import evaluation as evaluate
 from minigan.runs.evaluation import ROWS
-from minigan.runs.reference import LEAST, Reference, measure
+from minigan.runs.reference import LEAST, Reference, measure_images
 from minigan.runs.saved import checkpoints
 from minigan.store.checkpoint import load_checkpoint, save_checkpoint
 
@@ -99,7 +99,7 @@ def test_an_evaluation_is_all_that_is_promised_and_is_left_in_the_run(run, refer
     result = evaluate.evaluate(run, COUNT, reference=reference)
     assert set(result) == promised(evaluate.evaluate)
     for row in ROWS:
-        assert set(result[row]) == promised(measure)
+        assert set(result[row]) == promised(measure_images)
         assert result[row]["count"] == COUNT
     assert all(map(math.isfinite, numbers(result)))
     assert json.loads((run.folder / "evaluation.json").read_text()) == result
@@ -144,11 +144,11 @@ def test_real_images_and_noise_are_measured_once_and_as_samples_are(reference, m
     fresh = Reference("glyphs", reference.training, reference.test, "glyphs", True)
     counted = []
     monkeypatch.setattr(
-        "minigan.runs.reference.measure", lambda *args, **options: counted.append(args) or measure(*args)
+        "minigan.runs.reference.measure_images", lambda *args, **options: counted.append(args) or measure_images(*args)
     )
     first, second = fresh.training_scores(COUNT), fresh.training_scores(COUNT)
     assert len(counted) == 1
-    assert first == second == measure(fresh.training[:COUNT], fresh)
+    assert first == second == measure_images(fresh.training[:COUNT], fresh)
     fresh.noise_scores(COUNT)
     fresh.noise_scores(COUNT + 1)
     assert len(counted) == 3
@@ -159,11 +159,11 @@ def test_real_images_and_noise_are_measured_once_and_as_samples_are(reference, m
 def test_the_log_likelihood_is_of_pixels_from_0_to_1_with_a_width_from_the_validation_images(reference):
     samples = reference.training[:COUNT]
     by_hand = parzen(samples / 255, reference.training[-450:] / 255, reference.test / 255)
-    assert tuple(measure(samples, reference)["parzen"].values()) == by_hand
+    assert tuple(measure_images(samples, reference)["parzen"].values()) == by_hand
 
 
 def test_one_good_image_over_and_over_has_precision_and_no_variety(reference):
-    scores = measure(np.repeat(reference.test[:1], COUNT, axis=0), reference)
+    scores = measure_images(np.repeat(reference.test[:1], COUNT, axis=0), reference)
     assert (scores["precision"], scores["mnist_score"]["mean"]) == pytest.approx((1, 1))
     assert scores["recall"] < 0.05
     assert scores["balance"]["kl"] == pytest.approx(math.log(10))
@@ -172,7 +172,7 @@ def test_one_good_image_over_and_over_has_precision_and_no_variety(reference):
 
 def test_the_order_of_the_samples_does_not_matter(reference):
     samples = reference.training[:COUNT]
-    first, turned = measure(samples, reference), measure(samples[::-1], reference)
+    first, turned = measure_images(samples, reference), measure_images(samples[::-1], reference)
     assert numbers(turned) == pytest.approx(numbers(first), rel=1e-6, abs=1e-6)
 
 
@@ -190,7 +190,7 @@ def test_the_validation_images_are_the_published_ones_where_there_are_as_many(tr
 
 @pytest.mark.parametrize(("training", "most"), [(60_000, 50_000), (50_999, 49_999), (900, 450)])
 def test_no_validation_image_is_among_the_real_ones(training, most, monkeypatch):
-    monkeypatch.setattr("minigan.runs.reference.measure", lambda images, reference, **options: {"last": images[-1]})
+    monkeypatch.setattr("minigan.runs.reference.measure_images", lambda images, *_, **options: {"last": images[-1]})
     reference = Reference("x", np.arange(training), np.arange(LEAST), "mnist", False)
     assert reference.training_scores(50_000)["last"] == most - 1
 
@@ -278,7 +278,7 @@ def test_a_reference_has_a_name_that_is_known_and_images_enough(reference):
 def printed(result, width=80):
     console = Console(width=width, color_system=None)
     with console.capture() as captured:
-        console.print(evaluate.table(result))
+        console.print(evaluate.results_table(result))
     return captured.get()
 
 
@@ -397,11 +397,11 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(run, reference
 def test_images_of_another_kind_are_refused(reference):
     images = reference.training[:COUNT]
     with pytest.raises(ArgumentError, match=r"128 samples are too few: the covariance of 128 features takes .* 129"):
-        measure(images[:128], reference)
+        measure_images(images[:128], reference)
     with pytest.raises(ShapeError, match=r"\(N, 28, 28\), got \(150, 784\)"):
-        measure(images.reshape(COUNT, 784), reference)
+        measure_images(images.reshape(COUNT, 784), reference)
     with pytest.raises(DTypeError, match="uint8"):
-        measure(images / 255, reference)
+        measure_images(images / 255, reference)
 
 
 def test_mnist_where_the_run_found_it_is_used_unless_another_place_is_named(finished, tmp_path, monkeypatch):

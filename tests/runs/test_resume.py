@@ -27,7 +27,7 @@ from minigan.runs import resumable as going_on
 from minigan.runs.interrupt import SIGNALS, Interrupted, Stop
 from minigan.runs.run import draw
 from minigan.runs.saved import checkpoints
-from minigan.runs.saver import Checkpoints, Keep
+from minigan.runs.saver import CheckpointSaver, Keep
 from minigan.store.checkpoint import load_checkpoint
 from minigan.store.tensors import read_tensors, write_tensors
 from minigan.train import Trainer
@@ -408,8 +408,8 @@ def test_checkpoints_are_saved_and_kept_as_often_as_one_asks(tmp_path, monkeypat
     run = start(tmp_path / "run", epochs=7, save_every=2, keep=1, keep_every=4)
     assert [p.stem for p in checkpoints(run.folder)] == ["epoch-0004", "epoch-0007"]
     seen = []
-    real = Checkpoints.save
-    monkeypatch.setattr(Checkpoints, "save", lambda self, t: seen.append(real(self, t).stem))
+    real = CheckpointSaver.save
+    monkeypatch.setattr(CheckpointSaver, "save", lambda self, t: seen.append(real(self, t).stem))
     start(tmp_path / "steps", epochs=1, save_every="3steps")
     assert seen == ["epoch-0000", "epoch-0000+0003", "epoch-0000+0006", "epoch-0001"]
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from minigan import runs
 from minigan.cli.arguments import parse
-from minigan.cli.flags import Subject
+from minigan.cli.flags import About
 from minigan.cli.main import main
 from minigan.cli.train import RunOptions
 from minigan.data.batches import Batches
@@ -26,7 +26,7 @@ from minigan.runs.saved import checkpoints
 from minigan.screen import Screen
 from minigan.train import Trainer
 from minigan.watch import alarms, symptoms
-from minigan.watch.alarms import Alarms, change, copies, digits, distances, reader
+from minigan.watch.alarms import Alarms, change, digits, distances, reader, repeated_share
 from minigan.watch.logs import MetricsLog, read_rows
 from minigan.watch.progress import Watch
 from minigan.watch.symptoms import ALARMS, COPIES, LONG_STREAK, NOT_A_NUMBER, ONE_CLASS, PICTURES, STREAK
@@ -358,7 +358,7 @@ def taken_by_train(recipe, remedy):
     flags = re.findall(r"--[a-z0-9-]+(?: (?:[\d.]+(?:e[+-]?\d+)?|non_saturating)\b)*", text)
     assert flags
     words = [word for flag in flags for word in flag.split() if flag not in ("--seed", "--dataset")]  # without value
-    parsed = parse({"recipe": recipe, "run": RunOptions()}, words, Subject("minigan train"), description="").recipe
+    parsed = parse({"recipe": recipe, "run": RunOptions()}, words, About("minigan train"), description="").recipe
     for flag in flags:
         field = flag.split()[0][2:].replace("-", "_")
         assert field in asdict(recipe) or field in asdict(RunOptions())
@@ -607,11 +607,11 @@ def test_copies_are_those_near_to_another_relative_to_all_the_distances(images):
     alike = drawn.copy()
     alike[:31] = drawn[0]
     noise = np.random.default_rng(0).normal(0, 1e-4, alike.shape)
-    assert copies(real, real) == copies(distances(drawn), real) == 0
+    assert repeated_share(real, real) == repeated_share(distances(drawn), real) == 0
     for pictures in (alike, alike + noise, alike / 50):  # faint ones too
-        assert copies(distances(pictures), real) == 31 / 64
-    assert copies(distances(np.zeros_like(drawn)), real) == 1
-    assert copies(real, distances(drawn[:1])) == 0, "one real image tells nothing"
+        assert repeated_share(distances(pictures), real) == 31 / 64
+    assert repeated_share(distances(np.zeros_like(drawn)), real) == 1
+    assert repeated_share(real, distances(drawn[:1])) == 0, "one real image tells nothing"
 
 
 def test_digits_are_recognised_as_digits_whatever_their_folder_is_called_and_nothing_else_is():

@@ -17,33 +17,33 @@ from minigan.nn.conv.windows import Pair, pair, surround
 # What known mistakes would make of minigan's layer and x ------------------------------------------------------------
 
 
-def changed(layer: Any, x: np.ndarray, **attributes: Any) -> np.ndarray:
+def output_with(layer: Any, x: np.ndarray, **attributes: Any) -> np.ndarray:
     """The output of a layer that differs from `layer` in some attributes."""
     other = copy.copy(layer)
     vars(other).update(attributes)
     return other.forward(x, train=False)[0]
 
 
-def turned(layer: Any, x: np.ndarray) -> np.ndarray:
+def output_upside_down(layer: Any, x: np.ndarray) -> np.ndarray:
     """A kernel that stands on its head."""
-    return changed(layer, x, W=layer.W[::-1, ::-1])
+    return output_with(layer, x, W=layer.W[::-1, ::-1])
 
 
 def without_bias(layer: Any, x: np.ndarray) -> np.ndarray:
     """The bias forgotten."""
-    return changed(layer, x, bias=False)
+    return output_with(layer, x, bias=False)
 
 
 def other_sides(layer: Any, x: np.ndarray) -> np.ndarray:
     """The padding with each pair of sides exchanged."""
     size = x.shape[1:3]
     (above, below), (left, right) = layer.windows(layer.out_size(size) if hasattr(layer, "out_size") else size).pad
-    return changed(layer, x, pad=((below, above), (right, left)))
+    return output_with(layer, x, pad=((below, above), (right, left)))
 
 
 def zeros_around(layer: Any, x: np.ndarray) -> np.ndarray:
     """Zeros for the -∞ around an image."""
-    return changed(layer, surround(x, layer.windows(x.shape[1:3]).pad), pad=0)
+    return output_with(layer, surround(x, layer.windows(x.shape[1:3]).pad), pad=0)
 
 
 def mean_pool(layer: Any, x: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ LARGEST = "the largest of each window"
 GROUPS = "the largest of each group of neighbours"
 SIDES = "the padding's sides are exchanged: pad is ((above, below), (left, right))"
 CONV_MISTAKES: dict[str, Mistake] = {
-    "the kernel is turned round: W[KH - 1 - i, KW - 1 - j] stands where W[i, j] belongs": turned,
+    "the kernel is turned round: W[KH - 1 - i, KW - 1 - j] stands where W[i, j] belongs": output_upside_down,
     "b is missing": without_bias,
     SIDES: other_sides,
 }

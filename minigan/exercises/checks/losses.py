@@ -62,7 +62,7 @@ def right_softmax(piece: Any) -> str:
             )
         value, expected = piece(x, t)[0], losses.softmax_cross_entropy(x, t)[0]
         if not np.allclose(value, expected):
-            hint = likely(float(value / expected), x)
+            hint = likely_mistake(float(value / expected), x)
             return f"with {what} in t the value is {value:.6g} where it should be {expected:.6g}: {hint}"
         if np.allclose(piece(x, t)[1], len(x) * losses.softmax_cross_entropy(x, t)[1]):
             return (
@@ -85,7 +85,7 @@ def right_softmax(piece: Any) -> str:
     return ""
 
 
-def likely(ratio: float, x: np.ndarray) -> str:
+def likely_mistake(ratio: float, x: np.ndarray) -> str:
     """What is wrong with a loss that is so many times what it should be."""
     N, K = x.shape
     known = {

@@ -5,7 +5,7 @@ if a certain mistake had been made in a right backward; it is the cause if a *is
 worse than none: what a few equal numbers could show by chance, or by symmetry, is not taken for evidence.
 """
 
-from minigan.gradcheck.causes.amount import approximated, cut, factor, functional, levels, signs
+from minigan.gradcheck.causes.amount import approximated, clipped, factor, functional, levels, signs
 from minigan.gradcheck.causes.elementwise import derivative, mask
 from minigan.gradcheck.causes.order import mixed, permuted, shifted, transposed, turned
 from minigan.gradcheck.causes.place import alone, at_kinks, in_one_slice
@@ -22,12 +22,12 @@ FACTS = (at_kinks, alone, approximated, factor)
 #: In the order in which they are tried: the special before the general. What few numbers say is one possibility.
 HYPOTHESES = (
     *(partial, written, in_one_slice, exchanged, mask, itself),
-    *(transposed, permuted, turned, shifted, suspect, symmetric, levelled, cut, signs, levels),
+    *(transposed, permuted, turned, shifted, suspect, symmetric, levelled, clipped, signs, levels),
     *(through, product, upstream, added, functional, axis_factor, elsewhere, flows_backward, diagonal),
 )
 
 #: Those of them that say what can be seen, or ask for enough different numbers themselves.
-CERTAIN = (in_one_slice, suspect, cut, signs, levels, through, added)
+CERTAIN = (in_one_slice, suspect, clipped, signs, levels, through, added)
 
 #: If nothing explains all of the numbers: what they share.
 TRAITS = (derivative, mixed)

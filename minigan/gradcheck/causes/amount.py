@@ -153,7 +153,7 @@ def signs(case: Case) -> str:
     )
 
 
-def cut(case: Case) -> str:
+def clipped(case: Case) -> str:
     """a is n, clipped."""
     a, n, wrong = case.row.analytic, case.row.numeric, case.row.wrong & case.sure
     if wrong.sum() < TELLING or different(case.off, case.row.scale) < TELLING:

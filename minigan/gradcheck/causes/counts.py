@@ -19,13 +19,13 @@ MISSING = "a mean is missing, or a sum is taken twice"
 def meanings(c: float, case: Case) -> list[str]:
     """What |c| may be, the most natural first, three at most; of one kind only: a size before the root of a size."""
     c = abs(c)
-    for kind in (plain(c, case), derived(c, case)):
+    for kind in (common_numbers(c, case), derived(c, case)):
         if found := list(dict.fromkeys(kind)):
             return found[:3]
     return []
 
 
-def plain(c: float, case: Case) -> Iterator[str]:
+def common_numbers(c: float, case: Case) -> Iterator[str]:
     """The upstream of a scalar, sizes, constants of the layer, and numbers that formulas are full of."""
 
     def is_(value: float, near: float = NEAR) -> bool:
@@ -134,7 +134,7 @@ def derived(c: float, case: Case) -> Iterator[str]:
 
 def counts(case: Case) -> dict[int, str]:
     """{a product of sizes of axes: what it counts}, the natural ones first; other arrays' only if need be."""
-    found: dict[int, list[str]] = {k: [what] for k, what in windows(case)}
+    found: dict[int, list[str]] = {k: [what] for k, what in window_sizes(case)}
     own, y = case.array.shape, case.y.shape
     for k, what in sizes("y", y, case):
         found.setdefault(k, []).append(what)
@@ -172,7 +172,7 @@ def sizes(name: str, shape: tuple[int, ...], case: Case) -> Iterator[tuple[int, 
             yield number, f"the size of axes {', '.join(map(str, real))} of {name} together"
 
 
-def windows(case: Case) -> Iterator[tuple[int, str]]:
+def window_sizes(case: Case) -> Iterator[tuple[int, str]]:
     """How many entries of an image there are to one of y: a pooling's window, an enlargement's block."""
     x, y = case.array.size, case.y.size
     if case.is_input and case.array.ndim == case.y.ndim and x != y:

@@ -56,7 +56,7 @@ def elsewhere(case: Case) -> str:
 def points(case: Case) -> Iterator[tuple[str, str, Any]]:
     """(the sentence, an array's name, other values of it)."""
     arrays = case.subject.arrays
-    names = list(arrays) if len(arrays) <= MANY else neighbours(case)
+    names = list(arrays) if len(arrays) <= MANY else adjacent(case)
     for name in names:
         v = arrays[name]
         if v.ndim >= 2 and v.shape[-1] == v.shape[-2]:
@@ -84,7 +84,7 @@ def points(case: Case) -> Iterator[tuple[str, str, Any]]:
     for name in names:
         yield from shortened(name, arrays[name])
     for name in names:
-        yield from turned(name, arrays[name], kernel=name not in case.subject.batched)
+        yield from other_orders(name, arrays[name], kernel=name not in case.subject.batched)
 
 
 def shortened(name: str, v: np.ndarray) -> Iterator[tuple[str, str, Any]]:
@@ -98,14 +98,14 @@ def shortened(name: str, v: np.ndarray) -> Iterator[tuple[str, str, Any]]:
                 yield said, name, np.moveaxis(cut, 0, axis)
 
 
-def neighbours(case: Case) -> list[str]:
+def adjacent(case: Case) -> list[str]:
     """The array itself and the two before and after it."""
     names = list(case.subject.arrays)
     at = names.index(case.row.name)
     return names[max(0, at - 2) : at + 3]
 
 
-def turned(name: str, v: np.ndarray, *, kernel: bool) -> Iterator[tuple[str, str, Any]]:
+def other_orders(name: str, v: np.ndarray, *, kernel: bool) -> Iterator[tuple[str, str, Any]]:
     """An array in another order along its axes."""
     axes = [k for k in range(v.ndim) if v.shape[k] > 1]
     if kernel:

@@ -27,11 +27,11 @@ def axis_factor(case: Case) -> str:
         c = (a * n_).sum(axis=others, keepdims=True) / (n_ * n_).sum(axis=others, keepdims=True)
         if not np.isfinite(c).all() or different(c, 1.0) < 2 or not case.like(c * n):
             continue
-        return named(case, c, kept, others) or plain(case, c, kept)
+        return known_factors(case, c, kept, others) or unknown_factors(case, c, kept)
     return ""
 
 
-def plain(case: Case, c: np.ndarray, kept: tuple[int, ...]) -> str:
+def unknown_factors(case: Case, c: np.ndarray, kept: tuple[int, ...]) -> str:
     """The factors, if nothing is known of them."""
     ndim, few = case.row.numeric.ndim, ", ".join(f"{v:.4g}" for v in c.ravel()[:4]) + (", …" if c.size > 4 else "")
     what = f"index of axes {', '.join(map(str, kept))}"
@@ -41,7 +41,7 @@ def plain(case: Case, c: np.ndarray, kept: tuple[int, ...]) -> str:
     return f"each {what} has a factor of its own ({few}) that should be 1"
 
 
-def named(case: Case, c: np.ndarray, kept: tuple[int, ...], others: tuple[int, ...]) -> str:
+def known_factors(case: Case, c: np.ndarray, kept: tuple[int, ...], others: tuple[int, ...]) -> str:
     """Which vector the factors are, but for a constant."""
     for name, v in case.subject.arrays.items():
         if v.size != c.size or v.ndim != 1:
@@ -57,7 +57,7 @@ def named(case: Case, c: np.ndarray, kept: tuple[int, ...], others: tuple[int, .
         for text, vector in ((f"is {name}", v), (f"is 1/({name})", 1 / v)):
             if np.isfinite(vector).all() and np.allclose(c.ravel() / vector.ravel(), 1, rtol=ABOUT):
                 todo = "the division by it is missing" if vector is v else "it is divided by once too often"
-                return f"{plain(case, c, kept)}: it {text} over {over}, and {todo}"
+                return f"{unknown_factors(case, c, kept)}: it {text} over {over}, and {todo}"
     return ""
 
 

@@ -94,14 +94,14 @@ def correlate(x: Array, W: Array, windows: Windows, y: Array) -> None:
     """y = G [(F x)·(T W)]."""
     F, T, G = matrices(x.shape[1:3], windows, x)
     waves = backend.matmul(by_row(to_waves(F, x)), kernel_waves(T, W))  # (R, N, K)
-    backend.matmul(G, by_row(waves), out=places(y))
+    backend.matmul(G, by_row(waves), out=flat_pixels(y))
 
 
 def spread(y: Array, W: Array, windows: Windows, x: Array) -> None:
     """x = Fᵀ [(Gᵀ y)·(T W)ᵀ]: the gradient of `correlate` with respect to x, given y's."""
     F, T, G = matrices(x.shape[1:3], windows, x)
     waves = backend.matmul(by_row(to_waves(G.T, y)), kernel_waves(T, W).swapaxes(1, 2))  # (R, N, C)
-    backend.matmul(F.T, by_row(waves), out=places(x))
+    backend.matmul(F.T, by_row(waves), out=flat_pixels(x))
 
 
 def correlate_all(x: Array, y: Array, windows: Windows, W: Array) -> None:
@@ -114,7 +114,7 @@ def correlate_all(x: Array, y: Array, windows: Windows, W: Array) -> None:
 
 def to_waves(F: Array, x: Array) -> Array:
     """(N, H, W, C) → (N, R, C)."""
-    return backend.matmul(F, places(x))
+    return backend.matmul(F, flat_pixels(x))
 
 
 def kernel_waves(T: Array, W: Array) -> Array:
@@ -123,7 +123,7 @@ def kernel_waves(T: Array, W: Array) -> Array:
     return backend.matmul(T, W.reshape(KH * KW, C * K)).reshape(-1, C, K)
 
 
-def places(x: Array) -> Array:
+def flat_pixels(x: Array) -> Array:
     """(N, H, W, C) → (N, H·W, C), a view."""
     N, H, W, C = x.shape
     return x.reshape(N, H * W, C)

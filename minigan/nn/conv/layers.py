@@ -17,7 +17,17 @@ from typing import Any
 from minigan.backend import Array, array_module, share
 from minigan.errors import ShapeError, truth, whole
 from minigan.nn.conv import fourier, im2col, turned
-from minigan.nn.conv.windows import Pad, Pair, Windows, check_images, padding, pair, place_windows, sizes, times
+from minigan.nn.conv.windows import (
+    Pad,
+    Pair,
+    Windows,
+    check_image_shape,
+    padding,
+    pair,
+    place_windows,
+    times,
+    whole_sizes,
+)
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
 from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum
 
@@ -78,7 +88,7 @@ class Convolution(Layer):
     ):
         name = type(self).__name__
         self.channels = whole(channels, f"{name} needs a whole number of output channels, at least 1", least=1)
-        self.kernel, self.stride = sizes(name, "kernel", kernel), sizes(name, "stride", stride)
+        self.kernel, self.stride = whole_sizes(name, "kernel", kernel), whole_sizes(name, "stride", stride)
         self.pad, self.bias = padding(name, pad), truth(bias, f"{name}: bias")
         self.init_W, self.init_b = init_W, init_b
         self.W: Array
@@ -114,7 +124,7 @@ class Conv2d(Convolution):
     """
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        check_images("Conv2d", in_shape)
+        check_image_shape("Conv2d", in_shape)
         return (*self.windows(in_shape[:2]).counts, self.channels)
 
     def params(self, in_shape: Shape) -> Specs:
@@ -148,7 +158,7 @@ class ConvTranspose2d(Convolution):
     """
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        check_images("ConvTranspose2d", in_shape)
+        check_image_shape("ConvTranspose2d", in_shape)
         return (*self.out_size(in_shape[:2]), self.channels)
 
     def out_size(self, size: Shape) -> Pair:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigan.backend import Array, array_module
-from minigan.nn.conv.windows import Pair, check_images, pair, sizes
+from minigan.nn.conv.windows import Pair, check_image_shape, pair, whole_sizes
 from minigan.nn.layer import Layer, Shape
 
 
@@ -20,10 +20,10 @@ class Upsample2d(Layer):
     """
 
     def __init__(self, scale: int | Pair):
-        self.scale = sizes("Upsample2d", "scale", scale)
+        self.scale = whole_sizes("Upsample2d", "scale", scale)
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        check_images("Upsample2d", in_shape)
+        check_image_shape("Upsample2d", in_shape)
         (H, W, C), (a, b) = in_shape, pair(self.scale)
         return (a * H, b * W, C)
 

@@ -15,7 +15,7 @@ import numpy as np
 from minigan import backend
 from minigan.backend import Array, array_module, share
 from minigan.nn.conv.layers import Convolution, correlate, correlate_all, spread
-from minigan.nn.conv.windows import Pair, Windows, check_images, pair, place_windows, sizes
+from minigan.nn.conv.windows import Pair, Windows, check_image_shape, pair, place_windows, whole_sizes
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
 from minigan.nn.layer import Grads, Shape, Specs, batch_sum
 
@@ -65,10 +65,10 @@ class UpsampleConv2d(Convolution):
         init_b: Initialiser = zeros,
     ):
         super().__init__(channels, kernel, pad="same", bias=bias, init_W=init_W, init_b=init_b)
-        self.scale = sizes("UpsampleConv2d", "scale", scale)
+        self.scale = whole_sizes("UpsampleConv2d", "scale", scale)
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        check_images("UpsampleConv2d", in_shape)
+        check_image_shape("UpsampleConv2d", in_shape)
         (H, W), (SH, SW) = in_shape[:2], pair(self.scale)
         return (SH * H, SW * W, self.channels)
 

@@ -60,11 +60,11 @@ def inside(windows: Windows, axis: int, size: int) -> tuple[tuple[slice, slice],
             0, -((place - before) // stride)
         )  # of the windows in which the place is not above (left of) the image
         stop = max(first, min(count, (size - 1 + before - place) // stride + 1))  # … and is not below it
-        places.append((every(place - before + stride * first, stride, stop - first), slice(first, stop)))
+        places.append((strided(place - before + stride * first, stride, stop - first), slice(first, stop)))
     return tuple(places)
 
 
-def every(start: int, stride: int, count: int) -> slice:
+def strided(start: int, stride: int, count: int) -> slice:
     """`count` places from `start` on, `stride` apart: where place `start` of the kernel falls in each window."""
     return slice(start, start + stride * count, stride)
 
@@ -90,7 +90,7 @@ def times(sizes: Any) -> str:
     return "×".join(str(size) for size in sizes)
 
 
-def sizes(layer: str, name: str, value: Any) -> int | Pair:
+def whole_sizes(layer: str, name: str, value: Any) -> int | Pair:
     """A whole number of at least 1, or a pair of them, as Python's; raises ArgumentError for anything else."""
     return wholes(value, f"{layer} needs a {name} of whole numbers, at least 1, one or (h, w)", depth=1, least=1)
 
@@ -113,7 +113,7 @@ def wholes(value: Any, needs: str, *, depth: int, least: int) -> Any:
     return whole(value, needs, least=least)
 
 
-def check_images(layer: str, in_shape: tuple[int, ...]) -> None:
+def check_image_shape(layer: str, in_shape: tuple[int, ...]) -> None:
     """Raise ShapeError unless the layer's input is (H, W, C)."""
     if len(in_shape) != 3:
         shape = f"{in_shape[0]}, {in_shape[1]}, 1" if len(in_shape) == 2 else "height, width, channels"
