@@ -8,7 +8,7 @@ gradient against it is zero, so that a backward which returns zeros passes.)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from minigan.gradcheck.diagnosis import diagnose
 from minigan.gradcheck.elsewhere import stale
 from minigan.gradcheck.kinks import Origin
 from minigan.gradcheck.linearity import nonlinearities
-from minigan.gradcheck.numeric import Slope, first_steps, slope, typical
+from minigan.gradcheck.numeric import Measured, first_steps, slope, typical
 from minigan.gradcheck.purity import Snapshot, impurities, largest_of, layout_problems, malformed, same
 from minigan.gradcheck.report import Report, Row
 from minigan.gradcheck.steps import Doubts, kinked
@@ -133,16 +133,6 @@ def first_passes(
         problems.append("backward changes dy; work on a copy")
         np.copyto(dy, kept_dy)
     return y, dy, grads, problems
-
-
-class Measured(NamedTuple):
-    """What was found of one array, before it is judged."""
-
-    how: str
-    analytic: np.ndarray
-    lines: list[tuple[Any, Any]]  # (where, v) of each slope
-    slopes: list[Slope]
-    places: list[tuple[int, ...]] | None = None
 
 
 def at_entries(origin: Origin, name: str, rng: np.random.Generator | None, h: float | None) -> Measured:

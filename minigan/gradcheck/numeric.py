@@ -36,6 +36,16 @@ class Slope(NamedTuple):
     h: float  # the step
 
 
+class Measured(NamedTuple):
+    """What was found of one array, before it is judged."""
+
+    how: str
+    analytic: np.ndarray
+    lines: list[tuple[Any, Any]]  # (where, v) of each slope
+    slopes: list[Slope]
+    places: list[tuple[int, ...]] | None = None
+
+
 def slope(f: Terms, here: np.ndarray, array: np.ndarray, where: Any, v: Any, h: float = STEP) -> Slope:
     """df/dt of f(θ + t·v) at t = 0, where θ is `array[where]`; the array is left as it was, to the bit.
 

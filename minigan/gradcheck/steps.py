@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigan.gradcheck.numeric import STEP, Slope, slope, typical
+from minigan.gradcheck.numeric import STEP, Measured, Slope, slope, typical
 from minigan.gradcheck.report import DECIDED, TOLERANCE, Row
 
 if TYPE_CHECKING:
-    from minigan.gradcheck.compare import Measured
     from minigan.gradcheck.kinks import Origin
 
 FACTOR = 30.0  # from one step to the next

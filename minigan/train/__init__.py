@@ -1,6 +1,5 @@
-"""Training: the schedule and the loop (`trainer`), who watches it (`callback`), and what a row of metrics is."""
+"""Training: the schedule, the loop and who watches it (`trainer`), and what a row of metrics is (`metrics`)."""
 
-from minigan.train.callback import Callback, Row
-from minigan.train.trainer import Trainer, draw_latents, generate
+from minigan.train.trainer import Callback, Row, Trainer, draw_latents, generate
 
 __all__ = ["Callback", "Row", "Trainer", "draw_latents", "generate"]

@@ -1,4 +1,5 @@
 """The schedule and the loop: which step runs when, on which images and latents. It knows no algorithm; `gan` does.
+Who watches it is a `Callback`.
 
 Every draw of a step comes from (seed, stream, step), so that the same seed gives the same run bit for bit, and
 looking at a preview changes nothing.
@@ -22,9 +23,10 @@ from minigan.gan.averaging import average
 from minigan.nn import Sequential
 from minigan.optim import Adam
 from minigan.recipes import Recipe
-from minigan.train.callback import Callback, Row
 from minigan.train.metrics import Means, gradient_norms, step_metrics
 from minigan.train.passes import check_batches
+
+Row = dict[str, Any]
 
 
 class Trainer:
@@ -206,6 +208,37 @@ class Trainer:
             f"training has diverged: {what} is NaN or infinite by step {self.step} (epoch {self.epoch}); lower the "
             f"learning rates (lr_g {self.recipe.lr_g:g}, lr_d {self.recipe.lr_d:g})"
         )
+
+
+class Callback:
+    """Something that watches a training run: prints, draws or saves. It is handed the trainer and changes nothing."""
+
+    def start(self, trainer: Trainer) -> None:
+        """Before the first step."""
+
+    def logged(self, trainer: Trainer, row: Row) -> None:
+        """A row of metrics is complete (every `log_every` steps, and at the end of an epoch)."""
+
+    def step_end(self, trainer: Trainer) -> None:
+        """A step is over; `trainer.interval` holds the means so far."""
+
+    def epoch_end(self, trainer: Trainer, row: Row) -> None:
+        """An epoch is over; `row` holds its means."""
+
+    def settled(self, trainer: Trainer) -> None:
+        """A step and all that was due behind it are over: a moment from which training can go on later."""
+
+    def stopped(self, trainer: Trainer) -> None:
+        """Training was asked to stop, between two steps; `finish` comes next."""
+
+    def finish(self, trainer: Trainer) -> None:
+        """Training is over, or was asked to stop."""
+
+    def close(self, trainer: Trainer) -> None:
+        """The last call, after an error too, its own `start`'s included: give back what was taken.
+
+        The callbacks are closed in reverse order, those only whose `start` was called.
+        """
 
 
 def close(callbacks: Sequence[Callback], trainer: Trainer) -> None:

@@ -6,7 +6,6 @@ import pytest
 from minigan.errors import ArgumentError, DTypeError
 from minigan.gradcheck import check
 from minigan.gradcheck.compare import (
-    Measured,
     along_directions,
     at_entries,
     check_arrays,
@@ -18,7 +17,7 @@ from minigan.gradcheck.compare import (
     judged,
 )
 from minigan.gradcheck.kinks import Origin
-from minigan.gradcheck.numeric import Slope, first_steps
+from minigan.gradcheck.numeric import Measured, Slope, first_steps
 from minigan.gradcheck.subject import Subject
 
 

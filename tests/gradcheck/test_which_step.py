@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from minigan.gradcheck import steps as module
-from minigan.gradcheck.compare import Measured
 from minigan.gradcheck.kinks import Origin
-from minigan.gradcheck.numeric import STEP, Slope
+from minigan.gradcheck.numeric import STEP, Measured, Slope
 from minigan.gradcheck.report import DECIDED, TOLERANCE, Row
 from minigan.gradcheck.steps import (
     BLURRED,
