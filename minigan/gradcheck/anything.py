@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from minigan.errors import ArgumentError
-from minigan.gradcheck.games import check_recipe
 from minigan.gradcheck.report import Report
 from minigan.gradcheck.targets import check_layer, check_loss, check_network, check_pair
 from minigan.nn import Layer, Sequential
-from minigan.recipes import Recipe
 
 
 def check_gradients(
@@ -42,8 +40,9 @@ def check_gradients(
     if seed < 0 or (batch is not None and batch < 1):
         raise ArgumentError(f"seed must not be negative and batch at least 1, got seed {seed} and batch {batch}")
     options["seed"] = seed
-    if isinstance(target, Recipe):
-        return check_recipe(target, batch=batch or 4, **options)
+    pair = isinstance(target, (tuple, list)) and len(target) >= 2 and all(map(is_function, target[:2]))
+    if not (pair or isinstance(target, (Layer, Sequential)) or is_function(target)):
+        return check_as_recipe(target, batch=batch or 4, **options)
     batch = batch or 5
     if isinstance(target, Layer):
         if in_shape is None:
@@ -51,12 +50,6 @@ def check_gradients(
         return [check_layer(target, in_shape, train=train, batch=batch, **options) for train in (True, False)]
     if isinstance(target, Sequential):
         return [check_network(target, train=train, batch=batch, **options) for train in (True, False)]
-    pair = isinstance(target, (tuple, list)) and len(target) >= 2 and all(map(is_function, target[:2]))
-    if not pair and not is_function(target):
-        raise ArgumentError(
-            f"a {type(target).__name__} cannot be checked; give a layer (one that inherits from minigan.nn.Layer), a "
-            "network, a recipe, a loss x -> (value, gradient) or a pair (forward, backward)"
-        )
     arrays = (*target[2:], *arrays) if pair else arrays
     if not arrays:
         if in_shape is None:
@@ -77,6 +70,20 @@ def assert_gradients(target: Any, *arrays: Any, **options: Any) -> list[Report]:
     if failed := [str(report) for report in reports if not report]:
         raise AssertionError("\n\n".join(failed))
     return reports
+
+
+def check_as_recipe(target: Any, **options: Any) -> list[Report]:
+    """Both steps of a recipe; ArgumentError for what is none. The game is imported here: functions need none."""
+    from minigan.gradcheck.games import check_recipe
+    from minigan.recipes import Recipe
+
+    __tracebackhide__ = True
+    if isinstance(target, Recipe):
+        return check_recipe(target, **options)
+    raise ArgumentError(
+        f"a {type(target).__name__} cannot be checked; give a layer (one that inherits from minigan.nn.Layer), a "
+        "network, a recipe, a loss x -> (value, gradient) or a pair (forward, backward)"
+    )
 
 
 def is_function(target: Any) -> bool:
