@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import NoReturn
 
 from minigan import __version__
-from minigan.cli.named import in_a_command
 from minigan.cli.usage import NO_COMMANDS, USAGE, ask_plainly
 from minigan.errors import ArgumentError, MiniganError, RecipeMissingError, known_name
 
@@ -44,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             else:
                 command_named(known_name("command", args[0], COMMANDS))(args[1:])
     except RecipeMissingError as error:
+        from minigan.cli.named import in_a_command
+
         fail(in_a_command(error, args))
     except MiniganError as error:
         fail(str(error))

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from minigan import __version__
 from minigan.errors import ArgumentError
-from minigan.recipes import DEFAULT
 
 USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
 
-  minigan train [RECIPE] [flags]       train a network to draw; without a recipe: {DEFAULT}
+  minigan train [RECIPE] [flags]       train a network to draw; without a recipe: best
   minigan train --recipe mine.py:Mine  train a recipe of your own
   minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
   minigan sample RUN [flags]           draw images with a trained generator
