@@ -106,9 +106,8 @@ def test_no_public_function_or_class_has_the_name_of_another_with_another_meanin
     ],
 )
 def test_a_word_that_gains_a_second_meaning_is_found_with_both_places(name, module, known):
-    (found,) = clashes([*public(), (name, module)])
-    assert f"{module}.{name}" in found
-    assert known in found
+    found = clashes([*public(), (name, module)])
+    assert any(f"{module}.{name}" in places and known in places for places in found)
 
 
 # No circle, no module too long or too short ---------------------------------------------------------------------------
