@@ -93,9 +93,10 @@ def play(G, D, images, *, g_steps, updates, every, recipe=RECIPE, seed=0):
         latent, dropout = RandomStream(seed, "latent", step), RandomStream(seed, "dropout", step)
         z_d, z_g = latent.normal((2, recipe.batch_size, recipe.latent_dim))
         if step % g_steps == 0:
-            d = discriminator_step(G, D, d_optimizer, recipe.loss, batches.batch(step), z_d, rng=dropout)
+            x = batches.batch(step)
+            d = discriminator_step(G, D, d_optimizer, recipe.loss, x, z_d, feeding=recipe.feeding, rng=dropout)
             d_results.append((d.loss, d.prob_real.mean(), d.prob_fake.mean()))
-        g = generator_step(G, D, g_optimizer, recipe.loss, z_g, rng=dropout)
+        g = generator_step(G, D, g_optimizer, recipe.loss, z_g, feeding=recipe.feeding, rng=dropout)
         g_losses.append(g.loss)
 
         if (step + 1) % every == 0:

@@ -20,7 +20,7 @@ from minigan.backend import RandomStream
 from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
 from minigan.errors import StaleCacheError
-from minigan.gan import GANLoss, discriminator_step, generator_step
+from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step
 from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits
 from minigan.nn import (
     BatchNorm,
@@ -160,7 +160,7 @@ of_probabilities, _ = binary_cross_entropy(sigmoid(logits), 1.0)
 print(f"of logits {of_logits:.6f}, of probabilities {of_probabilities:.6f}")
 assert np.isclose(of_logits, of_probabilities)
 
-loss = GANLoss(generator="non_saturating", output="logit", batching="separate", labels=(1.0, 0.0))
+loss = GANLoss(generator="non_saturating", output="logit", labels=(1.0, 0.0))
 disc_opt = Adam(discriminator, lr=hparams.disc_lr, beta1=0.9, beta2=0.999)
 gen_opt = Adam(generator, lr=hparams.gen_lr, beta1=0.9, beta2=0.999)
 
@@ -172,7 +172,7 @@ recipe = RECIPES["flux-dcgan"]
 for mine, published in zip((generator, discriminator), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert loss == recipe.loss
+assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake one after the other
 print(f"{generator.params.size:,} and {discriminator.params.size:,} parameters, as in the recipe")
 
 # %%

@@ -17,7 +17,7 @@ import numpy as np
 from minigan.backend import RandomStream
 from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
-from minigan.gan import GANLoss, discriminator_step, generator_step
+from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step
 from minigan.nn import Dense, Dropout, LeakyReLU, Sequential, Sigmoid, Tanh
 from minigan.nn.init import torch_linear
 from minigan.optim import Adam
@@ -122,7 +122,8 @@ print(discriminator.summary())
 #
 # Each network has an optimiser of its own: Adam, with its usual :math:`\beta_1 = 0.9` and :math:`\beta_2 = 0.999`.
 
-loss = GANLoss(generator="non_saturating", output="probability", batching="concat", labels=(1.0, 0.0))
+loss = GANLoss(generator="non_saturating", output="probability", labels=(1.0, 0.0))
+feeding = Feeding(batching="concat")
 opt_gen = Adam(generator, lr=lr_g, beta1=0.9, beta2=0.999)
 opt_dscr = Adam(discriminator, lr=lr_d, beta1=0.9, beta2=0.999)
 
@@ -134,7 +135,7 @@ recipe = RECIPES["flux-mlp"]
 for mine, published in zip((generator, discriminator), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert loss == recipe.loss
+assert (loss, feeding) == (recipe.loss, recipe.feeding)
 print(f"{generator.params.size:,} and {discriminator.params.size:,} parameters, as in the recipe")
 
 # %%
@@ -157,9 +158,9 @@ for n in range(1, num_epochs + 1):
     for real_data in train_loader.epoch(n - 1):
         latent, dropout = RandomStream(0, "latent", step), RandomStream(0, "dropout", step)
         noise = latent.normal((len(real_data), latent_dim))
-        d = discriminator_step(generator, discriminator, opt_dscr, loss, real_data, noise, rng=dropout)
+        d = discriminator_step(generator, discriminator, opt_dscr, loss, real_data, noise, feeding=feeding, rng=dropout)
         noise = latent.normal((batch_size, latent_dim))
-        g = generator_step(generator, discriminator, opt_gen, loss, noise, rng=dropout)
+        g = generator_step(generator, discriminator, opt_gen, loss, noise, feeding=feeding, rng=dropout)
         loss_sum_dscr += float(d.loss)
         loss_sum_gen += float(g.loss)
         step += 1

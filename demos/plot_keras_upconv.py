@@ -19,7 +19,7 @@ import numpy as np
 from minigan.backend import RandomStream
 from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
-from minigan.gan import GANLoss, discriminator_step, generator_step
+from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step
 from minigan.nn import BatchNorm, Conv2d, Dense, Flatten, LeakyReLU, Reshape, Sequential, Sigmoid, Tanh, Upsample2d
 from minigan.optim import Adam
 from minigan.plot import image_grid, to_uint8
@@ -46,7 +46,7 @@ FIGURES.mkdir(parents=True, exist_ok=True)
 # one that lowers :math:`L_G` while the discriminator stays as it is. Real images do not occur in :math:`L_G`, so the
 # generator's step needs none. In minigan the theory is one line:
 
-loss = GANLoss(generator="non_saturating", output="probability", batching="separate", labels=(0.0, 1.0))
+loss = GANLoss(generator="non_saturating", output="probability", labels=(0.0, 1.0))
 
 # %%
 # The networks
@@ -118,7 +118,7 @@ recipe = replace(RECIPES["keras-upconv"], merged=False)
 for mine, published in zip((gen, disc), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert loss == recipe.loss
+assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake one after the other
 print(f"{gen.params.size:,} and {disc.params.size:,} parameters, as in the recipe")
 
 # %%

@@ -18,7 +18,7 @@ import numpy as np
 from minigan.backend import RandomStream
 from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
-from minigan.gan import GANLoss, discriminator_step, generator_step
+from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step
 from minigan.nn import Dense, LeakyReLU, ReLU, Sequential, Sigmoid, Tanh
 from minigan.nn.init import torch_linear
 from minigan.optim import Adam
@@ -131,7 +131,7 @@ plt.show()
 # discriminator is used as a part of the generator's loss function. Both optimisers are Adam with learning rate 0.0002
 # and the usual :math:`\beta_1 = 0.9`, :math:`\beta_2 = 0.999`.
 
-loss = GANLoss(generator="non_saturating", output="probability", batching="separate", labels=(1.0, 0.0))
+loss = GANLoss(generator="non_saturating", output="probability", labels=(1.0, 0.0))
 d_optimizer = Adam(D, lr=2e-4, beta1=0.9, beta2=0.999)
 g_optimizer = Adam(G, lr=2e-4, beta1=0.9, beta2=0.999)
 
@@ -143,7 +143,7 @@ recipe = RECIPES["pytorch-mlp"]
 for mine, published in zip((G, D), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert loss == recipe.loss
+assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake one after the other
 print(f"{G.params.size:,} and {D.params.size:,} parameters, as in the recipe")
 
 # %%

@@ -18,7 +18,7 @@ import numpy as np
 from minigan.backend import RandomStream
 from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
-from minigan.gan import GANLoss, simultaneous_step
+from minigan.gan import Feeding, GANLoss, simultaneous_step
 from minigan.nn import BatchNorm, Dense, Dropout, Flatten, Maxout, MaxPool2d, ReLU, Reshape, Sequential, Sigmoid
 from minigan.nn.init import uniform
 from minigan.optim import Adam
@@ -69,7 +69,7 @@ print(f"{len(X_train):,} images, {len(batches)} batches; an incomplete last batc
 # Against the vanishing gradient the generator does not minimise :math:`\log(1 - D(G(z)))`, the *minimax* loss, but
 # :math:`-\log D(G(z))`, the *non-saturating* one. The tutorial has a flag for that, and minigan's loss has it too.
 
-loss = GANLoss(generator="non_saturating", output="logit", batching="separate", labels=(1.0, 0.0))
+loss = GANLoss(generator="non_saturating", output="logit", labels=(1.0, 0.0))
 
 # %%
 # Maxout
@@ -149,7 +149,7 @@ recipe = RECIPES["renom-maxout"]
 for mine, published in zip((gen, dis), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert loss == recipe.loss
+assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake one after the other
 print(f"{gen.params.size:,} and {dis.params.size:,} parameters, as in the recipe")
 
 # %%

@@ -15,7 +15,7 @@ from minigan.data.batches import Batches
 from minigan.data.datasets import load_dataset
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, MiniganError
-from minigan.gan import GANLoss
+from minigan.gan import Feeding, GANLoss
 from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, softmax_cross_entropy
 from minigan.nn.init import normal, uniform
 from minigan.optim import SGD, Adam
@@ -133,7 +133,7 @@ def test_a_layer_of_a_numpy_size_trains_like_one_of_a_plain_size():
 WHOLE = {
     "seed": (lambda v: RandomStream(v, "init").host.integers(0, 99), None),
     "step": (lambda v: RandomStream(0, "init", v).host.integers(0, 99), None),
-    "packing": (lambda v: GANLoss(packing=v), lambda loss: loss.packing),
+    "packing": (lambda v: Feeding(packing=v), lambda feeding: feeding.packing),
     "keep": (lambda v: Keep(v), lambda keep: keep.last),
     "keep_every": (lambda v: Keep(2, every=v), lambda keep: keep.every),
     "alarms": (lambda v: Alarms(every=v), lambda alarms: alarms.every),

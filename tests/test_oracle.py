@@ -117,11 +117,12 @@ def test_losses_gradients_and_updates_of_a_full_step_of_d_and_of_g_are_pytorchs(
     rng = RandomStream(1, "dropout")
 
     if recipe.update == "simultaneous":
-        d, g = simultaneous_step(G, D, g_adam, d_adam, recipe.loss, x_real, z, rng=rng)
+        d, g = simultaneous_step(G, D, g_adam, d_adam, recipe.loss, x_real, z, feeding=recipe.feeding, rng=rng)
     else:
         fakes = G.forward(z, train=True, rng=rng) if recipe.shared_fakes else None
-        d = discriminator_step(G, D, d_adam, recipe.loss, x_real, z, fakes=fakes, rng=rng)
-        g = generator_step(G, D, g_adam, recipe.loss, z_again, fakes=fakes, rng=rng)
+        options = {"fakes": fakes, "feeding": recipe.feeding, "rng": rng}
+        d = discriminator_step(G, D, d_adam, recipe.loss, x_real, z, **options)
+        g = generator_step(G, D, g_adam, recipe.loss, z_again, **options)
 
     found = {**named("D", d._asdict()), **named("G", g._asdict())}
     for name, net in (("D", D), ("G", G)):

@@ -33,7 +33,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from minigan.backend import RandomStream, keep_memory
-from minigan.gan import GANLoss, simultaneous_step
+from minigan.gan import Feeding, GANLoss, simultaneous_step
 from minigan.metrics.modes import PERFECT, SAMPLES, grid, ring, score_modes
 from minigan.nn import BatchNorm, Dense, Maxout, ReLU, Sequential, init
 from minigan.optim import Adam
@@ -70,12 +70,12 @@ def run(data: str, packing: int, seed: int, iterations: int) -> dict:
     points = mixture.sample(POINTS, RandomStream(seed, "data").host)
     G, D = players(packing, seed)
     optimizers = [Adam(net, lr=1e-4, beta1=0.8) for net in (G, D)]
-    loss = GANLoss(output="logit", packing=packing)
+    loss, feeding = GANLoss(output="logit"), Feeding(packing=packing)
     curve, began = [], time.process_time()
     for step in range(iterations):
         x = points[RandomStream(seed, "shuffle", step).host.integers(POINTS, size=n)]
         z = RandomStream(seed, "latent", step).normal((n, LATENTS))
-        simultaneous_step(G, D, *optimizers, loss, x, z)
+        simultaneous_step(G, D, *optimizers, loss, x, z, feeding=feeding)
         if (step + 1) % EVERY == 0 or step + 1 == iterations:
             score = score_modes(G(RandomStream(seed, "sample", step).normal((SAMPLES, LATENTS))), mixture)
             quality, kl = round(score.high_quality, 4), round(score.reverse_kl, 4)

@@ -1,6 +1,6 @@
 """The adversarial game: how a discriminator and a generator learn from each other. Read `steps.py` first."""
 
-from minigan.gan.feeding import pack, unpack
+from minigan.gan.feeding import Feeding, pack, unpack
 from minigan.gan.loss import GANLoss
 from minigan.gan.steps import (
     DiscriminatorResult,
@@ -14,6 +14,7 @@ from minigan.gan.steps import (
 __all__ = [
     "DiscriminatorResult",
     "Fakes",
+    "Feeding",
     "GANLoss",
     "GeneratorResult",
     "discriminator_step",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from minigan.backend import Array, array_module
-from minigan.errors import ArgumentError, check_choice, number, whole
+from minigan.errors import ArgumentError, check_choice, number
 from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, hinge
 from minigan.nn.activations import sigmoid
 
@@ -17,8 +17,8 @@ class GANLoss:
 
     `kind="bce"`:
 
-    D minimises BCE(D(x), real) + BCE(D(G(z)), fake), the sum of two means; with `batching="concat"` both go through D
-    as one batch with the mean over 2N, which is half of it.
+    D minimises BCE(D(x), real) + BCE(D(G(z)), fake), the sum of two means (one mean over both, where real and fake are
+    one batch, is made of them: `feeding.mean_over_both`).
     G minimises BCE(D(G(z)), real) ("non_saturating"), or -BCE(D(G(z)), fake) ("minimax": the opposite of D's own term,
     whose gradient vanishes as D becomes sure).
 
@@ -27,24 +27,18 @@ class GANLoss:
     Source: Lim & Ye, "Geometric GAN", 2017; Miyato et al., "Spectral normalization for GANs", 2018.
 
     `output`: whether D ends in a "probability" (a sigmoid) or a "logit".
-    `packing`: how many samples D judges at once, side by side (see `pack`); its input has `packing` times G's features.
-    A collapsed G gives itself away in a group, whose samples are too much alike.
-    Source: Lin et al., "PacGAN: the power of two samples in generative adversarial networks", 2018.
-    Raises ArgumentError for labels outside [0, 1] or equal, an unknown word, or a packing below 1.
+    Raises ArgumentError for labels outside [0, 1] or equal, or an unknown word.
     """
 
     generator: Literal["non_saturating", "minimax"] = "non_saturating"
     output: Literal["probability", "logit"] = "probability"
-    batching: Literal["separate", "concat"] = "separate"
     labels: tuple[float, float] = (1.0, 0.0)
     kind: Literal["bce", "hinge"] = "bce"
-    packing: int = 1
 
     def __post_init__(self) -> None:
         check_choice("GANLoss generator", self.generator, ("non_saturating", "minimax"))
         check_choice("GANLoss kind", self.kind, ("bce", "hinge"))
         check_choice("GANLoss output", self.output, ("probability", "logit"))
-        check_choice("GANLoss batching", self.batching, ("separate", "concat"))
         labels = self.labels if isinstance(self.labels, (tuple, list)) else ()
         needs = "the labels (real, fake) must be two different numbers in [0, 1]"
         object.__setattr__(self, "labels", tuple(number(label, needs) for label in labels))
@@ -60,8 +54,6 @@ class GANLoss:
                 f"{self.generator!r} and labels {self.labels}; it needs 'logit', 'non_saturating' and (1.0, 0.0) "
                 "(--d-output, --g-loss, --labels)"
             )
-        packing = whole(self.packing, "GANLoss packing must be a whole number of samples, at least 1", least=1)
-        object.__setattr__(self, "packing", packing)
 
     def bce(self, out: Array, label: float) -> tuple[Array, Array]:
         """The cross-entropy of D's outputs, of whichever kind, against one label: (value, gradient)."""
@@ -75,12 +67,7 @@ class GANLoss:
         else:
             loss_real, d_real = self.bce(out_real, self.labels[0])
             loss_fake, d_fake = self.bce(out_fake, self.labels[1])
-        w_real, w_fake = 1.0, 1.0
-        if self.batching == "concat":
-            n = len(out_real) + len(out_fake)
-            w_real, w_fake = len(out_real) / n, len(out_fake) / n
-        loss = w_real * loss_real + w_fake * loss_fake
-        return (loss, loss_real, loss_fake), w_real * d_real, w_fake * d_fake
+        return (loss_real + loss_fake, loss_real, loss_fake), d_real, d_fake
 
     def for_generator(self, out_fake: Array) -> tuple[Array, Array]:
         """G's loss and its gradient with respect to D's output on the fakes."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from minigan.backend import Array, RandomStream, array_module
+from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError
-from minigan.gan.feeding import pack, unpack
+from minigan.gan.feeding import PLAIN, Feeding, join, mean_over_both, pack, split, unpack
 from minigan.gan.loss import GANLoss
 from minigan.nn.network import NetworkCache, Sequential
 from minigan.optim import Optimizer
@@ -49,14 +49,16 @@ def discriminator_step(
     z: Array | None = None,
     *,
     fakes: Fakes | None = None,
+    feeding: Feeding = PLAIN,
     rng: RandomStream | None = None,
 ) -> DiscriminatorResult:
     """One update of D on a batch of real images and a batch of fakes. G does not change.
 
     The fakes are made from z, without keeping a cache: D's gradient stops at its input, so nobody goes back into G
     (this is what "detach" does elsewhere). A recipe that shares its fakes with G's step hands them in as
-    `fakes=G.forward(z, train=True)`. If D has BatchNorm, its running statistics take in each of its passes, as in
-    PyTorch.
+    `fakes=G.forward(z, train=True)`. `feeding` says whether real and fake go through D one after the other or as one
+    batch, and whether D judges several at once. If D has BatchNorm, its running statistics take in each of its passes,
+    as in PyTorch.
     """
     check_players(D, loss, D, d_optimizer)
     if fakes is not None:
@@ -65,14 +67,13 @@ def discriminator_step(
         x_fake, _ = G.forward(z, train=True, rng=rng, keep=False)
     else:
         raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
-    x_real, x_fake = pack(x_real, loss.packing), pack(x_fake, loss.packing)
+    x_real, x_fake = pack(x_real, feeding.packing), pack(x_fake, feeding.packing)
 
-    if loss.batching == "concat":
-        x = array_module(x_real=x_real, fakes=x_fake).concatenate([x_real, x_fake])
-        out, cache = D.forward(x, train=True, rng=rng)
-        out_real, out_fake = out[: len(x_real)], out[len(x_real) :]
-        losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
-        D.backward(array_module(out).concatenate([d_real, d_fake]), cache, need_input_grad=False)
+    if feeding.batching == "concat":
+        out, cache = D.forward(join(x_real, x_fake), train=True, rng=rng)
+        out_real, out_fake = split(out, len(x_real))
+        losses, d_real, d_fake = mean_over_both(*loss.for_discriminator(out_real, out_fake))
+        D.backward(join(d_real, d_fake), cache, need_input_grad=False)
         D.update_buffers(cache)
     else:
         out_real, cache_real = D.forward(x_real, train=True, rng=rng)
@@ -95,6 +96,7 @@ def generator_step(
     z: Array | None = None,
     *,
     fakes: Fakes | None = None,
+    feeding: Feeding = PLAIN,
     rng: RandomStream | None = None,
 ) -> GeneratorResult:
     """One update of G through D, which has learned since and does not change now.
@@ -107,12 +109,12 @@ def generator_step(
             raise ArgumentError("generator_step needs latents z to make fakes from, or fakes=(x, cache)")
         fakes = G.forward(z, train=True, rng=rng)
     x_fake, cache_G = fakes
-    out, cache_D = D.forward(pack(x_fake, loss.packing), train=True, rng=rng)
+    out, cache_D = D.forward(pack(x_fake, feeding.packing), train=True, rng=rng)
     value, d_out = loss.for_generator(out)
 
     dx_fake = D.backward(d_out, cache_D, need_param_grads=False)
     assert dx_fake is not None  # it was asked for
-    G.backward(unpack(dx_fake, loss.packing), cache_G, need_input_grad=False)
+    G.backward(unpack(dx_fake, feeding.packing), cache_G, need_input_grad=False)
     G.update_buffers(cache_G)
     g_optimizer.step()
     return GeneratorResult(value, x_fake)
@@ -127,19 +129,20 @@ def simultaneous_step(
     x_real: Array,
     z: Array,
     *,
+    feeding: Feeding = PLAIN,
     rng: RandomStream | None = None,
 ) -> tuple[DiscriminatorResult, GeneratorResult]:
     """Both gradients at the same weights, from the same passes; then both updates.
 
     Raises ArgumentError for `batching="concat"`: G's gradient is that of D's pass over the fakes alone.
     """
-    if loss.batching == "concat":
-        raise ArgumentError("simultaneous_step takes real and fake as two batches; use GANLoss(batching='separate')")
+    if feeding.batching == "concat":
+        raise ArgumentError("simultaneous_step takes real and fake as two batches; use Feeding(batching='separate')")
     check_players(D, loss, G, g_optimizer)
     check_players(D, loss, D, d_optimizer)
     x_fake, cache_G = G.forward(z, train=True, rng=rng)
-    out_real, cache_real = D.forward(pack(x_real, loss.packing), train=True, rng=rng)
-    out_fake, cache_fake = D.forward(pack(x_fake, loss.packing), train=True, rng=rng)
+    out_real, cache_real = D.forward(pack(x_real, feeding.packing), train=True, rng=rng)
+    out_fake, cache_fake = D.forward(pack(x_fake, feeding.packing), train=True, rng=rng)
     losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
     value, d_out = loss.for_generator(out_fake)
 
@@ -147,7 +150,7 @@ def simultaneous_step(
     D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
     dx_fake = D.backward(d_out, cache_fake, need_param_grads=False)
     assert dx_fake is not None  # it was asked for
-    G.backward(unpack(dx_fake, loss.packing), cache_G, need_input_grad=False)
+    G.backward(unpack(dx_fake, feeding.packing), cache_G, need_input_grad=False)
 
     D.update_buffers(cache_real)
     D.update_buffers(cache_fake)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from minigan.gan import GANLoss, discriminator_step, generator_step, pack
+from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step, pack
+from minigan.gan.feeding import PLAIN, join, split
 from minigan.gradcheck.compare import compare
 from minigan.gradcheck.report import Report
 from minigan.gradcheck.subject import Subject
@@ -27,16 +28,26 @@ LARGE = 200_000  # parameters of both networks, from which on no point is far en
 
 
 def check_discriminator_step(
-    G: Sequential, D: Sequential, loss: GANLoss, x_real: np.ndarray, z: np.ndarray, *, step: Any = None, **options: Any
+    G: Sequential,
+    D: Sequential,
+    loss: GANLoss,
+    x_real: np.ndarray,
+    z: np.ndarray,
+    *,
+    feeding: Feeding = PLAIN,
+    step: Any = None,
+    **options: Any,
 ) -> Report:
     """Check what a discriminator step writes: D's loss with respect to every parameter of D, G held fixed.
 
-    `step` is called as `gan.discriminator_step`, which is the default.
+    `step` is called as `gan.discriminator_step`, which is the default; it hears of a `feeding` that is not the plain
+    one.
     """
     play, still = step or discriminator_step, Still(D)
+    fed = told(feeding)
 
     def run() -> Any:
-        return play(G, D, still, loss, x_real, z, rng=SameDraws())
+        return play(G, D, still, loss, x_real, z, **fed, rng=SameDraws())
 
     suspects = {
         f"it is the gradient of {name} alone: the other is overwritten, or never added": lambda name=name: np.ravel(
@@ -48,20 +59,28 @@ def check_discriminator_step(
 
 
 def check_generator_step(
-    G: Sequential, D: Sequential, loss: GANLoss, z: np.ndarray, *, step: Any = None, **options: Any
+    G: Sequential,
+    D: Sequential,
+    loss: GANLoss,
+    z: np.ndarray,
+    *,
+    feeding: Feeding = PLAIN,
+    step: Any = None,
+    **options: Any,
 ) -> Report:
     """Check what a generator step writes: G's loss, through D, with respect to every parameter of G.
 
-    `step` is called as `gan.generator_step`, which is the default.
+    `step` is called as `gan.generator_step`, which is the default; it hears of a `feeding` that is not the plain one.
     """
     play, still = step or generator_step, Still(G)
+    fed = told(feeding)
 
     def run() -> Any:
-        return play(G, D, still, loss, z, rng=SameDraws())
+        return play(G, D, still, loss, z, **fed, rng=SameDraws())
 
     rng = SameDraws()
     x_fake, _ = G.forward(z, train=True, rng=rng)
-    d_out = loss.for_generator(D.forward(pack(x_fake, loss.packing), train=True, rng=rng)[0])[1]
+    d_out = loss.for_generator(D.forward(pack(x_fake, feeding.packing), train=True, rng=rng)[0])[1]
 
     def without_D() -> np.ndarray:
         x_fake, _ = G.forward(z, train=True, rng=SameDraws())
@@ -73,6 +92,11 @@ def check_generator_step(
         )
     }
     return check_step("generator_step", run, G, (G, D), suspects, options, own=step is None)
+
+
+def told(feeding: Feeding) -> dict[str, Any]:
+    """The option that a step is called with: none for the plain feeding, of which a step of one's own need not know."""
+    return {} if feeding == PLAIN else {"feeding": feeding}
 
 
 def check_step(
@@ -155,8 +179,8 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
         z = rng.standard_normal((batch, recipe.latent_dim))
         low, high = recipe.value_range
         x = low + (high - low) * rng.uniform(size=(batch, *recipe.image_shape))
-        step_aside(G, D, recipe.loss, x, z, rng)
-        met = kinks_of_both_steps(G, D, recipe.loss, x, z)
+        step_aside(G, D, recipe.loss, x, z, rng, recipe.feeding)
+        met = kinks_of_both_steps(G, D, recipe.loss, x, z, recipe.feeding)
         # To be awake at a kink is better than to be asleep.
         distance = -1.0 if asleep(D, met) else min(least_distance(met), least_spread(G, z) / 10)
         if distance > best[0]:
@@ -165,26 +189,27 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
             break
     G.params[...], D.params[...], x, z = best[1]
     titles = [f"{recipe.name}, {player}'s step{f' ({note})' if note else ''}" for player in "DG"]
+    options = {**options, "seed": seed, "feeding": recipe.feeding}
     return [
-        check_discriminator_step(G, D, recipe.loss, x, z, title=titles[0], seed=seed, **options),
-        check_generator_step(G, D, recipe.loss, z, title=titles[1], seed=seed, **options),
+        check_discriminator_step(G, D, recipe.loss, x, z, title=titles[0], **options),
+        check_generator_step(G, D, recipe.loss, z, title=titles[1], **options),
     ]
 
 
 def kinks_of_both_steps(
-    G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray
+    G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray, feeding: Feeding = PLAIN
 ) -> list[tuple[Sequential, int, np.ndarray]]:
     """The kinks met (see `kinks_met`) by every pass of the two steps; the hinge loss's as of one more layer of D."""
     rng = SameDraws()
     found, fakes = kinks_met(G, z, train=True, rng=rng)  # G's pass is the same in both steps
-    x, fakes = pack(x, loss.packing), pack(fakes, loss.packing)
+    x, fakes = pack(x, feeding.packing), pack(fakes, feeding.packing)
     of_g_step = kinks_met(D, fakes, train=True, rng=copy.deepcopy(rng))[0]
     outs = []
-    for images in [np.concatenate([x, fakes])] if loss.batching == "concat" else [x, fakes]:
+    for images in [join(x, fakes)] if feeding.batching == "concat" else [x, fakes]:
         met, out = kinks_met(D, images, train=True, rng=rng)
         found, outs = found + met, [*outs, out]
     if loss.kind == "hinge":  # how far D's answers are short of 1 on real images, of -1 on fakes
-        out_real, out_fake = np.split(np.concatenate(outs), [len(x)])
+        out_real, out_fake = split(np.concatenate(outs), len(x))
         found += [(D, len(D.layers), 1 - out_real), (D, len(D.layers), 1 + out_fake)]
     return found + of_g_step
 
@@ -210,7 +235,13 @@ def least_spread(G: Sequential, z: np.ndarray) -> float:
 
 
 def step_aside(
-    G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray, rng: np.random.Generator
+    G: Sequential,
+    D: Sequential,
+    loss: GANLoss,
+    x: np.ndarray,
+    z: np.ndarray,
+    rng: np.random.Generator,
+    feeding: Feeding = PLAIN,
 ) -> None:
     """Move each channel of an image, or unit of a very wide layer, by its bias wholly to one side of the next kink.
 
@@ -220,11 +251,13 @@ def step_aside(
     """
     places = {
         (net is D, i): net
-        for net, i, off in kinks_of_both_steps(G, D, loss, x, z)
+        for net, i, off in kinks_of_both_steps(G, D, loss, x, z, feeding)
         if 0 < i < len(net.layers) and net.layers[i].kinks and (off.ndim == 4 or off.size > MANY * len(off))
     }
     for (is_D, i), net in sorted(places.items(), key=lambda place: place[0]):
-        met = [rows(off) for of, at, off in kinks_of_both_steps(G, D, loss, x, z) if (of is D, at) == (is_D, i)]
+        met = [
+            rows(off) for of, at, off in kinks_of_both_steps(G, D, loss, x, z, feeding) if (of is D, at) == (is_D, i)
+        ]
         low, high = (np.min([m.min(0) for m in met], 0), np.max([m.max(0) for m in met], 0))
         up = np.arange(len(low)) % 4 != rng.integers(4)
         bias = getattr(net.layers[i - 1], "beta", None)
@@ -232,8 +265,8 @@ def step_aside(
         if bias is not None:
             bias += np.where(up, 2 * KINK_MARGIN - low, -2 * KINK_MARGIN - high)
     bias = getattr(D.layers[-1], "b", None)
-    if loss.kind == "hinge" and bias is not None and len(x) >= 2 * loss.packing:
-        short, _ = of_hinge(D, kinks_of_both_steps(G, D, loss, x, z))
+    if loss.kind == "hinge" and bias is not None and len(x) >= 2 * feeding.packing:
+        short, _ = of_hinge(D, kinks_of_both_steps(G, D, loss, x, z, feeding))
         bias += np.sort(short, axis=0)[:2].mean()
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self, get_type_hints
 import numpy as np
 
 from minigan.errors import ArgumentError
-from minigan.gan import GANLoss
+from minigan.gan import Feeding, GANLoss
 from minigan.nn import Layer, Sequential, Sigmoid
 from minigan.recipes.kinds import check_comma, check_most, of_kind
 
@@ -110,6 +110,7 @@ class Recipe:
                 f"images at once, so take --batch-size {-(-self.batch_size // self.packing) * self.packing}"
             )
         self.loss  # noqa: B018 (its own checks, now rather than at the first step)
+        self.feeding  # noqa: B018 (likewise)
 
     @property
     def pixels(self) -> int:
@@ -119,7 +120,12 @@ class Recipe:
     @property
     def loss(self) -> GANLoss:
         """What the two players compare."""
-        return GANLoss(self.g_loss, self.d_output, self.d_batching, self.labels, self.loss_kind, self.packing)
+        return GANLoss(self.g_loss, self.d_output, self.labels, self.loss_kind)
+
+    @property
+    def feeding(self) -> Feeding:
+        """How D is fed."""
+        return Feeding(self.d_batching, self.packing)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

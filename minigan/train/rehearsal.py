@@ -73,8 +73,8 @@ def play(recipe: Recipe, count: int) -> None:
     except ArgumentError as error:
         raise ArgumentError(f"{error}: let the layers of D end in *self.answer(Dense(1))") from None
     with told_of(f"a step of {type(recipe).__name__}"):
-        discriminator_step(G, D, Still(D), recipe.loss, x, z, rng=rng)
-        generator_step(G, D, Still(G), recipe.loss, z, rng=rng)
+        discriminator_step(G, D, Still(D), recipe.loss, x, z, feeding=recipe.feeding, rng=rng)
+        generator_step(G, D, Still(G), recipe.loss, z, feeding=recipe.feeding, rng=rng)
 
 
 def try_layer(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:

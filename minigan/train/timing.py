@@ -21,6 +21,7 @@ import numpy as np
 from minigan import backend, gan, nn, optim
 from minigan.data.batches import Batches
 from minigan.errors import whole
+from minigan.gan import steps
 from minigan.nn.conv import im2col
 from minigan.recipes import Recipe
 from minigan.train import metrics, trainer
@@ -104,6 +105,7 @@ class Ledger:
             book(RANDOM, backend.RandomStream, "__init__", "normal", "uniform", "bits")
             book(DATA, Batches, "batch")
             book(LAYERS, gan.GANLoss, "for_discriminator", "for_generator", "probability")
+            book(LAYERS, steps, "mean_over_both")
             book(LAYERS, trainer, "step_metrics")
             book(LAYERS, metrics.Means, "add")
             for layer in {cls for name in nn.__all__ if isinstance(cls := getattr(nn, name), type)}:

@@ -32,13 +32,13 @@ Row = dict[str, Any]
 class Trainer:
     """A recipe at work on a set of images.
 
-    Attributes: `G`, `D`, their optimisers, `loss`, `batches`; `average`, the generator that pictures come from (G
-    itself, unless the recipe averages it); `step` (D updates so far), `epoch` (whole ones so far) and `epoch_steps`
-    (steps of one); `history`, a row of means per log interval, and `epochs`, a row per epoch trained by this object. A
-    row holds d_loss, d_loss_real, d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real* on real images
-    and on fakes), acc_real and acc_fake (the share of each that D is right about), and grad_norm, the 2-norm of each
-    layer's last gradient; `interval` and `whole`, the means of the next row of each; `latest`, what the last step
-    contributed to them, still on the device.
+    Attributes: `G`, `D`, their optimisers, `loss`, `feeding`, `batches`; `average`, the generator that pictures come
+    from (G itself, unless the recipe averages it); `step` (D updates so far), `epoch` (whole ones so far) and
+    `epoch_steps` (steps of one); `history`, a row of means per log interval, and `epochs`, a row per epoch trained by
+    this object. A row holds d_loss, d_loss_real, d_loss_fake, g_loss, d_real and d_fake (D's mean probability of *real*
+    on real images and on fakes), acc_real and acc_fake (the share of each that D is right about), and grad_norm, the
+    2-norm of each layer's last gradient; `interval` and `whole`, the means of the next row of each; `latest`, what the
+    last step contributed to them, still on the device.
     Raises DataError if the recipe's pixel range is not that of G's last activation, ArgumentError if a batch cannot be
     packed or is too small for a layer; while training, DivergenceError
     if a loss, or at an epoch's end a weight, is no longer a finite number.
@@ -46,7 +46,8 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, images: np.ndarray, *, seed: int = 0, device: str = "cpu"):
         keep_memory()
-        self.recipe, self.seed, self.device, self.loss = recipe, check_seed(seed), device, recipe.loss
+        self.recipe, self.seed, self.device = recipe, check_seed(seed), device
+        self.loss, self.feeding = recipe.loss, recipe.feeding
         self.G, self.D = (net.to(device) for net in recipe.networks(RandomStream(seed, "init").host))
         check_range(self.G, recipe.value_range)
         options = {"beta1": recipe.beta1, "beta2": recipe.beta2, "eps": recipe.eps}
@@ -167,16 +168,17 @@ class Trainer:
         self, x_real: Array, latent: RandomStream, rng: RandomStream, *, g_due: bool
     ) -> tuple[DiscriminatorResult, GeneratorResult | None]:
         """One update of D and, if it is due, one of G, with the draws of the two streams."""
-        recipe, G, D = self.recipe, self.G, self.D
+        recipe, G, D, feeding = self.recipe, self.G, self.D, self.feeding
         z = self.latents(recipe.batch_size if recipe.d_fakes == "full" else len(x_real), latent)
         if recipe.update == "simultaneous":
-            return simultaneous_step(G, D, self.g_optimizer, self.d_optimizer, self.loss, x_real, z, rng=rng)
+            optimizers = self.g_optimizer, self.d_optimizer
+            return simultaneous_step(G, D, *optimizers, self.loss, x_real, z, feeding=feeding, rng=rng)
         fakes = G.forward(z, train=True, rng=rng) if recipe.shared_fakes and g_due else None
-        d = discriminator_step(G, D, self.d_optimizer, self.loss, x_real, z, fakes=fakes, rng=rng)
+        d = discriminator_step(G, D, self.d_optimizer, self.loss, x_real, z, fakes=fakes, feeding=feeding, rng=rng)
         if not g_due:
             return d, None
         z = None if fakes else self.latents(recipe.batch_size, latent)
-        return d, generator_step(G, D, self.g_optimizer, self.loss, z, fakes=fakes, rng=rng)
+        return d, generator_step(G, D, self.g_optimizer, self.loss, z, fakes=fakes, feeding=feeding, rng=rng)
 
     def latents(self, count: int, rng: RandomStream) -> Array:
         """(count, latent_dim) draws for G, of the recipe's kind."""

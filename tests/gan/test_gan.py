@@ -10,7 +10,7 @@ from products import for_inputs, for_weights, forward, sizes_of
 from minigan import backend
 from minigan.backend import RandomStream
 from minigan.errors import ArgumentError, StaleCacheError
-from minigan.gan import GANLoss, discriminator_step, generator_step, simultaneous_step
+from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step, simultaneous_step
 from minigan.gradcheck import check_discriminator_step, check_generator_step, check_recipe
 from minigan.gradcheck.games import Still
 from minigan.gradcheck.numeric import STEP
@@ -140,7 +140,8 @@ def test_d_on_both_sides_of_the_hinge_passes_the_gradient_check():
         assert (answers < 1).any()
         assert (answers > 1).any()
     for batching in ("separate", "concat"):
-        report = check_discriminator_step(G, D, GANLoss(output="logit", kind="hinge", batching=batching), x, z)
+        loss, feeding = GANLoss(output="logit", kind="hinge"), Feeding(batching=batching)
+        report = check_discriminator_step(G, D, loss, x, z, feeding=feeding)
         assert report, str(report)
         assert report.undecided == report.kinks == 0
 
@@ -211,7 +212,7 @@ def test_the_step_of_the_check_moves_no_activation_across_a_kink(name, batch, mo
     def of_d_step():
         rng = RandomStream(0, "dropout")
         fakes, _ = G.forward(z, train=True, rng=rng)
-        passes = [np.concatenate([x, fakes])] if loss.batching == "concat" else [x, fakes]
+        passes = [np.concatenate([x, fakes])] if RECIPES[name].d_batching == "concat" else [x, fakes]
         found = [a for images in passes for a in inputs_of_kinks(D.layers, images, rng)]
         if loss.kind == "hinge":
             rng = RandomStream(0, "dropout")
@@ -259,11 +260,11 @@ def test_one_step_of_a_player_moves_all_of_its_parameters_and_none_of_the_others
         return [{k: v.copy() for k, v in net.named_params().items()} for net in (G, D)]
 
     g0, d0 = copies()
-    discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, rng=rng)
+    discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, feeding=recipe.feeding, rng=rng)
     assert changed(G, g0) == []
     assert changed(D, d0) == list(d0)
     g0, d0 = copies()
-    generator_step(G, D, Adam(G, lr=1e-3), recipe.loss, z, rng=rng)
+    generator_step(G, D, Adam(G, lr=1e-3), recipe.loss, z, feeding=recipe.feeding, rng=rng)
     assert changed(G, g0) == list(g0)
     assert changed(D, d0) == []
 
@@ -272,7 +273,8 @@ def test_concat_is_exactly_half_of_the_sum_of_two_means():
     gradients = {}
     for batching in ("concat", "separate"):
         G, D = toy()
-        result = discriminator_step(G, D, Still(D), GANLoss(batching=batching), draw(N, 6), draw(N, 3))
+        feeding = Feeding(batching=batching)
+        result = discriminator_step(G, D, Still(D), GANLoss(), draw(N, 6), draw(N, 3), feeding=feeding)
         gradients[batching] = float(result.loss), D.grads.copy(), float(result.loss_real), float(result.loss_fake)
     (half, half_grad, *parts), (whole, whole_grad, *same_parts) = gradients["concat"], gradients["separate"]
     np.testing.assert_allclose(2 * half, whole, rtol=1e-14)
@@ -284,7 +286,7 @@ def test_concat_is_exactly_half_of_the_sum_of_two_means():
 def test_concat_with_unequal_halves_is_the_mean_over_all():
     G, D = toy()
     x, z = draw(2, 6), draw(6, 3)
-    result = discriminator_step(G, D, Still(D), GANLoss(batching="concat"), x, z)
+    result = discriminator_step(G, D, Still(D), GANLoss(), x, z, feeding=Feeding(batching="concat"))
     fakes = G.forward(z, train=True)[0]
     everything, targets = np.concatenate([x, fakes]), np.array([[1.0]] * 2 + [[0.0]] * 6)
     out, cache = D.forward(everything, train=True)
@@ -396,7 +398,8 @@ def test_simultaneous_takes_both_gradients_at_the_old_weights():
 def test_a_discriminator_with_batchnorm_and_dropout_trains_as_written_out_by_hand(batching):
     x, z = draw(N, 6), draw(N, 3)
     G, D = toy(noisy_D=True)
-    result = discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(batching=batching), x, z, rng=RandomStream(0, "dropout"))
+    options = {"feeding": Feeding(batching=batching), "rng": RandomStream(0, "dropout")}
+    result = discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(), x, z, **options)
 
     G2, D2 = toy(noisy_D=True)
     fakes, _ = G2.forward(z, train=True)
@@ -490,14 +493,13 @@ def test_no_layer_asks_for_a_product_that_nobody_reads(name, monkeypatch):
     (g, g_below), (d, d_below) = (products_of(net) for net in (G, D))
     u = sum(isinstance(layer, SpectralNorm) for layer in D.layers)
 
-    discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z)
+    discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, feeding=recipe.feeding)
     assert count.pop() == g + (1 if recipe.d_batching == "concat" else 2) * (d + d + d_below + 3 * u)
     count.append(0)
     generator_step(G, D, Adam(G, lr=1e-3), recipe.loss, z)
     assert count.pop() == g + g + g_below + d + d + u
     count.append(0)
-    loss = replace(recipe.loss, batching="separate")
-    simultaneous_step(G, D, Adam(G, lr=1e-3), Adam(D, lr=1e-3), loss, x, z)
+    simultaneous_step(G, D, Adam(G, lr=1e-3), Adam(D, lr=1e-3), recipe.loss, x, z)
     assert count.pop() == g + g + g_below + 2 * (d + d + d_below + 3 * u) + d
 
 
@@ -525,7 +527,8 @@ def test_no_matrix_product_is_computed_and_thrown_away(name, monkeypatch):
     monkeypatch.setattr(backend, "matmul", counted)
     x, z = np.tanh(draw(N, 784)).astype("f"), draw(N, recipe.latent_dim).astype("f")
     g, d = sizes_of(recipe)
-    discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, rng=RandomStream(0, "dropout"))
+    optimizer, options = Adam(D, lr=1e-3), {"feeding": recipe.feeding, "rng": RandomStream(0, "dropout")}
+    discriminator_step(G, D, optimizer, recipe.loss, x, z, **options)
     passes = [2 * N] if recipe.d_batching == "concat" else [N, N]
     minimum = forward(g, N)
     for n in passes:
@@ -538,8 +541,8 @@ def test_no_matrix_product_is_computed_and_thrown_away(name, monkeypatch):
     assert sorted(products) == sorted(minimum)
 
     products.clear()
-    loss, optimizers = replace(recipe.loss, batching="separate"), (Adam(G, lr=1e-3), Adam(D, lr=1e-3))
-    simultaneous_step(G, D, *optimizers, loss, x, z, rng=RandomStream(0, "dropout"))
+    optimizers = Adam(G, lr=1e-3), Adam(D, lr=1e-3)
+    simultaneous_step(G, D, *optimizers, recipe.loss, x, z, rng=RandomStream(0, "dropout"))
     minimum = forward(g, N) + for_weights(g, N) + for_inputs(g[1:], N) + for_inputs(d, N)
     minimum += 2 * (forward(d, N) + for_weights(d, N) + for_inputs(d[1:], N))
     assert sorted(products) == sorted(minimum)
@@ -562,6 +565,8 @@ def test_the_discriminators_fakes_leave_no_cache_behind(monkeypatch):
 def test_a_game_cannot_be_changed_while_it_is_played():
     with pytest.raises(FrozenInstanceError):
         GANLoss().generator = "minimax"
+    with pytest.raises(FrozenInstanceError):
+        Feeding().batching = "concat"
 
 
 @pytest.mark.parametrize(
@@ -573,7 +578,7 @@ def test_a_game_cannot_be_changed_while_it_is_played():
         (lambda: GANLoss(labels=(0.5, 0.1, 0.2)), "two different numbers"),
         (lambda: GANLoss("saturating"), "generator is 'saturating'; it must be non_saturating or minimax"),
         (lambda: GANLoss(output="logits"), "output is 'logits'"),
-        (lambda: GANLoss(batching="joint"), "batching is 'joint'"),
+        (lambda: Feeding(batching="joint"), "batching is 'joint'"),
     ],
 )
 def test_impossible_games_are_refused(make, match):
@@ -587,8 +592,9 @@ def test_steps_without_latents_or_with_concat_where_it_cannot_be_are_refused():
         discriminator_step(G, D, Still(D), GANLoss(), draw(N, 6))
     with pytest.raises(ArgumentError, match="needs latents z"):
         generator_step(G, D, Still(G), GANLoss())
+    concat = Feeding(batching="concat")
     with pytest.raises(ArgumentError, match="batching='separate'"):
-        simultaneous_step(G, D, Still(G), Still(D), GANLoss(batching="concat"), draw(N, 6), draw(N, 3))
+        simultaneous_step(G, D, Still(G), Still(D), GANLoss(), draw(N, 6), draw(N, 3), feeding=concat)
 
 
 def test_hinge_game_is_the_papers_formula_and_says_what_d_decides():

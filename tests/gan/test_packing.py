@@ -8,7 +8,7 @@ import pytest
 from minigan.backend import RandomStream
 from minigan.data.glyphs import make_glyphs
 from minigan.errors import ArgumentError, ShapeError
-from minigan.gan import GANLoss, discriminator_step, generator_step, pack, simultaneous_step, steps, unpack
+from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step, pack, simultaneous_step, steps, unpack
 from minigan.gradcheck import check_discriminator_step, check_generator_step, check_recipe
 from minigan.gradcheck.games import Still
 from minigan.nn import BatchNorm, Conv2d, Dense, Dropout, Flatten, LeakyReLU, Reshape, Sequential, Sigmoid, Tanh
@@ -68,7 +68,7 @@ def test_without_packing_the_very_arrays_go_to_D():
     x = draw(4, 3)
     assert pack(x, 1) is x
     assert unpack(x, 1) is x
-    assert GANLoss().packing == 1
+    assert Feeding().packing == 1
 
 
 @pytest.mark.parametrize("m", [5, 8, 100])
@@ -76,20 +76,22 @@ def test_a_batch_that_cannot_be_packed_is_named_with_the_remedy(m):
     with pytest.raises(ArgumentError, match=rf"12 samples cannot be packed in groups of {m}; .*drop_last"):
         pack(draw(12, 2), m)
     G, D = toy(5)
+    options = {"feeding": Feeding(packing=5), "rng": stream()}
     with pytest.raises(ArgumentError, match="12 samples cannot be packed in groups of 5"):
-        discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(packing=5), draw(12, 4), draw(12, 3), rng=stream())
+        discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(), draw(12, 4), draw(12, 3), **options)
 
 
 @pytest.mark.parametrize("packing", [0, -1, 1.5, "2"])
 def test_an_impossible_packing_is_refused(packing):
     with pytest.raises(ArgumentError, match=f"packing must be a whole number of samples, at least 1, got {packing!r}"):
-        GANLoss(packing=packing)
+        Feeding(packing=packing)
 
 
 def test_a_D_of_another_size_is_refused():
     G, D = toy(1)
+    options = {"feeding": Feeding(packing=2), "rng": stream()}
     with pytest.raises(ShapeError, match=r"x has shape \(6, 8\)"):
-        discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(packing=2), draw(12, 4), draw(12, 3), rng=stream())
+        discriminator_step(G, D, SGD(D, lr=0.1), GANLoss(), draw(12, 4), draw(12, 3), **options)
 
 
 @pytest.mark.parametrize("images", [False, True], ids=["flat", "images"])
@@ -97,16 +99,19 @@ def test_a_D_of_another_size_is_refused():
 @pytest.mark.parametrize("packing", [2, 3])
 def test_both_steps_of_a_packed_game_pass_the_gradient_check(packing, batching, images):
     G, D = toy(packing, images=images)
-    loss = GANLoss(batching=batching, packing=packing)
+    loss, feeding = GANLoss(), Feeding(batching=batching, packing=packing)
     x, z = np.tanh(draw(6, *G.out_shape)), draw(6, 3, seed=1)
-    for report in (check_discriminator_step(G, D, loss, x, z), check_generator_step(G, D, loss, z)):
+    for report in (
+        check_discriminator_step(G, D, loss, x, z, feeding=feeding),
+        check_generator_step(G, D, loss, z, feeding=feeding),
+    ):
         assert report, str(report)
 
 
 def test_the_gradient_check_finds_a_gradient_that_goes_back_to_the_wrong_pixels(monkeypatch):
     G, D = toy(2, images=True)
     monkeypatch.setattr(steps, "unpack", lambda x, m: x.reshape(m * len(x), *x.shape[1:-1], -1))
-    assert not check_generator_step(G, D, GANLoss(packing=2), draw(6, 3, seed=1), elementwise=0)
+    assert not check_generator_step(G, D, GANLoss(), draw(6, 3, seed=1), feeding=Feeding(packing=2), elementwise=0)
 
 
 @pytest.mark.parametrize("name", ["quick-mlp", "flux-dcgan"])
@@ -117,7 +122,8 @@ def test_a_recipe_with_packing_passes_the_gradient_check(name):
 
 @pytest.mark.parametrize("logit", [False, True], ids=["probability", "logit"])
 def test_the_simultaneous_step_has_the_gradients_of_the_two_steps(logit):
-    loss, x, z = GANLoss(output="logit" if logit else "probability", packing=2), draw(6, 4), draw(6, 3, seed=1)
+    loss, x, z = GANLoss(output="logit" if logit else "probability"), draw(6, 4), draw(6, 3, seed=1)
+    feeding = Feeding(packing=2)
 
     def no_dropout():
         G, D = toy(2, logit=logit)
@@ -125,11 +131,11 @@ def test_the_simultaneous_step_has_the_gradients_of_the_two_steps(logit):
         return G, D
 
     G, D = no_dropout()
-    d, g = simultaneous_step(G, D, Still(G), Still(D), loss, x, z, rng=stream())
+    d, g = simultaneous_step(G, D, Still(G), Still(D), loss, x, z, feeding=feeding, rng=stream())
     G2, D2 = no_dropout()
-    d2 = discriminator_step(G2, D2, Still(D2), loss, x, z, rng=stream())
+    d2 = discriminator_step(G2, D2, Still(D2), loss, x, z, feeding=feeding, rng=stream())
     np.testing.assert_allclose(D.grads, D2.grads, rtol=1e-12)
-    g2 = generator_step(G2, D2, Still(G2), loss, z, rng=stream())
+    g2 = generator_step(G2, D2, Still(G2), loss, z, feeding=feeding, rng=stream())
     np.testing.assert_allclose(G.grads, G2.grads, rtol=1e-12)
     np.testing.assert_allclose([d.loss, g.loss], [d2.loss, g2.loss], rtol=1e-12)
     assert d.prob_real.shape == d.prob_fake.shape == d2.prob_fake.shape == (3, 1)
@@ -172,8 +178,8 @@ def test_a_game_without_packing_is_the_same_to_the_bit():
     """Against the game of one sample at a time, written in the open."""
     G, D = toy(1)
     x, z = draw(6, 4), draw(6, 3, seed=1)
-    generator_step(G, D, Adam(G, lr=0.1), GANLoss(packing=1), z, rng=stream())
-    discriminator_step(G, D, Adam(D, lr=0.1), GANLoss(packing=1), x, z, rng=stream())
+    generator_step(G, D, Adam(G, lr=0.1), GANLoss(), z, feeding=Feeding(packing=1), rng=stream())
+    discriminator_step(G, D, Adam(D, lr=0.1), GANLoss(), x, z, feeding=Feeding(packing=1), rng=stream())
 
     G2, D2 = toy(1)
     rng, loss = stream(), GANLoss()

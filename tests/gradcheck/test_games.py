@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minigan.gan import GANLoss, discriminator_step, generator_step, pack
+from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step, pack
 from minigan.gradcheck import check_discriminator_step, check_generator_step, games
 from minigan.gradcheck.games import (
     Still,
@@ -38,20 +38,20 @@ def network(*layers, in_shape, seed=0):
 # A step of one's own --------------------------------------------------------------------------------------------------
 
 
-def players(*, loss=LOGIT, random=True):
+def players(*, packing=1, random=True):
     """Both with a BatchNorm and a Dropout, and so another pass in training, and with other draws."""
     drops = [Dropout(drop=0.4)] if random else []
     G = network(Dense(6), BatchNorm(), *drops, Tanh(), Dense(4), in_shape=(3,), seed=1)
-    D = network(Dense(6), BatchNorm(), *drops, Tanh(), Dense(1), in_shape=(4 * loss.packing,), seed=2)
+    D = network(Dense(6), BatchNorm(), *drops, Tanh(), Dense(1), in_shape=(4 * packing,), seed=2)
     for net in (G, D):
         net.buffers = 2.0 + net.buffers
     return G, D
 
 
-def through_G_alone(G, D, loss, z, *, rng):
+def through_G_alone(G, D, loss, z, *, packing, rng):
     """G's step, but D is left out on the way back."""
     x_fake, cache = G.forward(z, train=True, rng=rng)
-    _, d_out = loss.for_generator(D.forward(pack(x_fake, loss.packing), train=True, rng=rng)[0])
+    _, d_out = loss.for_generator(D.forward(pack(x_fake, packing), train=True, rng=rng)[0])
     G.backward(np.broadcast_to(d_out, (len(d_out), x_fake.size // len(d_out))).reshape(x_fake.shape).copy(), cache)
 
 
@@ -72,12 +72,11 @@ def assert_is_gradient_of(function, net):
 
 @pytest.mark.parametrize("packing", [1, 2])
 def test_a_generator_step_may_be_suspected_of_leaving_out_D(packing, suspects):
-    loss = GANLoss(output="logit", packing=packing)
-    (G, D), z = players(loss=loss), draw(6, 3)
-    check_generator_step(G, D, loss, z)
+    (G, D), z = players(packing=packing), draw(6, 3)
+    check_generator_step(G, D, LOGIT, z, feeding=Feeding(packing=packing))
     (said,) = suspects
     assert said.startswith("D is left out on the way back: what belongs to D's output goes straight into G")
-    through_G_alone(G, D, loss, z, rng=SameDraws())
+    through_G_alone(G, D, LOGIT, z, packing=packing, rng=SameDraws())
     assert_is_gradient_of(suspects[said], G)
 
 
@@ -116,6 +115,28 @@ def test_a_step_of_ones_own_finds_gradients_of_zero_and_all_is_put_back():
         np.testing.assert_array_equal(net.params, params)
         np.testing.assert_array_equal(net.buffers, buffers)
         np.testing.assert_array_equal(net.grads, grads)
+
+
+@pytest.mark.parametrize(
+    ("feeding", "hears"), [(Feeding(), []), (Feeding(packing=2), ["feeding"])], ids=["plain", "packed"]
+)
+def test_a_step_of_ones_own_hears_of_the_feeding_only_where_it_is_not_the_plain_one(feeding, hears):
+    heard = []
+
+    def of_D(*args, rng, **options):
+        heard.append([*options])
+        return discriminator_step(*args, rng=rng, **options)
+
+    def of_G(*args, rng, **options):
+        heard.append([*options])
+        return generator_step(*args, rng=rng, **options)
+
+    G, D = players(packing=feeding.packing)
+    options = {"feeding": feeding, "elementwise": 0, "directions": 1}
+    check_discriminator_step(G, D, LOGIT, draw(6, 4), draw(6, 3), step=of_D, **options)
+    check_generator_step(G, D, LOGIT, draw(6, 3), step=of_G, **options)
+    assert heard
+    assert all(names == hears for names in heard)
 
 
 def test_a_loss_that_is_made_of_gradients_is_differentiated_whole_in_a_step_of_ones_own():
@@ -189,17 +210,17 @@ class Seen(Layer):
 @pytest.mark.parametrize("packing", [1, 2])
 @pytest.mark.parametrize("batching", ["separate", "concat"])
 def test_the_kinks_that_are_looked_at_are_those_of_the_steps_passes(batching, packing):
-    loss = GANLoss(output="logit", batching=batching, packing=packing)
+    loss, feeding = GANLoss(output="logit"), Feeding(batching=batching, packing=packing)
     of_G, of_D = Seen(), Seen()
     G = network(Dense(4), BatchNorm(), Dropout(drop=0.5), of_G, Dense(3), in_shape=(2,))
     D = network(Dense(5), BatchNorm(), Dropout(drop=0.5), of_D, Dense(1), in_shape=(3 * packing,))
     x, z = draw(6, 3), draw(6, 2)
-    discriminator_step(G, D, Still(D), loss, x, z, rng=SameDraws())
-    generator_step(G, D, Still(G), loss, z, rng=SameDraws())
+    discriminator_step(G, D, Still(D), loss, x, z, feeding=feeding, rng=SameDraws())
+    generator_step(G, D, Still(G), loss, z, feeding=feeding, rng=SameDraws())
     (in_D_step, in_G_step), seen_by_D = of_G.inputs, list(of_D.inputs)
     np.testing.assert_array_equal(in_D_step, in_G_step)
 
-    met = kinks_of_both_steps(G, D, loss, x, z)
+    met = kinks_of_both_steps(G, D, loss, x, z, feeding)
     expected = [(G, in_G_step), *((D, of) for of in seen_by_D)]
     assert [(net, i) for net, i, _ in met] == [(net, 3) for net, _ in expected]
     for (_, _, off), (_, of) in zip(met, expected, strict=True):
@@ -208,10 +229,10 @@ def test_the_kinks_that_are_looked_at_are_those_of_the_steps_passes(batching, pa
 
 @pytest.mark.parametrize("batching", ["separate", "concat"])
 def test_the_kinks_of_the_hinge_are_where_an_answer_is_sure(batching):
-    loss = GANLoss(kind="hinge", output="logit", batching=batching, packing=2)
+    feeding = Feeding(batching=batching, packing=2)
     G, D = network(Dense(3), in_shape=(2,)), network(Dense(1), in_shape=(6,))
     x, z = draw(8, 3), draw(4, 2)
-    (real_D, i, real), (fake_D, j, fake) = kinks_of_both_steps(G, D, loss, x, z)
+    (real_D, i, real), (fake_D, j, fake) = kinks_of_both_steps(G, D, HINGE, x, z, feeding)
     assert (real_D, i, fake_D, j) == (D, 1, D, 1)
     np.testing.assert_allclose(real, 1 - D(pack(x, 2)), rtol=1e-13)
     np.testing.assert_allclose(fake, 1 + D(pack(G(z), 2)), rtol=1e-13)
@@ -274,13 +295,13 @@ def images(channels=20, *, g_last=(), d_first=()):
 
 @pytest.mark.parametrize("batching", ["separate", "concat"])
 def test_three_channels_in_four_are_moved_above_the_kink_and_the_fourth_below_it(batching):
-    loss = GANLoss(output="logit", batching=batching)
+    feeding = Feeding(batching=batching)
     (G, D), x, z = images(), draw(4, 2, 2, 2), draw(4, 3)
     before = G.layers[0].b.copy(), D.layers[6].b.copy(), D.layers[0].b.copy()
     lowest = set()
     for seed in range(8):
-        step_aside(G, D, loss, x, z, np.random.default_rng(seed))
-        met = kinks_of_both_steps(G, D, loss, x, z)
+        step_aside(G, D, LOGIT, x, z, np.random.default_rng(seed), feeding)
+        met = kinks_of_both_steps(G, D, LOGIT, x, z, feeding)
         for net, i in ((G, 4), (D, 2), (D, 4)):
             found = sides(net, i, met)
             first = int(np.argmin(found))
@@ -311,24 +332,24 @@ def test_where_no_bias_comes_before_the_kinks_nothing_is_moved():
 
 
 @pytest.mark.parametrize(
-    ("loss", "batch", "moved"),
+    ("loss", "packing", "batch", "moved"),
     [
-        (HINGE, 2, True),
-        (HINGE, 5, True),
-        (HINGE, 1, False),  # of two real images one must be left to learn from
-        (GANLoss(kind="hinge", output="logit", packing=3), 6, True),
-        (GANLoss(kind="hinge", output="logit", packing=3), 3, False),
-        (LOGIT, 5, False),
+        (HINGE, 1, 2, True),
+        (HINGE, 1, 5, True),
+        (HINGE, 1, 1, False),  # of two real images one must be left to learn from
+        (HINGE, 3, 6, True),
+        (HINGE, 3, 3, False),
+        (LOGIT, 1, 5, False),
     ],
 )
-def test_with_the_hinge_D_becomes_sure_of_one_real_image(loss, batch, moved):
-    G, D = network(Dense(4), in_shape=(3,)), network(Dense(1), in_shape=(4 * loss.packing,))
+def test_with_the_hinge_D_becomes_sure_of_one_real_image(loss, packing, batch, moved):
+    G, D = network(Dense(4), in_shape=(3,)), network(Dense(1), in_shape=(4 * packing,))
     x, z = draw(batch, 4), draw(batch, 3)
     kept = D.params.copy()
-    step_aside(G, D, loss, x, z, np.random.default_rng(0))
+    step_aside(G, D, loss, x, z, np.random.default_rng(0), Feeding(packing=packing))
     assert np.array_equal(D.params, kept) == (not moved)
     if moved:
-        short = np.sort(1 - D(pack(x, loss.packing)), axis=None)
+        short = np.sort(1 - D(pack(x, packing)), axis=None)
         np.testing.assert_allclose(short[0], -short[1], rtol=1e-9)
         assert short[0] < 0 < short[1]
 
@@ -351,7 +372,13 @@ class Search:
         self.G = network(Dense(units), in_shape=(z,))
         self.D = network(Dense(out), in_shape=(units,))
         self.recipe = SimpleNamespace(
-            name="trial", loss=loss, latent_dim=z, image_shape=(units,), value_range=(2.0, 5.0), networks=self.networks
+            name="trial",
+            loss=loss,
+            feeding=Feeding(),
+            latent_dim=z,
+            image_shape=(units,),
+            value_range=(2.0, 5.0),
+            networks=self.networks,
         )
         if distances is not None:
             monkeypatch.setattr(games, "kinks_of_both_steps", lambda *args: len(self.tried) - 1)
@@ -369,12 +396,13 @@ class Search:
     def point(self, x, z):
         return [a.copy() for a in (self.G.params, self.D.params, x, z)]
 
-    def note(self, G, D, loss, x, z, rng):
+    def note(self, G, D, loss, x, z, rng, feeding):
         G.params += 0.25  # as stepping aside might
         self.tried.append(self.point(x, z))
 
     def check(self, G, D, loss, *arrays, **options):
         assert (G, D, loss) == (self.G, self.D, self.recipe.loss)
+        assert options["feeding"] is self.recipe.feeding
         self.checked.append((self.point(arrays[0], arrays[-1]), options))
         return options["title"]
 
@@ -455,7 +483,9 @@ def test_the_batch_of_a_recipe_is_latents_and_images_within_its_range(monkeypatc
 
 def test_the_weights_are_larger_than_published_ones(monkeypatch):
     search = Search(monkeypatch, [2e-3], units=900)
-    monkeypatch.setattr(games, "step_aside", lambda G, D, loss, x, z, rng: search.tried.append(search.point(x, z)))
+    monkeypatch.setattr(
+        games, "step_aside", lambda G, D, loss, x, z, rng, feeding: search.tried.append(search.point(x, z))
+    )
     search.run()
     few, many = search.G.named_params()["0.Dense.W"], search.D.named_params()["0.Dense.W"]
     np.testing.assert_allclose(few.std(), 1 / 2, rtol=0.05)  # sums of 2 terms, and

@@ -227,7 +227,7 @@ def test_a_factor_of_1_0005_is_reported_in_every_array_of_a_whole_step(name, pla
             return dx
 
         monkeypatch.setattr(nn.Sequential, "backward", wrong)
-        options = {"elementwise": 0, "directions": 3}
+        options = {"elementwise": 0, "directions": 3, "feeding": recipe.feeding}
         if player == "G":
             report = check_generator_step(G, D, recipe.loss, z, **options)
         else:

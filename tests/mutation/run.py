@@ -58,9 +58,9 @@ ROOT = HERE.parents[1]
 #: second of which is pytest's start. Of nn/, only summary.py has nothing to change: a table has no arithmetic.
 MODULES = {
     "gan/averaging": "average",
-    "gan/feeding": "packing gan",
-    "gan/loss": "oracle gan packing",
-    "gan/steps": "oracle gan packing",
+    "gan/feeding": "feeding packing gan",
+    "gan/loss": "oracle gan",
+    "gan/steps": "oracle gan feeding packing",
     "gradcheck/anything": "anything gradcheck_command diagnosis gradcheck",
     "gradcheck/batches": "batches promises contract",
     "gradcheck/case": "hypotheses causes no_cause diagnosis",
