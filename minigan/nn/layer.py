@@ -95,7 +95,10 @@ class Layer(CheckedCall):
         need_input_grad: bool = True,
         accumulate: bool = False,
     ) -> Array | None:
-        """Ask the two questions, but only those whose answer is wanted; returns dx, or None if not needed."""
+        """Ask the two questions, but only those whose answer is wanted; returns dx, or None if not needed.
+
+        A layer whose answers share expensive work still gives both, and overrides this to take the work once for both.
+        """
         if need_param_grads and self.grads:
             self.write_grads(lambda grads: self.param_grads(dy, cache, grads), accumulate=accumulate)
         return self.input_grad(dy, cache) if need_input_grad else None

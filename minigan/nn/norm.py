@@ -91,6 +91,14 @@ class BatchNorm(Layer):
         self.running_mean[...] = self.decay * self.running_mean + (1 - self.decay) * mean
         self.running_var[...] = self.decay * self.running_var + (1 - self.decay) * var * (n / (n - 1))
 
+    def input_grad(self, dy: Array, cache: BatchNormCache) -> Array:
+        if cache.batch is None:
+            return dy * (self.gamma * cache.inv_std)
+        return self.spread(dy, cache, self.sums(dy, cache))
+
+    def param_grads(self, dy: Array, cache: BatchNormCache, grads: Grads) -> None:
+        store(self.sums(dy, cache), grads)
+
     def backward(
         self,
         dy: Array,
@@ -100,10 +108,12 @@ class BatchNorm(Layer):
         need_input_grad: bool = True,
         accumulate: bool = False,
     ) -> Array | None:
+        if cache.batch is None or not (need_param_grads and need_input_grad):
+            wanted = {"need_param_grads": need_param_grads, "need_input_grad": need_input_grad}
+            return super().backward(dy, cache, **wanted, accumulate=accumulate)
         sums = self.sums(dy, cache)  # both answers are made of the same two sums, so they are taken once
-        if need_param_grads:
-            self.write_grads(lambda grads: store(sums, grads), accumulate=accumulate)
-        return self.spread(dy, cache, sums) if need_input_grad else None
+        self.write_grads(partial(store, sums), accumulate=accumulate)
+        return self.spread(dy, cache, sums)
 
     def sums(self, dy: Array, cache: BatchNormCache) -> tuple[Array, Array]:
         """(dgamma, dbeta): Σ dy·x_hat and Σ dy over the batch."""
@@ -112,10 +122,8 @@ class BatchNorm(Layer):
         return batch_sum(products), batch_sum(dy)
 
     def spread(self, dy: Array, cache: BatchNormCache, sums: tuple[Array, Array]) -> Array:
-        """dx: what reaches x directly and, in training, by way of the batch's mean and variance."""
+        """dx in training: what reaches x directly, and by way of the batch's mean and variance."""
         xp, n, scale = array_module(dy=dy, gamma=self.gamma), dy.size // dy.shape[-1], self.gamma * cache.inv_std
-        if cache.batch is None:
-            return dy * scale
         dgamma, dbeta = (total / n for total in sums)
 
         def combine(dx: Array, dy: Array, x_hat: Array) -> None:

@@ -126,5 +126,22 @@ def test_a_layer_by_itself_answers_both_questions_and_writes_unless_told_otherwi
 @each_layer
 @each_mode
 @each_device
+def test_each_question_alone_is_answered_with_the_bits_of_backward(name, make, in_shape, train, device):
+    """Whatever an overridden `backward` takes once for both."""
+    trial = trial_of(make, in_shape, train=train, device=device)
+    dx, grads = to_numpy(trial.backward(trial.forward()[1])).copy(), trial.grads()
+    (layer,), cache = trial.net.layers, trial.forward()[1].layers[0]
+    alone = {parameter: to_device(np.full_like(grad, -7), device) for parameter, grad in grads.items()}
+    trial.net.grads[...] = -7
+    layer.param_grads(trial.dy, cache, alone)
+    np.testing.assert_array_equal(to_numpy(layer.input_grad(trial.dy, cache)), dx)
+    for parameter, grad in grads.items():
+        np.testing.assert_array_equal(to_numpy(alone[parameter]), grad)
+    assert (to_numpy(trial.net.grads) == -7).all()
+
+
+@each_layer
+@each_mode
+@each_device
 def test_float32_on_this_device_agrees_with_float64_on_the_cpu(name, make, in_shape, train, device):
     assert single_precision(trial_of(make, in_shape, train=train), device) == []

@@ -118,6 +118,25 @@ def test_batchnorm_may_forget_all_or_nothing(decay):
     np.testing.assert_array_equal(net.layers[0].running_mean, [0, 0] if decay else [2, 4])
 
 
+@pytest.mark.parametrize(
+    ("train", "flags", "taken"),
+    [
+        (True, {}, 1),
+        (True, {"accumulate": True}, 1),
+        (True, {"need_param_grads": False}, 1),
+        (True, {"need_input_grad": False}, 1),
+        (False, {}, 1),
+        (False, {"need_param_grads": False}, 0),  # dx at inference has no use for them
+    ],
+)
+def test_batchnorm_takes_its_sums_once_whatever_is_asked(train, flags, taken, monkeypatch):
+    net, calls, real = lone(nn.BatchNorm(), (2, 2, 4)), [], nn.BatchNorm.sums
+    monkeypatch.setattr(nn.BatchNorm, "sums", lambda *args: calls.append(1) or real(*args))
+    y, cache = net.forward(RNG.standard_normal((3, 2, 2, 4)), train=train)
+    net.backward(y, cache, **flags)
+    assert len(calls) == taken
+
+
 def far_off(shape):
     """float32 numbers about 10⁴, whose rounding is a thousandth of their spread."""
     return (1e4 + RNG.standard_normal(shape)).astype(np.float32)
