@@ -111,6 +111,10 @@ class Array:
         return Array(self._host.T)
 
     @property
+    def flags(self):
+        return self._host.flags
+
+    @property
     def strides(self):
         return self._host.strides
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from minigan import backend
 from minigan.backend import Array, RandomStream
-from minigan.errors import UnboundLayerError
+from minigan.errors import ArgumentError, DTypeError, ShapeError, UnboundLayerError
 from minigan.nn.init import Initialiser
 from minigan.nn.names import CheckedCall
 
@@ -94,23 +94,39 @@ class Layer(CheckedCall):
         need_param_grads: bool = True,
         need_input_grad: bool = True,
         accumulate: bool = False,
+        grads: Grads | None = None,
     ) -> Array | None:
         """Ask the two questions, but only those whose answer is wanted; returns dx, or None if not needed.
 
-        A layer whose answers share expensive work still gives both, and overrides this to take the work once for both.
+        The parameters' gradients are written into (added to, if `accumulate`) the network's, or the arrays `grads`, one
+        for each parameter by its name. Raises ArgumentError, ShapeError, DTypeError or DeviceError if they are not like
+        the network's. A layer whose answers share expensive work still gives both, and overrides this to take the work
+        once for both.
         """
-        if need_param_grads and self.grads:
-            self.write_grads(lambda grads: self.param_grads(dy, cache, grads), accumulate=accumulate)
+        if need_param_grads and (self.grads or grads):
+            self.write_grads(lambda views: self.param_grads(dy, cache, views), accumulate=accumulate, grads=grads)
         return self.input_grad(dy, cache) if need_input_grad else None
 
-    def write_grads(self, write: Callable[[Grads], None], *, accumulate: bool) -> None:
-        """Let `write` fill the gradients in place or, to accumulate, fill scratch arrays that are then added."""
+    def write_grads(self, write: Callable[[Grads], None], *, accumulate: bool, grads: Grads | None = None) -> None:
+        """Let `write` fill the gradients in place or, to accumulate, fill scratch arrays that are then added.
+
+        `grads`, where they are given, in place of the network's, like which they must be.
+        """
+        if grads is None:
+            grads = self.grads
+        elif odd := sorted(grads.keys() ^ self.grads.keys()):
+            raise ArgumentError(
+                f"these names are in only one of grads and the parameters of {self!r}: {', '.join(odd)}"
+            )
+        else:
+            for name, grad in grads.items():
+                check_grads_like(f"grads[{name!r}]", grad, self.grads[name])
         if not accumulate:
-            write(self.grads)
+            write(grads)
             return
-        scratch = {name: backend.array_module(grad).empty_like(grad) for name, grad in self.grads.items()}
+        scratch = {name: backend.array_module(grad).empty_like(grad) for name, grad in grads.items()}
         write(scratch)
-        for name, grad in self.grads.items():
+        for name, grad in grads.items():
             grad += scratch[name]
 
     if not TYPE_CHECKING:  # which would then let every misspelt name pass
@@ -130,6 +146,18 @@ class Layer(CheckedCall):
     def __repr__(self) -> str:
         options = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if isinstance(v, (int, float, tuple, str)))
         return f"{type(self).__name__}({options})"
+
+
+def check_grads_like(name: str, array: Array, own: Array) -> None:
+    """Raise ShapeError, DTypeError, DeviceError or ArgumentError unless gradients can be written here as into `own`."""
+    backend.array_module(**{name: array, "the network's gradient": own})
+    like = "make it with empty_like or zeros_like of the network's"
+    if array.shape != own.shape:
+        raise ShapeError(f"{name} has shape {array.shape} and the network's gradient there {own.shape}; {like}")
+    if array.dtype != own.dtype:
+        raise DTypeError(f"{name} is {array.dtype} and the network computes in {own.dtype}; {like}")
+    if not array.flags.c_contiguous:  # reshaped for a product it would be a copy, and what is written there lost
+        raise ArgumentError(f"{name} has strides {array.strides}, and must lie in memory without gaps; {like}")
 
 
 def rows(x: Array) -> Array:

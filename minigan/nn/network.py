@@ -16,7 +16,7 @@ from minigan import backend
 from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError, whole
 from minigan.nn.flat import Vector, cut, initial_values, named, places, walk_shapes
-from minigan.nn.layer import Layer, Shape
+from minigan.nn.layer import Layer, Shape, check_grads_like
 from minigan.nn.names import CheckedCall
 from minigan.nn.summary import as_html, as_text, summary_rows
 
@@ -109,13 +109,15 @@ class Sequential(CheckedCall):
         need_param_grads: bool = True,
         need_input_grad: bool = True,
         accumulate: bool = False,
+        grads: Array | None = None,
     ) -> Array | None:
-        """Write the parameters' gradients into `grads` (add them if `accumulate`) and return dx.
+        """Write the parameters' gradients into the network's `grads` (add them if `accumulate`) and return dx.
 
         `need_param_grads=False` is how a network is frozen, `need_input_grad=False` saves the product that nobody
-        reads; neither changes any other result.
+        reads; neither changes any other result. With another flat vector for `grads`, such as np.zeros_like(net.grads),
+        they are written, or added, there, and the network's stay as they are; `named_grads(grads)` names its parts.
         Raises StaleCacheError if the weights have changed since the forward pass, ArgumentError if it was another
-        network's, ShapeError, DTypeError or DeviceError if dy is not like y.
+        network's, ShapeError, DTypeError or DeviceError if dy is not like y, or `grads` not like the network's.
         """
         if cache.network is not self:
             raise ArgumentError("this cache comes from another network's forward pass")
@@ -128,6 +130,10 @@ class Sequential(CheckedCall):
         self._check_array("dy", dy)
         if dy.shape != cache.out_shape:
             raise ShapeError(f"dy has shape {dy.shape}, but the output of this pass had {cache.out_shape}")
+        into: list[dict[str, Any]] = [{}] * len(self.layers)
+        if grads is not None:
+            check_grads_like("grads", grads, self.grads)
+            into = [{"grads": own} for own in cut(grads, self._param_places)]
         for i in reversed(range(len(self.layers))):
             # dx is worth computing only if the caller wants it or parameters further down do.
             wanted = need_input_grad or (need_param_grads and any(self._param_places[:i]))
@@ -137,6 +143,7 @@ class Sequential(CheckedCall):
                 need_param_grads=need_param_grads,
                 need_input_grad=wanted,
                 accumulate=accumulate,
+                **into[i],
             )
             if dx is None:
                 return None
@@ -163,9 +170,9 @@ class Sequential(CheckedCall):
         """{"0.Dense.W": view, …}: each parameter as a view of `params`."""
         return named(self.layers, cut(self.params, self._param_places))
 
-    def named_grads(self) -> dict[str, Array]:
-        """Each parameter's gradient as a view of `grads`, under the parameter's name."""
-        return named(self.layers, cut(self.grads, self._param_places))
+    def named_grads(self, grads: Array | None = None) -> dict[str, Array]:
+        """Each parameter's gradient as a view of the network's `grads`, or the vector given, under its name."""
+        return named(self.layers, cut(self.grads if grads is None else grads, self._param_places))
 
     def named_buffers(self) -> dict[str, Array]:
         """Each buffer (running statistics) as a view of `buffers`."""

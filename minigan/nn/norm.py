@@ -107,12 +107,13 @@ class BatchNorm(Layer):
         need_param_grads: bool = True,
         need_input_grad: bool = True,
         accumulate: bool = False,
+        grads: Grads | None = None,
     ) -> Array | None:
         if cache.batch is None or not (need_param_grads and need_input_grad):
             wanted = {"need_param_grads": need_param_grads, "need_input_grad": need_input_grad}
-            return super().backward(dy, cache, **wanted, accumulate=accumulate)
+            return super().backward(dy, cache, **wanted, accumulate=accumulate, grads=grads)
         sums = self.sums(dy, cache)  # both answers are made of the same two sums, so they are taken once
-        self.write_grads(partial(store, sums), accumulate=accumulate)
+        self.write_grads(partial(store, sums), accumulate=accumulate, grads=grads)
         return self.spread(dy, cache, sums)
 
     def sums(self, dy: Array, cache: BatchNormCache) -> tuple[Array, Array]:

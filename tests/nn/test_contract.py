@@ -143,5 +143,35 @@ def test_each_question_alone_is_answered_with_the_bits_of_backward(name, make, i
 @each_layer
 @each_mode
 @each_device
+@pytest.mark.parametrize("accumulate", [False, True], ids=["written", "added"])
+def test_gradients_go_into_another_vector_with_the_same_bits_and_nowhere_else(
+    name, make, in_shape, train, device, accumulate
+):
+    trial = trial_of(make, in_shape, train=train, device=device)
+    (layer,), grads, cache = trial.net.layers, trial.net.grads, trial.forward()[1]
+    held = trial.normal(grads.shape, 3)
+    grads[...] = held
+    dx = to_numpy(trial.backward(cache, accumulate=accumulate)).copy()
+    expected, others = to_numpy(grads).copy(), [held.copy() for _ in range(3)]
+    views = {parameter.split(".")[-1]: view for parameter, view in trial.net.named_grads(others[1]).items()}
+    grads[...] = -7
+    options = {"accumulate": accumulate}
+    np.testing.assert_array_equal(to_numpy(trial.backward(cache, grads=others[0], **options)), dx)
+    np.testing.assert_array_equal(to_numpy(layer.backward(trial.dy, cache.layers[0], grads=views, **options)), dx)
+    assert trial.backward(cache, grads=others[2], need_input_grad=False, **options) is None
+    for other in others:
+        np.testing.assert_array_equal(to_numpy(other), expected)
+
+    untouched = held.copy()
+    np.testing.assert_array_equal(
+        to_numpy(trial.backward(cache, grads=untouched, need_param_grads=False, **options)), dx
+    )
+    np.testing.assert_array_equal(to_numpy(untouched), to_numpy(held))
+    assert (to_numpy(grads) == -7).all()
+
+
+@each_layer
+@each_mode
+@each_device
 def test_float32_on_this_device_agrees_with_float64_on_the_cpu(name, make, in_shape, train, device):
     assert single_precision(trial_of(make, in_shape, train=train), device) == []

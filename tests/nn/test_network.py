@@ -3,7 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from minigan.errors import ArgumentError, DTypeError, ShapeError, StaleCacheError
+from minigan.backend import to_device
+from minigan.errors import ArgumentError, DeviceError, DTypeError, ShapeError, StaleCacheError
 from minigan.nn import BatchNorm, Dense, Dropout, LeakyReLU, ReLU, Reshape, Sequential
 from minigan.optim import SGD
 
@@ -120,6 +121,74 @@ def test_gradient_of_another_shape_is_refused_rather_than_broadcast():
         net.backward(np.ones((5, 2)), cache)
     with pytest.raises(DTypeError, match="dy is a list"):
         net.backward([[1.0, 2.0]] * 5, cache)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda grads: grads[1:], ShapeError, r"grads has shape \(\d+,\) and the network's gradient there"),
+        (lambda grads: grads[:, None], ShapeError, "empty_like or zeros_like"),
+        (lambda grads: grads.astype("d"), DTypeError, "grads is float64 and the network computes in float32"),
+        (lambda grads: np.stack([grads, grads], axis=1)[:, 0], ArgumentError, "without gaps"),
+        (lambda grads: grads.tolist(), DTypeError, "grads is a list"),
+    ],
+    ids=["short", "another shape", "float64", "strided", "list"],
+)
+@pytest.mark.parametrize("flags", [{}, {"accumulate": True}, {"need_param_grads": False}], ids=str)
+def test_gradients_are_not_written_into_a_vector_unlike_the_networks(make, error, match, flags):
+    net = network()
+    y, cache = net.forward(images(), train=True)
+    with pytest.raises(error, match=match):
+        net.backward(y, cache, grads=make(net.grads), **flags)
+    assert not net.grads.any()
+
+
+def test_gradients_are_not_written_on_another_device(standin):
+    net = network()
+    y, cache = net.forward(images(), train=True)
+    with pytest.raises(DeviceError, match="grads"):
+        net.backward(y, cache, grads=to_device(net.grads, "gpu"))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda grads: {"W": grads["W"]}, ArgumentError, r"only one of grads and the parameters of Dense\(.*\): b"),
+        (lambda grads: {**grads, "c": grads["b"]}, ArgumentError, "c"),
+        (lambda grads: {**grads, "W": grads["W"].T}, ShapeError, r"grads\['W'\] has shape"),
+        (lambda grads: {**grads, "b": grads["b"].astype("d")}, DTypeError, r"grads\['b'\] is float64"),
+        (lambda grads: {**grads, "W": np.asfortranarray(grads["W"])}, ArgumentError, "without gaps"),
+    ],
+    ids=["missing", "too many", "another shape", "float64", "columns"],
+)
+def test_a_layer_does_not_write_its_gradients_into_arrays_unlike_its_own(make, error, match):
+    net = network()
+    layer, x = net.layers[0], images()
+    y, cache = layer.forward(x, train=True)
+    with pytest.raises(error, match=match):
+        layer.backward(y, cache, grads=make(layer.grads))
+    assert not net.grads.any()
+
+
+def test_a_layer_without_parameters_takes_no_arrays_for_their_gradients():
+    x = images()
+    assert ReLU().backward(x, ReLU().forward(x, train=True)[1], grads={}) is not None
+    with pytest.raises(ArgumentError, match="W"):
+        ReLU().backward(x, x, grads={"W": x})
+
+
+def test_gradients_of_two_halves_in_vectors_of_their_own_add_up_to_that_of_the_whole():
+    """What shards of a batch do, and what makes a network's own gradient the sum of parts that were kept apart."""
+    net = Sequential([Dense(4), LeakyReLU(slope=0.2), Dense(2)], (3,), rng=np.random.default_rng(0), dtype=np.float64)
+    x = np.random.default_rng(1).standard_normal((6, 3))
+    y, cache = net.forward(x, train=True)
+    net.backward(y, cache)
+    parts = np.zeros((2, net.grads.size))
+    for part, half in zip(parts, (x[:2], x[2:]), strict=True):
+        y, cache = net.forward(half, train=True)
+        net.backward(y, cache, grads=part, need_input_grad=False)
+    np.testing.assert_allclose(parts.sum(axis=0), net.grads, rtol=1e-12)
+    np.testing.assert_array_equal(net.named_grads(parts[1])["2.Dense.b"], y.sum(axis=0))
 
 
 def test_without_wanted_input_gradient_the_layers_below_the_first_parameters_are_not_asked():
