@@ -118,7 +118,10 @@ def add(graph: Graph, layer: Layer, x: str, in_shape: Shape) -> str:
     kind = type(layer)
     if kind not in EXPORTS:
         known = ", ".join(sorted(known.__name__ for known in EXPORTS))
-        raise ArgumentError(f"there is no export of a {kind.__name__}, only of {known}; build it of such layers")
+        raise ArgumentError(
+            f"there is no export of a {kind.__name__}, only of {known}; build it of such layers, or give it an entry "
+            "in EXPORTS of minigan.export.onnx"
+        )
     return EXPORTS[kind](graph, layer, x, in_shape)
 
 
@@ -189,6 +192,9 @@ def reshape(graph: Graph, layer: Flatten | Reshape, x: str, in_shape: Shape) -> 
     return shaped(graph, x, layer.out_shape(in_shape))
 
 
+#: All that is known of a layer in ONNX, by its class: a function that adds it to the graph, behind the output named x,
+#: and returns the name of its own. A layer of one's own gets an entry here, too:
+#: EXPORTS[Scale] = lambda graph, layer, x, in_shape: graph.node("Mul", x, graph.weight("s", layer.s))
 EXPORTS: dict[type, Callable[[Graph, Any, str, Shape], str]] = {
     Dense: dense,
     BatchNorm: batch_norm,

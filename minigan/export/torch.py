@@ -12,23 +12,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from minigan import backend
 from minigan.errors import ArgumentError, DTypeError, ShapeError
-from minigan.export.torch_code import counterparts, torch_code
-from minigan.nn import Dense, Flatten, Layer, Maxout, Reshape, Sequential, SpectralNorm
+from minigan.export.torch_code import Counterpart, counterparts, torch_code
+from minigan.nn import Sequential
 from minigan.nn.layer import Shape
 from minigan.nn.spectral import stretch
 
 __all__ = ["from_torch", "to_torch", "torch_code"]
 
-#: What PyTorch calls a parameter or buffer, within its module; SpectralNorm's W is a parametrisation's.
-NAMES = {
-    **{"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"},
-    **{"running_mean": "running_mean", "running_var": "running_var", "u": "parametrizations.weight.0._u"},
-}
 SAME = 1e-5  # how far PyTorch's σ may be from minigan's, as a share: the rounding of float32, and some more
 
 
@@ -142,25 +138,42 @@ def check_sigma(name: str, state: Mapping[str, np.ndarray]) -> None:
         )
 
 
+def entry_error(network: Sequential, i: int, problem: str) -> ArgumentError:
+    """The error of an entry in COUNTERPARTS that does not fit its layer."""
+    layer: Any = network.layers[i]
+    shapes = [network.in_shape, *network.out_shapes]
+    return ArgumentError(
+        f"layer {i} ({layer!r}, {shapes[i]} to {shapes[i + 1]}): its entry in COUNTERPARTS of "
+        f"minigan.export.torch_code {problem}; see Counterpart there"
+    )
+
+
 # Where every number belongs ------------------------------------------------------------------------------------------
 
 
 def layout(network: Sequential) -> dict[str, tuple[str, np.ndarray]]:
     """{PyTorch's name: (minigan's name, the places)}: where in minigan's array, in C order, each number stands."""
-    modules, points, table = counterparts(network), orders(network), {}
+    modules, table = counterparts(network), {}
+    points = orders(network, modules)
     shapes = [network.in_shape, *network.out_shapes]
     for own_name, view in network.state().items():
-        index, kind, name = own_name.split(".")
+        index, _, name = own_name.split(".")
         i, numbers = int(index), np.arange(view.size).reshape(view.shape)
-        flat = len(shapes[i]) == 1
-        places = flat_to_torch(numbers, points[i], points[i + 1]) if flat else images_to_torch(numbers, shapes[i])
-        within = "parametrizations.weight.original" if (kind, name) == ("SpectralNorm", "W") else NAMES[name]
-        table[modules[i].prefix(i) + within] = own_name, places
+        flat, names = len(shapes[i]) == 1, modules[i].names
+        if name not in names:
+            raise entry_error(network, i, f"says not what PyTorch calls its {name} (names={{{name!r}: …}})")
+        try:
+            places = flat_to_torch(numbers, points[i], points[i + 1]) if flat else images_to_torch(numbers, shapes[i])
+        except (IndexError, ValueError):
+            raise entry_error(network, i, f"cannot place its {name}, of shape {view.shape}") from None
+        table[modules[i].prefix(i) + names[name]] = own_name, places
     return table
 
 
 def flat_to_torch(numbers: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """A layer's array between flat features: W (C, K) → (K, C), a vector (K,) as it is, in the order of each side."""
+    if numbers.ndim == 0:
+        return numbers
     return numbers[after] if numbers.ndim == 1 else numbers[before][:, after].T
 
 
@@ -174,17 +187,20 @@ def images_to_torch(numbers: np.ndarray, in_shape: Shape) -> np.ndarray:
 # The order of the features -------------------------------------------------------------------------------------------
 
 
-def orders(network: Sequential) -> list[np.ndarray]:
+def orders(network: Sequential, modules: Sequence[Counterpart]) -> list[np.ndarray]:
     """The order of the input and of each layer's output; flat features may have any, all else has the usual one."""
     shapes, found = [network.in_shape, *network.out_shapes], [torch_order(network.in_shape)]
-    for i, layer in enumerate(network.layers):
+    for i, (module, before, after) in enumerate(zip(modules, shapes, shapes[1:], strict=False)):
+        if module.features == "each" and len(before) == len(after) == 1 and before[0] != after[0] * module.group:
+            raise entry_error(network, i, f"says features={module.features!r} and group={module.group}")
+    for i, (layer, module) in enumerate(zip(network.layers, modules, strict=True)):
         last, flat = i == len(network.layers) - 1, len(shapes[i + 1]) == 1
-        if flat and is_dense(layer):
-            order = wanted(network.layers[i + 1 :], shapes[i + 1 :])
-        elif flat and isinstance(layer, Maxout):
-            order = order_of_groups(f"layer {i} ({layer!r})", found[-1], layer.pieces)
-        elif flat or isinstance(layer, (Flatten, Reshape)):
+        if flat and module.features == "mixed":
+            order = wanted(modules[i + 1 :], shapes[i + 1 :])
+        elif module.features == "reshaped":
             order = found[-1]
+        elif flat and len(shapes[i]) == 1:
+            order = order_of_groups(f"layer {i} ({layer!r})", found[-1], module.group)
         else:
             order = torch_order(shapes[i + 1])
         if (last or not flat) and not np.array_equal(order, torch_order(shapes[i + 1])):
@@ -203,22 +219,15 @@ def torch_order(shape: Shape) -> np.ndarray:
     return (numbers.transpose(2, 0, 1) if len(shape) == 3 else numbers).ravel()
 
 
-def is_dense(layer: Layer) -> bool:
-    return isinstance(layer.layer if isinstance(layer, SpectralNorm) else layer, Dense)
-
-
-def wanted(layers: Sequence[Layer], shapes: Sequence[Shape]) -> np.ndarray:
-    """The order that flat features need so that PyTorch's `layers`, which take them, do the same; shapes[0] is theirs.
+def wanted(modules: Sequence[Counterpart], shapes: Sequence[Shape]) -> np.ndarray:
+    """The order that flat features need so that PyTorch's `modules`, which take them, do the same; shapes[0] is theirs.
 
     Looks ahead to what decides it: an image made of them, or the end. If that is a Dense layer, any order will do.
     """
-    if len(shapes[0]) != 1 or not layers or is_dense(layers[0]):
+    if len(shapes[0]) != 1 or not modules or modules[0].features == "mixed":
         return torch_order(shapes[0])
-    order = wanted(layers[1:], shapes[1:])
-    if isinstance(layers[0], Maxout):  # its groups in that order, each with its pieces side by side
-        pieces = layers[0].pieces
-        return (order[:, None] * pieces + np.arange(pieces)).ravel()
-    return order
+    order, group = wanted(modules[1:], shapes[1:]), modules[0].group
+    return (order[:, None] * group + np.arange(group)).ravel()  # groups in that order, each with its pieces together
 
 
 def order_of_groups(name: str, order: np.ndarray, pieces: int) -> np.ndarray:

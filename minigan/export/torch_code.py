@@ -1,12 +1,15 @@
-"""The code of a network in PyTorch: for each layer of minigan's the module, or the modules, that do the same.
+"""What each layer is in PyTorch: the module, or the modules, that do the same, and where its numbers stand in them.
 
+`COUNTERPARTS` is the one place that knows it; `torch.py` moves the numbers by what it says. A layer of one's own gets
+an entry there: COUNTERPARTS[Scale] = lambda layer, in_shape: Counterpart(["Scale(4)"], names={"s": "s"}).
 Letters as in the layers' own files. Source: https://pytorch.org/docs/stable/nn.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from minigan.errors import ArgumentError
 from minigan.nn import (
@@ -32,12 +35,29 @@ from minigan.nn import (
 from minigan.nn.conv.windows import Pair, Windows, pair, place_windows
 from minigan.nn.layer import Shape
 
+#: What PyTorch calls a parameter or buffer, within its module, if a counterpart says nothing else.
+USUAL_NAMES = MappingProxyType(
+    {
+        **{"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"},
+        **{"running_mean": "running_mean", "running_var": "running_var"},
+    }
+)
+
 
 class Counterpart(NamedTuple):
-    """What stands in PyTorch at a layer's index."""
+    """What stands in PyTorch at a layer's index.
+
+    Flat features of a flattened image, or that an image is made of, have another order there. `features` says how they
+    pass the layer: each by itself, as through an activation; or neighbours in groups of `group` into one; "mixed", so
+    that by its weights (C, K) the layer can take and make them in any order, as Dense does; or "reshaped", the same
+    numbers in another shape.
+    """
 
     modules: list[str]  # their code; several are an nn.Sequential of their own
     weights: int = 0  # which of them has the parameters
+    names: Mapping[str, str] = USUAL_NAMES  # of parameters and buffers: minigan's to PyTorch's, within that module
+    features: Literal["each", "mixed", "reshaped"] = "each"
+    group: int = 1
 
     def code(self) -> str:
         return self.modules[0] if len(self.modules) == 1 else f"nn.Sequential({', '.join(self.modules)})"
@@ -74,7 +94,10 @@ def counterpart(layer: Layer, in_shape: Shape) -> Counterpart:
     kind = type(layer)
     if kind not in COUNTERPARTS:
         known = ", ".join(sorted(known.__name__ for known in COUNTERPARTS))
-        raise ArgumentError(f"none is known of a {kind.__name__}, only of {known}; build it of such layers")
+        raise ArgumentError(
+            f"none is known of a {kind.__name__}, only of {known}; build it of such layers, or give it an entry in "
+            "COUNTERPARTS of minigan.export.torch_code"
+        )
     return COUNTERPARTS[kind](layer, in_shape)
 
 
@@ -85,8 +108,8 @@ def dense(layer: Dense, in_shape: Shape) -> Counterpart:
     """On an image, whose channels are not PyTorch's last axis, a convolution of 1×1."""
     sizes = (in_shape[-1], layer.features)
     if len(in_shape) == 3:
-        return Counterpart([call("Conv2d", *sizes, 1, bias=layer.bias)])
-    return Counterpart([call("Linear", *sizes, bias=layer.bias)])
+        return Counterpart([call("Conv2d", *sizes, 1, bias=layer.bias)], features="mixed")
+    return Counterpart([call("Linear", *sizes, bias=layer.bias)], features="mixed")
 
 
 def conv(layer: Conv2d, in_shape: Shape) -> Counterpart:
@@ -145,7 +168,7 @@ def maxout(layer: Maxout, in_shape: Shape) -> Counterpart:
         raise ArgumentError(f"its pooling has no place for an input of {in_shape}; Reshape it to an image (H, W, C)")
     if len(in_shape) == 3:
         return Counterpart([call("MaxPool3d", (layer.pieces, 1, 1))])
-    return Counterpart([call("MaxPool1d", layer.pieces)])
+    return Counterpart([call("MaxPool1d", layer.pieces)], group=layer.pieces)
 
 
 def batch_norm(layer: BatchNorm, in_shape: Shape) -> Counterpart:
@@ -158,10 +181,11 @@ def batch_norm(layer: BatchNorm, in_shape: Shape) -> Counterpart:
 
 
 def spectral_norm(layer: SpectralNorm, in_shape: Shape) -> Counterpart:
-    """`weights` is the module that is normalised."""
-    modules, at = counterpart(layer.layer, in_shape)
-    modules[at] = f"nn.utils.parametrizations.spectral_norm({modules[at]})"
-    return Counterpart(modules, at)
+    """`weights` is the module that is normalised; its W and u are a parametrisation's."""
+    inner = counterpart(layer.layer, in_shape)
+    inner.modules[inner.weights] = f"nn.utils.parametrizations.spectral_norm({inner.modules[inner.weights]})"
+    names = {"W": "parametrizations.weight.original", "u": "parametrizations.weight.0._u"}
+    return inner._replace(names={**inner.names, **names})
 
 
 def reshape(layer: Reshape | Flatten, in_shape: Shape) -> Counterpart:
@@ -169,9 +193,10 @@ def reshape(layer: Reshape | Flatten, in_shape: Shape) -> Counterpart:
     out = layer.out_shape(in_shape)
     shape = (out[2], out[0], out[1]) if len(out) == 3 else out
     flat = [call("Flatten")] if len(in_shape) > 1 or len(out) == 1 else []
-    return Counterpart([*flat, *([f"nn.Unflatten(1, {shape})"] if len(out) > 1 else [])])
+    return Counterpart([*flat, *([f"nn.Unflatten(1, {shape})"] if len(out) > 1 else [])], features="reshaped")
 
 
+#: All that is known of a layer in PyTorch, by its class: a function of the layer and its input's shape.
 COUNTERPARTS: dict[type, Callable[[Any, Shape], Counterpart]] = {
     Dense: dense,
     Conv2d: conv,

@@ -144,12 +144,34 @@ def test_every_layer_has_an_export():
     assert layers - {nn.Layer} == EXPORTS.keys()
 
 
+class Scale(nn.Layer):
+    """y = s·x, a factor for each feature: somebody else's layer."""
+
+    def params(self, in_shape):
+        return {"s": (in_shape[-1:], nn.init.ones)}
+
+    def forward(self, x, *, train, rng=None):
+        return x * self.s, x
+
+
+def test_somebody_elses_layer_answers_in_onnxruntime_by_its_entry_alone(run, monkeypatch):
+    def scale(graph, layer, x, _):
+        return graph.node("Mul", x, graph.weight("s", layer.s))
+
+    monkeypatch.setitem(EXPORTS, Scale, scale)
+    compare(run, build([nn.Dense(4), Scale(), nn.ReLU(), Scale()], (3,)))
+    compare(run, build([nn.Conv2d(2, 3), Scale(), nn.Flatten(), nn.Dense(2)], (4, 4, 1)))
+
+
 class Doubled(nn.ReLU):
     """Not what its base class computes."""
 
 
 def test_a_layer_without_an_export_is_refused_with_its_place_and_writes_nothing(onnx, tmp_path):
-    with pytest.raises(ArgumentError, match=r"layer 1 \(Doubled\(\)\) cannot be exported to ONNX: .* of a Doubled"):
+    said = (
+        r"layer 1 \(Doubled\(\)\) cannot be exported to ONNX: .* of a Doubled.* entry in EXPORTS of minigan.export.onnx"
+    )
+    with pytest.raises(ArgumentError, match=said):
         export_onnx(build([nn.Tanh(), Doubled()], (3,)), tmp_path / "g.onnx")
     assert not list(tmp_path.iterdir())
 

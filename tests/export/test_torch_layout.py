@@ -11,7 +11,7 @@ from minigan import nn
 from minigan.backend import device_of
 from minigan.errors import ArgumentError, DTypeError, ShapeError
 from minigan.export.torch import from_torch, to_torch, torch_code
-from minigan.export.torch_code import COUNTERPARTS
+from minigan.export.torch_code import COUNTERPARTS, Counterpart
 
 ANSWERS = inputs.load()
 
@@ -78,6 +78,83 @@ def test_there_and_back_no_bit_has_changed(case):
 def test_every_layer_has_a_counterpart():
     layers = {layer for layer in vars(nn).values() if isinstance(layer, type) and issubclass(layer, nn.Layer)}
     assert layers - {nn.Layer} == COUNTERPARTS.keys()
+
+
+# Somebody else's layer ------------------------------------------------------------------------------------------------
+
+
+class Scale(nn.Layer):
+    """y = s·x, a factor for each feature."""
+
+    def params(self, in_shape):
+        return {"s": (in_shape[-1:], nn.init.ones)}
+
+    def forward(self, x, *, train, rng=None):
+        return x * self.s, x
+
+    def input_grad(self, dy, cache):
+        return dy * self.s
+
+
+class Mix(nn.Dense):
+    """A Dense layer under another name, of whose class nothing is known."""
+
+
+class Halves(nn.Layer):
+    """The mean of each two neighbours."""
+
+    def out_shape(self, in_shape):
+        return (in_shape[0] // 2,)
+
+    def forward(self, x, *, train, rng=None):
+        return x.reshape(len(x), -1, 2).mean(axis=-1), None
+
+
+def mixed(layer, in_shape):
+    return Counterpart([f"mine.Mix({in_shape[0]}, {layer.features})"], features="mixed")
+
+
+def test_somebody_elses_layers_go_to_pytorch_and_back_by_their_entries_alone(monkeypatch):
+    monkeypatch.setitem(COUNTERPARTS, Mix, mixed)
+    entry = Counterpart(["mine.Double()", "mine.Scale(12)"], 1, names={"s": "factor"})
+    monkeypatch.setitem(COUNTERPARTS, Scale, lambda *_: entry)
+    net = build([Mix(12), Scale(), nn.Reshape(2, 3, 2), nn.Flatten(), Mix(1, bias=False)], (2,))
+    assert torch_code(net).splitlines()[1:3] == [
+        "    mine.Mix(2, 12),",
+        "    nn.Sequential(mine.Double(), mine.Scale(12)),",
+    ]
+    state, before = to_torch(net), bits(net)
+    assert [*state] == ["0.weight", "0.bias", "1.1.factor", "4.weight"]
+    channels = [0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11]  # as an image's features lie in PyTorch
+    np.testing.assert_array_equal(state["1.1.factor"], net.layers[1].s[channels])
+    np.testing.assert_array_equal(state["0.weight"], net.layers[0].W[:, channels].T)
+    np.testing.assert_array_equal(state["4.weight"], net.layers[4].W[channels].T)
+    net.params[...] = 0
+    from_torch(net, state)
+    assert bits(net) == before
+
+
+def test_somebody_elses_layer_may_take_neighbours_in_groups(monkeypatch):
+    monkeypatch.setitem(COUNTERPARTS, Halves, lambda *_: Counterpart(["nn.AvgPool1d(2)"], group=2))
+    net = build([nn.Dense(8, bias=False), Halves(), nn.Reshape(1, 2, 2)], (1,))
+    net.params[...] = np.arange(8)
+    assert to_torch(net)["0.weight"].ravel().tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("layer", "entry", "said"),
+    [
+        (Scale(), Counterpart(["mine.Scale(4)"]), r"says not what PyTorch calls its s \(names=\{'s': …\}\)"),
+        (Halves(), Counterpart(["nn.AvgPool1d(2)"]), "says features='each' and group=1"),
+        (Halves(), Counterpart(["nn.AvgPool1d(4)"], group=4), "says features='each' and group=4"),
+    ],
+    ids=["no name", "no group", "another group"],
+)
+def test_an_entry_that_does_not_fit_its_layer_is_named_with_its_place(layer, entry, said, monkeypatch):
+    monkeypatch.setitem(COUNTERPARTS, type(layer), lambda *_: entry)
+    where = rf"layer 1 \({type(layer).__name__}\(\), \(4,\) to .*COUNTERPARTS of minigan.export.torch_code"
+    with pytest.raises(ArgumentError, match=f"{where} {said}"):
+        to_torch(build([nn.Dense(4), layer], (4,)))
 
 
 # The order of the features -------------------------------------------------------------------------------------------
