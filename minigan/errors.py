@@ -6,8 +6,10 @@ the built-in exception that Python programmers expect in its place (a bad shape 
 
 import difflib
 import math
+import os
 from collections.abc import Iterable
 from numbers import Integral, Real
+from pathlib import Path
 
 
 class MiniganError(Exception):
@@ -156,6 +158,14 @@ def truth(value: object, what: str) -> bool:
     if not isinstance(value := plain(value), bool):
         raise ArgumentError(f"{what} must be True or False, got {value!r}")
     return value
+
+
+def as_path(value: object, needs: str) -> Path:
+    """The value as a path; raises ArgumentError, "`needs`, got …", for what cannot be one."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if isinstance(text, str) and text and "\0" not in text:
+        return Path(text)
+    raise ArgumentError(f"{needs}, got {value!r}")
 
 
 def plain(value: object) -> object:

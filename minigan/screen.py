@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from minigan.errors import ArgumentError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,6 +19,13 @@ Say = Callable[[str], None]
 
 def silence(line: str) -> None:
     """The `say` of those who want to hear nothing."""
+
+
+def heard(say: Say | None) -> Say:
+    """`say`, or silence for None; raises ArgumentError for what cannot be called."""
+    if say is not None and not callable(say):
+        raise ArgumentError(f"say must be a function that takes a line, such as print, or None, got {say!r}")
+    return say or silence
 
 
 class Screen:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan.data.datasets import Dataset, built_in, folder_of, load_recorded
-from minigan.errors import CheckpointError, known_name
+from minigan.errors import ArgumentError, CheckpointError, known_name
 from minigan.recipes import Recipe
 from minigan.runs.changes import as_flags, check_changes, differing
 from minigan.runs.lost import config_remedy
@@ -20,7 +20,10 @@ from minigan.train import Row
 
 def check_accept(names: Iterable[str], recipe: Recipe) -> set[str]:
     """The fields of the recipe that may differ, or "metrics"; raises ArgumentError for what is neither."""
-    return {known_name("field", name.replace("-", "_"), [*asdict(recipe), "metrics"]) for name in names}
+    given: list[Any] = [None] if isinstance(names, str) or not isinstance(names, Iterable) else [*names]
+    if not all(isinstance(name, str) for name in given):
+        raise ArgumentError(f"accept must be a list of the recipe's fields, such as ['lr_g'], got {names!r}")
+    return {known_name("field", name.replace("-", "_"), [*asdict(recipe), "metrics"]) for name in given}
 
 
 def newest_whole(run: Run, accepted: set[str], say: Callable[[str], None]) -> tuple[Saved, list[Row]]:

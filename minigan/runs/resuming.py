@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from minigan.errors import ArgumentError
+from minigan.errors import ArgumentError, as_path
 from minigan.recipes.own import typed
 from minigan.runs.folder import facts_of, keep_source, locked, write_config
 from minigan.runs.lost import check_places
@@ -14,28 +15,19 @@ from minigan.runs.recorded import since
 from minigan.runs.resumable import accepted_changes, check_accept, load_again, missed, newest_whole, set_aside
 from minigan.runs.run import Run
 from minigan.runs.saver import CheckpointSaver
-from minigan.runs.settings import Schedule
+from minigan.runs.settings import Again, Settings, given_of, takes
 from minigan.runs.starting import check_turn, without_effect
 from minigan.runs.training import changed, check_callbacks, choose_device, standing, train
-from minigan.screen import Say, silence
+from minigan.screen import Say, heard
 from minigan.store.files import quoted
 from minigan.train import Callback, Trainer
 
 
+@takes(Again)
 def resume(
     folder: str | Path,
     *,
-    data_dir: str | Path | None = None,
-    offline: bool = False,
-    device: str | None = None,
-    sample_every: str | int | None = None,
-    preview_every: str | int = "100steps",
-    save_every: str | int | None = None,
-    keep: int | None = None,
-    keep_every: int | None = None,
-    score_every: int | None = None,
     accept: Iterable[str] = (),
-    alarms: bool = True,
     callbacks: Sequence[Callback] = (),
     say: Say | None = print,
     **changes: Any,
@@ -49,29 +41,27 @@ def resume(
     images are no longer the same, ArgumentError if it is already trained to the end or a field cannot change,
     RunFolderError if something in the folder is in the way.
     """
-    folder, say = Path(folder), say or silence
+    given, changes = given_of(changes, Again)
+    folder, say = as_path(folder, "name the folder of a run"), heard(say)
     check_callbacks(callbacks)
+    Settings(**given)
     Run(folder)  # before a lock is left in a folder that is none
     with locked(folder) as lock:
         run = Run(folder)
-        texts = {"sample_every": sample_every, "save_every": save_every}
-        given = {key: None if value is None else str(value) for key, value in texts.items()}
-        given |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
-        settings = {**run.settings, **{key: value for key, value in given.items() if value is not None}}
-        schedule = Schedule(settings, preview_every)
-        settings |= schedule.numbers
+        settings = Settings(**{**run.settings, **given})
         accepted = check_accept(accept, run.recipe)
         recipe = changed(run.recipe, changes)
-        schedule.check_reached(given, recipe.epochs)
+        settings.check_reached(given, recipe.epochs)
         saved, history = newest_whole(run, accepted, say)
         differences = accepted_changes(run, saved, recipe, accepted)
         epoch = saved.header["epoch"]
         if recipe.epochs < epoch or (recipe.epochs == epoch and run.is_finished()):
             more = f"minigan train --resume {quoted(folder)}{typed(recipe)} --epochs {2 * epoch}"
             raise ArgumentError(f"{folder} has been trained for {epoch} epochs; for more: {more}")
-        settings["device"] = choose_device(device or settings["device"], say)
-        data, settings["data_dir"] = load_again(run, data_dir, offline, say)
-        trainer = Trainer(recipe, data.images, seed=run.seed, device=settings["device"])
+        device = choose_device(settings.device, say)
+        data, data_dir = load_again(run, given.get("data_dir"), settings.offline, say)
+        settings = replace(settings, device=device, data_dir=data_dir)
+        trainer = Trainer(recipe, data.images, seed=run.seed, device=device)
         saved.into(trainer)
         trainer.history = history
         if differences:
@@ -85,10 +75,10 @@ def resume(
             say(line)
         set_aside(folder, saved.path)
         keep_source(folder, recipe, epoch)
-        write_config(folder, {**facts, **settings, "changes": record, "finished": None})
+        write_config(folder, {**facts, **settings.record(), "changes": record, "finished": None})
         say(f"Going on with {folder} ({recipe.name} on {data.record['name']}) {standing(trainer)}")
-        saver = CheckpointSaver(folder, facts, schedule.save, schedule.keep)
+        saver = CheckpointSaver(folder, facts, settings.every("save"), settings.stay)
         if accepted:  # what has been accepted once need not be again, should this be stopped before its next checkpoint
             saver.start(trainer)
             saver.save(trainer)
-        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms, callbacks=callbacks)
+        return train(folder, lock, trainer, settings, saver, say, callbacks=callbacks)

@@ -26,22 +26,13 @@ from minigan.runs import lost
 from minigan.runs.recorded import recipe_of
 from minigan.runs.saved import checkpoints, epoch_and_step, read_saved
 from minigan.runs.schema import FACTS, check_entries
+from minigan.runs.settings import RECORDED, Settings
 from minigan.screen import Say, silence
 from minigan.store.tensors import read_tensors
 from minigan.train import Row, draw_latents, generate
 from minigan.watch.logs import read_rows
 
 CHUNK = 1_000  # samples drawn at a time: two batches
-#: What config.json says of a run that decides nothing: how often it is shown and saved, and where it came from;
-SETTINGS: dict[str, Any] = {
-    **{"device": str, "data_dir": str | None, "sample_every": str, "save_every": str},
-    **dict.fromkeys(("keep", "keep_every", "score_every"), int),
-}
-#: and what minigan did before it said so, of what is not there.
-BEFORE: dict[str, Any] = {
-    **{"device": "auto", "data_dir": None, "sample_every": "1", "save_every": "1"},
-    **{"keep": 2, "keep_every": 0, "score_every": 0},
-}
 
 
 class Run:
@@ -61,12 +52,12 @@ class Run:
         self.lost = ""
         try:
             self.config: dict[str, Any] = self.read(path)
-            stated = {**BEFORE, "changes": [], **self.config}
-            check_entries(stated, {**FACTS, **SETTINGS, "changes": list})
+            stated = {**Settings().record(), "changes": [], **self.config}
+            check_entries(stated, {**FACTS, **RECORDED, "changes": list})
             self.recipe: Recipe = recipe_of(self.config, self.folder)
             self.seed: int = self.config["seed"]
             self.dataset: dict[str, Any] = self.config["dataset"]
-            self.settings = {key: stated[key] for key in SETTINGS}
+            self.settings = {key: stated[key] for key in RECORDED}
         except (RecipeMissingError, RunMissingError):
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MiniganError) as error:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from minigan.backend.random import check_seed
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, known_name
 from minigan.recipes import DEFAULT, RECIPES, Recipe
@@ -16,29 +16,17 @@ from minigan.runs.folder import check_free, claim_run, facts_of, keep_source, lo
 from minigan.runs.recorded import check_record
 from minigan.runs.run import Run
 from minigan.runs.saver import CheckpointSaver
-from minigan.runs.settings import Schedule
+from minigan.runs.settings import Settings, given_of, takes
 from minigan.runs.training import changed, check_callbacks, choose_device, train
-from minigan.screen import Say, silence
+from minigan.screen import Say, heard
 from minigan.train import Callback, Trainer
 from minigan.train.rehearsal import rehearse
 
 
+@takes(Settings)
 def start(
     recipe: Recipe | str = DEFAULT,
     *,
-    seed: int = 0,
-    dataset: str = "auto",
-    data_dir: str | Path | None = None,
-    offline: bool = False,
-    out: str | Path | None = None,
-    device: str = "auto",
-    sample_every: str | int = 1,
-    preview_every: str | int = "100steps",
-    save_every: str | int = 1,
-    keep: int = 2,
-    keep_every: int = 0,
-    score_every: int = 0,
-    alarms: bool = True,
     callbacks: Sequence[Callback] = (),
     say: Say | None = print,
     **changes: Any,
@@ -55,41 +43,42 @@ def start(
     impossible number, DataError and its like if the images cannot be had, DeviceUnavailableError, DivergenceError.
     On Ctrl-C the step is finished, everything saved, and Interrupted (a KeyboardInterrupt) raised.
     """
+    given, changes = given_of(changes, Settings)
+    settings, say = Settings(**given), heard(say)
+    check_callbacks(callbacks)
     if isinstance(recipe, str):
         recipe = RECIPES[known_name("recipe", recipe, RECIPES)]
-    recipe, say = changed(recipe, changes), say or silence
+    if not isinstance(recipe, Recipe):
+        made = f"; make one: {recipe.__name__}(…)" if isinstance(recipe, type) and issubclass(recipe, Recipe) else ""
+        raise ArgumentError(f"recipe must be a Recipe, or the name of one, got {recipe!r}{made}")
+    recipe = changed(recipe, changes)
     check_own(recipe)
     check_record(recipe)
     rehearse(recipe)
-    check_callbacks(callbacks)
-    seed = check_seed(seed)
-    settings: dict[str, Any] = {"sample_every": str(sample_every), "save_every": str(save_every)}
-    settings |= {"keep": keep, "keep_every": keep_every, "score_every": score_every}
-    schedule = Schedule(settings, preview_every)
-    settings |= schedule.numbers
-    schedule.check_reached(settings, recipe.epochs)
-    if out is not None:
-        check_free(Path(out))
-    device = choose_device(device, say)
-    data = load_dataset(dataset, **recipe.choice(seed), data_dir=data_dir, offline=offline, say=say)
-    trainer = Trainer(recipe, data.images, seed=seed, device=device)
+    settings.check_reached(given, recipe.epochs)
+    if settings.out is not None:
+        check_free(settings.out)
+    device = choose_device(settings.device, say)
+    where = {"data_dir": settings.data_dir, "offline": settings.offline}
+    data = load_dataset(settings.dataset, **recipe.choice(settings.seed), **where, say=say)
+    trainer = Trainer(recipe, data.images, seed=settings.seed, device=device)
     check_turn(trainer)
-    folder = claim_run(out if out is None else Path(out), recipe.name)
-    places = [data_dir, os.environ.get("MINIGAN_DATA")]
-    data_dir = next((str(Path(place).resolve()) for place in places if place), None)
+    folder = claim_run(settings.out, recipe.name)
+    places = [settings.data_dir, os.environ.get("MINIGAN_DATA")]
+    data_dir = next((Path(place).resolve() for place in places if place), None)
+    settings = replace(settings, device=device, data_dir=data_dir)
     with locked(folder) as lock:
         facts = facts_of(trainer, data)
-        config = {**facts, "device": device, "data_dir": data_dir, **settings, "changes": [], "finished": None}
         keep_source(folder, recipe)
-        write_config(folder, config)
+        write_config(folder, {**facts, **settings.record(), "changes": [], "finished": None})
         fewer = f" (all there are, of {recipe.images:,} asked for)" if len(data.images) < recipe.images else ""
         say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']}{fewer} into {folder}")
         for line in without_effect(trainer):
             say(line)
-        saver = CheckpointSaver(folder, facts, schedule.save, schedule.keep)
+        saver = CheckpointSaver(folder, facts, settings.every("save"), settings.stay)
         saver.start(trainer)
         saver.save(trainer)  # so that it can be resumed from the first moment
-        return train(folder, lock, trainer, schedule, saver, say, alarms=alarms, callbacks=callbacks)
+        return train(folder, lock, trainer, settings, saver, say, callbacks=callbacks)
 
 
 def check_turn(trainer: Trainer) -> None:

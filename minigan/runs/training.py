@@ -17,7 +17,7 @@ from minigan.runs.folder import Lock, write_config
 from minigan.runs.interrupt import Interrupted, Stop
 from minigan.runs.run import Run
 from minigan.runs.saver import CheckpointSaver
-from minigan.runs.settings import Schedule
+from minigan.runs.settings import Settings
 from minigan.screen import Say
 from minigan.store.files import quoted
 from minigan.train import Callback, Trainer
@@ -34,25 +34,24 @@ def train(
     folder: Path,
     lock: Lock,
     trainer: Trainer,
-    schedule: Schedule,
+    settings: Settings,
     saver: CheckpointSaver,
     say: Say,
     *,
-    alarms: bool = True,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback],
 ) -> Run:
     """Train to the end, leaving in the folder all that a run leaves, and say where it is."""
     name = f"{quoted(folder)}{typed(trainer.recipe)}"
-    watch = Watch(schedule.preview, say)
+    watch = Watch(settings.every("preview"), say)
     watchdog = Alarms(folder, say=watch.say)
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
     watchers = [
         lock,
         MetricsLog(folder),
-        Pictures(folder / "samples", schedule.sample),
+        Pictures(folder / "samples", settings.every("sample")),
         watch,
-        *([watchdog] if alarms else []),
-        *([Quality(folder, schedule.score, say=watch.say)] if schedule.score else []),
+        *([watchdog] if settings.alarms else []),
+        *([Quality(folder, settings.score_every, say=watch.say)] if settings.score_every else []),
         *callbacks,
         saver,
     ]
@@ -63,7 +62,7 @@ def train(
         if trainer.epoch < trainer.recipe.epochs:
             raise Interrupted(stop.number)
     except DivergenceError as error:
-        if alarms:
+        if settings.alarms:
             watchdog.diverged(trainer, error)
         say(f"The last good checkpoint is {Run(folder).checkpoint}")
         say(f"See what G had learned: minigan sample {name}")

@@ -19,7 +19,7 @@ class Every:
     @classmethod
     def parse(cls, flag: str, text: str | int) -> Self:
         """From 5, "5" or "5epochs", "500steps", or "never"; raises ArgumentError naming the flag."""
-        if text in (0, "0", "never"):
+        if str(text) in ("0", "never"):
             return cls(0, False)
         match = re.fullmatch(r"(\d{1,9}) ?(epochs?|steps?)?", str(text))
         if not match or int(match[1]) == 0:

@@ -421,7 +421,7 @@ def test_no_switch_is_explained_by_its_opposite(args, monkeypatch, capsys):
         field.name.replace("_", "-"): str(getattr(part, field.name))
         for part in parsed[0]
         for field in fields(part)
-        if field.type == "bool"
+        if field.type in ("bool", bool)
     }
     assert shown == {name: (name, default) for name, default in booleans.items()}
 

@@ -17,8 +17,8 @@ from minigan.recipes import RECIPES
 from minigan.runs import evaluation as evaluate
 from minigan.runs import lost
 from minigan.runs.exporting import export
-from minigan.runs.run import SETTINGS
 from minigan.runs.saved import checkpoints
+from minigan.runs.settings import RECORDED
 from minigan.watch.logs import read_rows
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -71,7 +71,7 @@ def test_a_run_without_its_config_goes_on_to_the_same_bits_and_one_line_says_so(
 def test_what_a_run_has_without_its_config_is_what_a_new_one_has_by_default(copy):
     (copy.folder / "config.json").unlink()
     settings = runs.Run(copy.folder).settings
-    assert settings == {key: getattr(RunOptions(), key) for key in SETTINGS}
+    assert settings == {key: getattr(RunOptions(), key) for key in RECORDED}
 
 
 @pytest.mark.parametrize("also", ["metrics.jsonl", "samples", "the newest checkpoint"])
