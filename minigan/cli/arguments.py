@@ -75,8 +75,10 @@ def parse(parts: dict[str, Any], args: list[str], about: About, *, description: 
     Arguments.__module__ = "builtins"  # of which nobody looks for the source: that takes half of the time
     flags = flags_of(parts.values())
     words = ["--help"] if asks_help(args) else check_words(args, flags, about)
+    code = contextlib.nullcontext() if asks_help(args) else users_code(about.prog)  # to print help fails by itself
     try:
-        with contextlib.redirect_stderr(io.StringIO()), users_code(about.prog):
+        # Standard output is None where the shell has closed it, for which tyro has no answer.
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(sys.stdout or io.StringIO()), code:
             return tyro.cli(
                 Arguments,
                 default=Arguments(**parts),

@@ -1,6 +1,8 @@
 """The command line, as a user meets it."""
 
 import contextlib
+import errno
+import io
 import json
 import os
 import re
@@ -339,6 +341,22 @@ def test_output_cut_off_by_head_is_no_traceback(args):
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("args", ["train", "train --resume x", "sample run", "gradcheck"])
+def test_help_that_nobody_can_be_shown_is_no_error_of_the_recipes(args, monkeypatch, capsys):
+    for stdout, code in ((None, 0), (Full(), 2)):  # None: the shell has closed it
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            with pytest.raises(SystemExit) as stop:
+                main([*args.split(), "--help"])
+        assert (stop.value.code or 0) == code
+    assert capsys.readouterr().err == f"minigan: {os.strerror(errno.ENOSPC)}\n"
 
 
 @pytest.mark.parametrize("env", [{}, {"PYTHONIOENCODING": "ascii"}], ids=str)
