@@ -15,6 +15,7 @@ from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recipes.own import is_own, is_required, source_of, users_code
 from minigan.recipes.recipe import CLASSES
 from minigan.runs.schema import OWN, check_entries
+from minigan.store.files import quoted
 
 #: What of a recipe's class no field says, and no layer shows.
 CONSTANTS = ("image_shape", "pad", "value_range")
@@ -134,6 +135,17 @@ def other_source(facts: Mapping[str, Any], kind: type[Recipe]) -> list[str]:
     if not own or text is None or hashlib.sha256(text).hexdigest() == own.get("sha256"):
         return []
     return [f"The source of {kind.name} ({source or kind.__name__}) has changed since this run was trained."]
+
+
+def edited(facts: Mapping[str, Any], folder: Path) -> tuple[str, str] | None:
+    """(that the source of a run's class has changed, what to do if it no longer makes the run's recipe), or None."""
+    kind, kept = class_of(facts, folder), folder / "recipe.py"
+    if not (told := other_source(facts, kind)):
+        return None
+    own, remedy = facts["own"], "put its former text back"
+    if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == own["sha256"]:
+        remedy += f", or name the one that is kept: --recipe {quoted(kept)}:{own['class']}"
+    return told[0].removesuffix("."), remedy
 
 
 def tuples(value: Any) -> Any:

@@ -21,6 +21,7 @@ from minigan.runs.training import changed, check_callbacks, choose_device, stand
 from minigan.screen import Say, heard
 from minigan.store.files import quoted
 from minigan.train import Callback, Trainer
+from minigan.train.rehearsal import rehearse
 
 
 @takes(Again)
@@ -58,6 +59,7 @@ def resume(
         if recipe.epochs < epoch or (recipe.epochs == epoch and run.is_finished()):
             more = f"minigan train --resume {quoted(folder)}{typed(recipe)} --epochs {2 * epoch}"
             raise ArgumentError(f"{folder} has been trained for {epoch} epochs; for more: {more}")
+        rehearse(recipe)
         device = choose_device(settings.device, say)
         data, data_dir = load_again(run, given.get("data_dir"), settings.offline, say)
         settings = replace(settings, device=device, data_dir=data_dir)

@@ -13,17 +13,12 @@ import numpy as np
 
 from minigan import plot
 from minigan.backend import RandomStream
-from minigan.errors import (
-    MiniganError,
-    RecipeMissingError,
-    RunMissingError,
-    whole,
-)
+from minigan.errors import ArgumentError, MiniganError, RecipeMissingError, RunMissingError, whole
 from minigan.nn import Sequential
 from minigan.recipes import Recipe
 from minigan.recipes.recipe import SIZE
 from minigan.runs import lost
-from minigan.runs.recorded import recipe_of
+from minigan.runs.recorded import edited, recipe_of
 from minigan.runs.saved import checkpoints, epoch_and_step, read_saved
 from minigan.runs.schema import FACTS, check_entries
 from minigan.runs.settings import RECORDED, Settings
@@ -61,6 +56,8 @@ class Run:
         except (RecipeMissingError, RunMissingError):
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MiniganError) as error:
+            if isinstance(error, ArgumentError) and (told := edited(self.config, self.folder)):
+                raise RunMissingError(f"{self.folder}: {told[0]}: {error}; {told[1]}") from None
             reason = f"{type(error).__name__}: {error}"
             raise RunMissingError(
                 f"{self.folder / 'config.json'} cannot be read ({reason}); {lost.config_remedy(self.folder)}"

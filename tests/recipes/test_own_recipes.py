@@ -302,6 +302,52 @@ def test_a_source_that_has_changed_is_told_in_one_line_and_the_older_text_stays(
     assert capsys.readouterr().err == ""
 
 
+EDITS = {
+    "sketch has no field slope": ("slope", "leak"),
+    "slant is not there": ("    slope: float", "    slant: float\n    slope: float"),
+    "Sketch(…) raised ValueError: steep": (
+        "    def layers",
+        "    def __post_init__(self):\n        raise ValueError('steep')\n\n    def layers",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", EDITS)
+@pytest.mark.parametrize("command", ["sample", "resume"])
+def test_a_source_that_no_longer_makes_the_runs_recipe_is_told_and_not_its_config_blamed(
+    run, sketch, why, command, capsys
+):
+    sketch.write_text(sketch.read_text().replace(*EDITS[why]).replace("@dataclass(fr", "@dataclass(kw_only=True, fr"))
+    with pytest.raises(SystemExit):
+        minigan_main([*COMMANDS[command].split(), *SKETCH])
+    line = capsys.readouterr().err.splitlines()[-1]
+    begin = "minigan: run: The source of sketch (my_recipe.py:Sketch) has changed since this run was trained: "
+    assert line.startswith(begin + why)
+    assert line.endswith("; put its former text back, or name the one that is kept: --recipe run/recipe.py:Sketch")
+    forget()
+    minigan_main([*COMMANDS["sample"].split(), "--recipe", "run/recipe.py:Sketch"])
+
+
+def test_a_config_that_is_damaged_is_blamed_where_the_source_is_as_it_was(run, capsys):
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "fields": {**config["fields"], "epochs": -1}}))
+    assert "config.json cannot be read (ArgumentError: epochs must be" in mistake(["sample", "run", *SKETCH], capsys)
+
+
+def test_an_edited_layer_that_would_fail_in_a_step_is_named_before_training_goes_on(run, sketch, capsys):
+    """Its text is of the same options and shapes, so that nothing else can tell."""
+    broken = """
+class LeakyReLU(LeakyReLU):
+    def input_grad(self, dy, cache):
+        return super().input_grad(dy, cache)[:, :1]
+"""
+    sketch.write_text(sketch.read_text().replace("\n\n@dataclass", broken + "\n\n@dataclass", 1))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    line = mistake(["train", "--resume", "run", "--epochs", "2", *SKETCH], capsys)
+    assert line.startswith("layer 2 of G (LeakyReLU): ")
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_layers_that_are_others_by_now_are_refused_by_name(run, sketch, command, capsys):
     sketch.write_text(sketch.read_text().replace("Tanh()], [", "LeakyReLU(slope=0.9), Tanh()], ["))
