@@ -16,6 +16,7 @@ from minigan.errors import ArgumentError, MiniganError
 from minigan.nn import Layer
 from minigan.nn.flat import walk_shapes
 from minigan.recipes import RECIPES, Recipe
+from minigan.recipes.recipe import hints_of
 from minigan.store.files import quoted
 
 #: What a class has, and no instance of it.
@@ -118,6 +119,29 @@ def check_class(kind: type[Recipe]) -> None:
                 f"{own.__name__} gives {given[0]} no type, without which Python takes no notice of it: write "
                 f"{given[0]}: {Recipe.__annotations__.get(given[0], 'int')} = …"
             )
+
+
+def misspelt(kind: type[Recipe]) -> list[str]:
+    """A sentence for each field that a class alone has, and that is one of every recipe but for a slip in typing."""
+    hints, every = hints_of(kind), hints_of(Recipe)
+    known = [field.name for field in fields(Recipe)]
+    return [
+        f"{own.name} is a field of {kind.__name__}'s own, and {name} one of every recipe: is it a slip in typing?"
+        for own in fields(kind)
+        for name in known
+        if own.name not in known and hints.get(own.name) == every[name] and is_slip(own.name, name)
+    ]
+
+
+def is_slip(typed: str, name: str) -> bool:
+    """Whether what was typed is the name with a letter twice or left out, two changed over, or other underscores.
+
+    Names that one means, such as lr_e, beta3, lr_g2, lr_ga or beta, are none of these.
+    """
+    twice = [name[:i] + name[i] + name[i:] for i in range(len(name))]
+    less = [name[:i] + name[i + 1 :] for i in range(len(name)) if name[i].isalpha()]
+    over = [name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in range(len(name) - 1)]
+    return typed in {*twice, *less, *over} or typed.replace("_", "").lower() == name.replace("_", "")
 
 
 def is_required(field: Field[Any]) -> bool:

@@ -85,9 +85,12 @@ class Recipe:
         for field in fields(self):
             value = getattr(self, field.name, None)
             check_comma(field.name, value, hints.get(field.name))
-            if value is not field.default:
+            try:
                 value = of_kind(field.name, value, hints.get(field.name), least=LEAST.get(field.name))
-                object.__setattr__(self, field.name, value)
+            except ArgumentError:
+                if value is not field.default:  # which may be what its author has not said in its type
+                    raise
+            object.__setattr__(self, field.name, value)
             check_most(field.name, value, MOST.get(field.name))
         if not 0 <= self.average < 1:
             raise ArgumentError(f"average must be a decay in [0, 1), such as 0.999, or 0 for none, got {self.average}")

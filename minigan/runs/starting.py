@@ -11,7 +11,7 @@ from typing import Any
 from minigan.data.datasets import load_dataset
 from minigan.errors import ArgumentError, known_name
 from minigan.recipes import DEFAULT, RECIPES, Recipe
-from minigan.recipes.own import check_own
+from minigan.recipes.own import check_own, misspelt
 from minigan.runs.folder import check_free, claim_run, facts_of, keep_source, locked, write_config
 from minigan.runs.recorded import check_record
 from minigan.runs.run import Run
@@ -73,7 +73,7 @@ def start(
         write_config(folder, {**facts, **settings.record(), "changes": [], "finished": None})
         fewer = f" (all there are, of {recipe.images:,} asked for)" if len(data.images) < recipe.images else ""
         say(f"Training {recipe.name} on {len(data.images):,} images of {data.record['name']}{fewer} into {folder}")
-        for line in without_effect(trainer):
+        for line in (*misspelt(type(recipe)), *without_effect(trainer)):
             say(line)
         saver = CheckpointSaver(folder, facts, settings.every("save"), settings.stay)
         saver.start(trainer)

@@ -627,6 +627,53 @@ def test_a_field_of_tuples_within_tuples_is_read_as_it_was(tmp_path, held):
     assert resume(run.folder, epochs=2).recipe.held == wanted
 
 
+@dataclass(frozen=True)
+class Numpys(QuickMLP):
+    name = "numpys"
+    slope: float = np.float32(0.5)
+    times: int = np.int64(3)
+    wide: bool = np.True_
+    rates: tuple[float, ...] = (np.float64(0.25), 1)
+
+
+def test_a_default_that_is_a_number_of_numpys_is_recorded_as_pythons(tmp_path):
+    run = start(tmp_path / "run", recipe=Numpys(**vars(SMOKE)), epochs=1)
+    recipe = Run(run.folder).recipe
+    found = [recipe.slope, recipe.times, recipe.wide, recipe.rates]
+    assert repr(found) == "[0.5, 3, True, (0.25, 1.0)]"
+    assert resume(run.folder, epochs=2).recipe.times == 3
+
+
+@dataclass(frozen=True)
+class Slips(QuickMLP):
+    name = "slips"
+    lr_gg: float = 0.1  # slips
+    lrd: float = 0.1
+    Beta1: float = 0.1
+    epcohs: int = 3
+    d_step: int = 3
+    g_hiden: tuple[int, ...] = (3,)
+    lr_e: float = 0.1  # what one means
+    lr_g2: float = 0.1
+    lr_ga: float = 0.1
+    beta3: float = 0.1
+    beta: float = 0.1
+    e_hidden: tuple[int, ...] = (3,)
+    label: int = 3
+    d_dropout: float = 0.1
+
+
+def test_a_field_of_ones_own_that_is_a_slip_in_typing_is_told(tmp_path):
+    said = []
+    start(tmp_path / "run", recipe=Slips(**vars(SMOKE)), epochs=1, say=said.append)
+    pairs = [("lr_gg", "lr_g"), ("lrd", "lr_d"), ("Beta1", "beta1"), ("epcohs", "epochs"), ("d_step", "d_steps")]
+    pairs += [("g_hiden", "g_hidden")]
+    assert [line for line in said if "is it a slip" in line] == [
+        f"{typed} is a field of Slips's own, and {name} one of every recipe: is it a slip in typing?"
+        for typed, name in pairs
+    ]
+
+
 def test_the_page_shows_that_recipe_itself_and_what_it_says_to_type_and_to_run_does(sketch, monkeypatch, capsys):
     page = (PAGE / "training.md").read_text(encoding="utf-8")
     section = page.partition("## A recipe of your own")[2].partition("\n## ")[0]
