@@ -80,6 +80,7 @@ def measure(name, run):
     dataset = {"name": "random", "images": len(images), "sha256": ""}
     facts = {"recipe": name, "fields": asdict(recipe), "seed": 0, "dataset": dataset}
     saver = CheckpointSaver(run, facts, Every(1, steps=False), Keep())
+    saver.start(trainer)
     steps = [clock.lap(trainer.advance) for _ in range(1 + STEPS)]
     saves = []
     for epoch in range(1, 2 + SAVES):

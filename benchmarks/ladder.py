@@ -10,10 +10,6 @@ rounds of one run; milliseconds of a step, the least of the rounds' medians, sin
 
 from __future__ import annotations
 
-from minigan.backend import threads
-from minigan.train import trainer
-from minigan.train.metrics import Means, step_metrics
-
 import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
 import os
@@ -23,24 +19,34 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
-from results import Results
 
 from minigan import backend, nn, train
 from minigan.recipes import RECIPES
 
 BEFORE = "b7f5e94"
-RESULTS = Results("ladder")
 SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
 ROUNDS = 7
 
 
+def results():
+    """Imported late, as all that the code of BEFORE has not."""
+    from results import Results
+
+    return Results("ladder")
+
+
 def no_memory():
+    from minigan.train import trainer
+
     trainer.keep_memory = lambda: None
 
 
 def one_core():
+    from minigan.backend import threads
+
     threads.CORES = 1  # (and `main` lets OpenBLAS's threads spin as long as they do by themselves)
 
 
@@ -118,7 +124,9 @@ def worker(name: str, rung: int) -> None:
             undo()
     recipe = RECIPES[name]
     images = np.random.default_rng(0).integers(0, 256, (recipe.images, 28, 28), np.uint8)
-    trainer, means = train.Trainer(recipe, images), Means()
+    metrics = import_module("minigan.train.metrics" if rung >= 0 else "minigan.train")
+    step_metrics = metrics.step_metrics if rung >= 0 else metrics.measure  # as the code before calls it
+    trainer, means = train.Trainer(recipe, images), metrics.Means()
     idle, steps = (
         (1, 4) if "dcgan" in name or "upconv" in name else (5, 40)
     )  # the first find the caches full of others'
@@ -157,13 +165,13 @@ def climb(name: str, before: str) -> list[float]:
 
 
 def table() -> str:
-    results = RESULTS.read()
-    names = [name for name in SYSTEMS if name in results]
+    found = results().read()
+    names = [name for name in SYSTEMS if name in found]
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for i, what in enumerate((f"before (commit {BEFORE})", "today's code with all below undone", *RUNGS)):
         cells = []
         for name in names:
-            now, before = results[name][i], results[name][max(i - 1, 0)]
+            now, before = found[name][i], found[name][max(i - 1, 0)]
             cells.append(f"{now:.1f}" + (f" ({now / before - 1:+.0%})" if abs(now / before - 1) >= 0.015 else ""))
         lines.append(f"| {what} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -177,5 +185,5 @@ if __name__ == "__main__":
             with tempfile.TemporaryDirectory() as before:
                 subprocess.run(f"git archive {BEFORE} minigan | tar -x -C {before}", shell=True, check=True)
                 for name in SYSTEMS:
-                    RESULTS.add(name, climb(name, before))
+                    results().add(name, climb(name, before))
         print(table())
