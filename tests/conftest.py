@@ -142,14 +142,17 @@ def own_import_path(monkeypatch):
 
 @pytest.fixture
 def own_recipes(monkeypatch, tmp_path_factory):
-    """The recipes of one's own that a test defines, or lets minigan import, are known to that test alone."""
+    """The recipes and layers of one's own that a test defines, or lets minigan import, are known to that test alone."""
+    from minigan.export import onnx, torch_code
     from minigan.recipes import own, recipe
 
-    classes, modules = dict(recipe.CLASSES), set(sys.modules)
+    known = [(d, dict(d)) for d in (recipe.CLASSES, onnx.EXPORTS, torch_code.COUNTERPARTS)]
+    modules = set(sys.modules)
     monkeypatch.setattr(own, "TYPED", {})
     yield
-    recipe.CLASSES.clear()
-    recipe.CLASSES.update(classes)
+    for registry, before in known:
+        registry.clear()
+        registry.update(before)
     written = str(tmp_path_factory.getbasetemp())
     for name in set(sys.modules) - modules:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(written):

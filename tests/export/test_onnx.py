@@ -1,7 +1,9 @@
 """minigan's ONNX files as onnxruntime runs them, beside the networks that they were made of."""
 
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,3 +188,12 @@ def test_without_the_package_one_error_says_how_to_install_it(monkeypatch, tmp_p
 def test_importing_the_module_imports_no_onnx():
     code = "import sys, minigan.export.onnx; sys.exit('onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("own_recipes")
+def test_onnx_computes_what_the_page_of_ones_own_layers_says_that_its_layer_is_there(run):
+    PReLU = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "my_recipe.py"))["PReLU"]
+    for in_shape in ((5,), (3, 3, 2)):
+        network = build([nn.Dense(4), PReLU(), nn.Dense(2)], in_shape)
+        x = np.random.default_rng(1).standard_normal((7, *in_shape), np.float32)
+        np.testing.assert_allclose(run(network, x)[0], network(x), atol=1e-5)

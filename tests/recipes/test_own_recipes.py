@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 
 from minigan.cli.main import main as minigan_main
 from minigan.errors import ArgumentError, CheckpointError, OutOfMemoryError, RecipeMissingError, RunMissingError
+from minigan.gradcheck import assert_gradients, check_layer
 from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
 from minigan.recipes.recipe import CLASSES
@@ -337,20 +338,20 @@ def test_a_config_that_is_damaged_is_blamed_where_the_source_is_as_it_was(run, c
 def test_an_edited_layer_that_would_fail_in_a_step_is_named_before_training_goes_on(run, sketch, capsys):
     """Its text is of the same options and shapes, so that nothing else can tell."""
     broken = """
-class LeakyReLU(LeakyReLU):
+class PReLU(PReLU):
     def input_grad(self, dy, cache):
         return super().input_grad(dy, cache)[:, :1]
 """
     sketch.write_text(sketch.read_text().replace("\n\n@dataclass", broken + "\n\n@dataclass", 1))
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     line = mistake(["train", "--resume", "run", "--epochs", "2", *SKETCH], capsys)
-    assert line.startswith("layer 2 of G (LeakyReLU): ")
+    assert line.startswith("layer 2 of G (PReLU): ")
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_layers_that_are_others_by_now_are_refused_by_name(run, sketch, command, capsys):
-    sketch.write_text(sketch.read_text().replace("Tanh()], [", "LeakyReLU(slope=0.9), Tanh()], ["))
+    sketch.write_text(sketch.read_text().replace("Tanh()], [", "Tanh(), Tanh()], ["))
     with pytest.raises(SystemExit) as stop:
         minigan_main([*COMMANDS[command].split(), *SKETCH])
     assert stop.value.code == 2
@@ -674,22 +675,54 @@ def test_a_field_of_ones_own_that_is_a_slip_in_typing_is_told(tmp_path):
     ]
 
 
-def test_the_page_shows_that_recipe_itself_and_what_it_says_to_type_and_to_run_does(sketch, monkeypatch, capsys):
-    page = (PAGE / "training.md").read_text(encoding="utf-8")
-    section = page.partition("## A recipe of your own")[2].partition("\n## ")[0]
-    assert "```{literalinclude} my_recipe.py" in section
-    commands = re.findall("^minigan .*", section, re.MULTILINE)
-    assert [command.split()[1] for command in commands] == ["train", "sample", "train"]
+def section(begin, end):
+    """The text of the page between two headings."""
+    page = (PAGE / "own.md").read_text(encoding="utf-8")
+    return page.partition(f"\n{begin}\n")[2].partition(f"\n{end}\n")[0]
+
+
+def test_the_page_shows_the_layer_and_the_recipe_of_that_file_and_trains_them(sketch, monkeypatch):
+    for begin, end, name in (("## A layer", "## Is it right?", "PReLU"), ("## A recipe", "## In a terminal", "Sketch")):
+        assert f"```{{literalinclude}} my_recipe.py\n:language: python\n:pyobject: {name}\n" in section(begin, end)
+    cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)```", section("## A recipe", "## In a terminal"), re.DOTALL)
+    python = "from my_recipe import Sketch\n" + "".join(cells)
+    for long, short in (
+        ("epochs=5, images=3000,", "epochs=1, images=100, batch_size=32, say=None,"),
+        ("epochs=7)", "epochs=2, say=None)"),
+    ):
+        assert long in python
+        python = python.replace(long, short)
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    exec(python, {})
+    assert Path("runs/sketch-001/recipe.py").read_text() == sketch.read_text()
+    assert load_file("G.safetensors")["2.weight"].shape == (128,)
+
+
+def test_what_the_page_says_to_type_does(sketch):
+    commands = re.findall("^minigan .*", section("## In a terminal", "## The loop alone"), re.MULTILINE)
+    assert [command.split()[1] for command in commands] == ["train", "sample", "train", "export"]
     small = [*SMALL[:4], *SMALL[-4:], "--epochs", "1"]  # glyphs, and few of them
     for i, command in enumerate(commands):
         words = command.replace("--epochs 24", "--epochs 2").split()[1:]
         minigan_main([*words, *(small if i == 0 else [])])
         forget()
     assert json.loads(Path("runs/sketch-001/config.json").read_text())["finished"] == 2
-    python = section.partition("```python\n")[2].partition("```")[0]
+    assert Path("G.safetensors").exists()
+
+
+def test_the_pages_layer_is_right_and_its_thrifty_form_is_wrong_where_the_page_says(sketch, monkeypatch):
     monkeypatch.syspath_prepend(str(Path.cwd()))
-    exec(python.replace("epochs=2)", "epochs=1, images=100, batch_size=32, dataset='glyphs', say=None)"))
-    assert Path("runs/sketch-002/recipe.py").read_text() == sketch.read_text()
+    from my_recipe import PReLU
+
+    for in_shape in ((6,), (3, 3, 2)):
+        assert_gradients(PReLU(), in_shape=in_shape)
+    cells = re.findall(
+        r"^class .*?(?=\n\n\n)", section("## Is it right?", "(a-recipe-of-your-own)="), re.DOTALL | re.MULTILINE
+    )
+    exec(cells[0], names := {"PReLU": PReLU})
+    report = check_layer(names["Thrifty"](), (6,))
+    assert not report
+    assert "x: the derivative is taken at the wrong point: at the output y" in " ".join(str(report).split())
 
 
 # From Python ----------------------------------------------------------------------------------------------------------
