@@ -28,7 +28,7 @@ import standin
 
 RESULTS = Results("launches")
 SYSTEMS = ("quick-mlp", "flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
-VIEWS = ("as_strided", "swapaxes")
+VIEWS = ("as_strided", "moveaxis", "swapaxes")
 STEPS = 4
 
 

@@ -33,7 +33,7 @@ class UnboundLayerError(MiniganError, AttributeError):
 
 
 class DeviceError(MiniganError, TypeError):
-    """Arrays of two libraries (NumPy and CuPy) in one call."""
+    """Arrays of two libraries (NumPy's and CuPy's, say) in one call."""
 
 
 class DeviceUnavailableError(MiniganError, RuntimeError):

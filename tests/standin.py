@@ -11,16 +11,18 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
-from minigan import backend
-from minigan.backend import arrays, devices
+from minigan.backend import arrays
+from minigan.backend.cuda import CUPY
+
+#: Its row of the table of libraries: CuPy's, but for the module and the class.
+STANDIN = CUPY._replace(array="standin.Array", load=lambda: cupy)
 
 
-def install(monkeypatch):
-    """Let device "gpu" mean the stand-in until `monkeypatch` is undone."""
-    monkeypatch.setattr(arrays, "cupy_itself", lambda: cupy)
-    monkeypatch.setattr(arrays, "_MODULES", {**arrays._MODULES, Array: cupy})
-    # The function without its cache, which would keep this answer for the next test, or hold the last one's.
-    monkeypatch.setattr(devices, "why_no_gpu", backend.why_no_gpu.__wrapped__)
+def install(monkeypatch, library=STANDIN):
+    """Register a library, so that device "gpu" means the stand-in, until `monkeypatch` is undone."""
+    for table in ("LIBRARIES", "_OWNERS"):
+        monkeypatch.setattr(arrays, table, dict(getattr(arrays, table)))
+    arrays.register_library(library)
 
 
 def host(operand):
@@ -177,19 +179,19 @@ def empty_like(a, /):
     return run(np.full_like, a, np.nan)  # anything may be in it; NaN shows up if it is read
 
 
-def empty(shape, dtype=float):
+def empty(shape, *, dtype=float):
     return Array(np.full(shape, np.nan, dtype))
 
 
-def zeros(shape, dtype=float):
+def zeros(shape, *, dtype=float):
     return Array(np.zeros(shape, dtype))
 
 
-def ones(shape, dtype=float):
+def ones(shape, *, dtype=float):
     return Array(np.ones(shape, dtype))
 
 
-def full(shape, fill_value, dtype=None):
+def full(shape, fill_value, *, dtype=None):
     return Array(np.full(shape, fill_value, dtype))
 
 
@@ -235,8 +237,9 @@ offer("matmul", "out", "dtype")
 offer("linspace", "dtype")
 offer("clip", "out")
 offer("partition", "axis")
-for plain in ("arange", "nonzero", "where", "zeros_like"):
+for plain in ("moveaxis", "nonzero", "where", "zeros_like"):
     offer(plain)
+offer("arange", "dtype")
 cupy.cuda = SimpleNamespace(
     runtime=SimpleNamespace(
         getDeviceProperties=lambda device: {"name": b"NumPy in disguise"},

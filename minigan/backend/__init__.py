@@ -1,12 +1,13 @@
 """The arrays: which library they belong to, moving them, multiplying them, and where random numbers come from.
 
-This is the only package that may import CuPy, and it does so only when a CuPy array turns up or a GPU is asked for.
+What is not NumPy is a row of a table (`Library`), and another library needs no more than one: `register_library`.
+CuPy is imported here alone (`cuda`), and only when a CuPy array turns up or a GPU is asked for.
 Layers never ask which device they are on: they take `xp = array_module(x=x)` and write NumPy.
 """
 
-from minigan.backend.arrays import Array, array_module, register_array_type
+from minigan.backend import cuda  # noqa: F401 (its row)
+from minigan.backend.arrays import Array, Library, array_module, as_strided, register_library
 from minigan.backend.devices import (
-    DEVICES,
     describe_gpu,
     device_of,
     resolve_device,
@@ -21,18 +22,19 @@ from minigan.backend.random import STREAMS, RandomStream, key_of
 from minigan.backend.threads import blas_threads, share, shared, why_one_core
 
 __all__ = [
-    "DEVICES",
     "STREAMS",
     "Array",
+    "Library",
     "RandomStream",
     "array_module",
+    "as_strided",
     "blas_threads",
     "describe_gpu",
     "device_of",
     "keep_memory",
     "key_of",
     "matmul",
-    "register_array_type",
+    "register_library",
     "release_memory",
     "resolve_device",
     "share",

@@ -2,79 +2,95 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import arrays
-from minigan.backend.arrays import Array, array_module
+from minigan.backend.arrays import Array, Library, library_of
 from minigan.errors import DeviceUnavailableError, check_choice
 
-DEVICES = ("cpu", "gpu", "auto")
+#: What a training step asks of a library's module by NumPy's names; a test compares it with the code.
+NEEDED = (
+    "add", "arange", "arccos", "asarray", "clip", "concatenate", "divide", "empty", "empty_like", "exp", "full",
+    "full_like", "isfinite", "linspace", "log", "log1p", "matmul", "maximum", "moveaxis", "multiply", "ones", "sin",
+    "sqrt", "subtract", "tanh", "where", "zeros", "zeros_like",
+)  # fmt: skip
+
+
+def why_no_gpu(device: str = "gpu") -> str:
+    """An empty string if the GPU works, else the reason that it does not, found by running an operation on it."""
+    return _trial(arrays.LIBRARIES[device])
 
 
 @cache
-def why_no_gpu() -> str:
-    """An empty string if a GPU works, else the reason that it does not, found by running an operation on it."""
+def _trial(library: Library) -> str:
     try:
-        xp = arrays.cupy_itself()
-        a = xp.arange(4.0).reshape(2, 2)
+        with warnings.catch_warnings(action="ignore"):  # what is wrong is told in one line
+            xp = library.load()
+        if lacking := [name for name in NEEDED if not hasattr(xp, name)]:
+            version = getattr(xp, "__version__", "here")
+            return f"{library.name} {version} has no {' and no '.join(lacking)}; install a newer one"
+        a = xp.arange(4, dtype="float64").reshape(2, 2)
         if float((a @ a).sum()) != 22.0:
-            return "a trial product on the GPU gave a wrong result"
-    except ModuleNotFoundError as error:
-        if error.name == "cupy":
-            return "CuPy is not installed"
-        return f"CuPy cannot be imported ({error})"
-    except ImportError as error:
-        return f"CuPy cannot be imported ({error})"
-    except Exception as error:  # a missing driver, library or kernel image: each CUDA layer has its own exception class
-        return f"a trial product on the GPU failed ({type(error).__name__}: {error})"
+            return f"a trial product with {library.name} gave a wrong result"
+    except Exception as error:  # a missing driver, library or kernel image: each layer has its own exception class
+        return library.explain(error) or _one_line(library, error)
     return ""
 
 
-def describe_gpu() -> str:
-    """The GPU's name, its free and its whole memory, and CUDA's version. Only where `why_no_gpu()` is empty."""
-    runtime = arrays.cupy_itself().cuda.runtime
-    name, (free, total) = runtime.getDeviceProperties(0)["name"].decode(), runtime.memGetInfo()
-    version = runtime.runtimeGetVersion()
-    return f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {version // 1000}.{version % 1000 // 10}"
+def _one_line(library: Library, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == library.array.split(".")[0]:
+        return f"{library.name} is not installed"
+    cause = error.__cause__ or error  # CuPy puts a page of advice around it
+    words = " ".join(str(cause).split())
+    if isinstance(error, ImportError):
+        return f"{library.name} cannot be imported ({words})"
+    return f"a trial product with {library.name} failed ({type(cause).__name__}: {words})"
+
+
+def describe_gpu(device: str = "gpu") -> str:
+    """The GPU's name and what else its library tells of it. Only where `why_no_gpu()` is empty."""
+    library = arrays.LIBRARIES[device]
+    return library.describe(library.load())
 
 
 def resolve_device(device: str) -> tuple[str, str]:
-    """Turn "cpu", "gpu" or "auto" into ("cpu" or "gpu", a line that says why "auto" chose the CPU, or "").
+    """Turn "auto" into "gpu" or "cpu": (the device, a line that says why "auto" chose the CPU, or "").
 
-    Raises ArgumentError for another name, DeviceUnavailableError if "gpu" was asked for and does not work.
+    Raises ArgumentError for a name that no library has, DeviceUnavailableError for a GPU that does not work.
     """
-    check_choice("device", device, DEVICES)
-    reason = "" if device == "cpu" else why_no_gpu()
-    if device == "gpu" and reason:
-        raise DeviceUnavailableError(f"device 'gpu' cannot be used: {reason} (minigan info tells more)")
-    if device == "auto":
-        return ("cpu", f"Running on the CPU: {reason} (minigan info tells more)") if reason else ("gpu", "")
-    return device, ""
+    check_choice("device", device, (*arrays.LIBRARIES, "auto"))
+    chosen = "gpu" if device == "auto" else device
+    reason = "" if chosen == "cpu" else why_no_gpu(chosen)
+    if reason and device != "auto":
+        raise DeviceUnavailableError(f"device {device!r} cannot be used: {reason} (minigan info tells more)")
+    return ("cpu", f"Running on the CPU: {reason} (minigan info tells more)") if reason else (chosen, "")
 
 
 def to_device(array: Any, device: str) -> Array:
-    """The array on "cpu" (NumPy) or "gpu" (CuPy); the same object if it is there already."""
-    check_choice("device", device, ("cpu", "gpu"))
+    """The array on "cpu" (NumPy), "gpu" (CuPy) or another library's device; the same object if it is there already."""
+    check_choice("device", device, tuple(arrays.LIBRARIES))
     if device == "cpu":
         return to_numpy(array)
-    return array if array_module(array) is not np else arrays.cupy_itself().asarray(array)
+    library = arrays.LIBRARIES[device]
+    return array if library_of(array) is library else library.load().asarray(to_numpy(array))
 
 
 def device_of(array: Array) -> str:
-    """Where the array lives: "cpu" or "gpu"."""
-    return "cpu" if array_module(array) is np else "gpu"
+    """Where the array lives: "cpu", "gpu" or another library's device."""
+    return library_of(array).device
 
 
 def synchronize(array: Array) -> None:
     """Wait until the array's GPU has done all that it was asked to; nothing to wait for on a CPU."""
-    if (module := array_module(array)) is not np:
-        module.cuda.get_current_stream().synchronize()
+    library = library_of(array)
+    library.synchronize(library.load(), array)
 
 
 def to_numpy(array: Any) -> np.ndarray:
     """A NumPy array of the same values: the one edge at which pictures, files and logs take values off the GPU."""
-    module = array_module(array)
-    return np.asarray(array) if module is np else module.asnumpy(array)
+    library = library_of(array)
+    return library.asnumpy(library.load(), array)

@@ -6,9 +6,7 @@ import ctypes
 import gc
 import os
 
-import numpy as np
-
-from minigan.backend import arrays
+from minigan.backend.arrays import libraries_in_use
 
 
 def keep_memory() -> None:
@@ -24,7 +22,7 @@ def keep_memory() -> None:
 
 
 def release_memory() -> None:
-    """Let go of what nothing holds any more: arrays in cycles, and the blocks that CuPy keeps for the next ones."""
+    """Let go of what nothing holds any more: arrays in cycles, and blocks that a library keeps for the next ones."""
     gc.collect()
-    if any(module is not np for module in arrays._MODULES.values()):
-        arrays.cupy_itself().get_default_memory_pool().free_all_blocks()
+    for library in libraries_in_use():
+        library.free(library.load())

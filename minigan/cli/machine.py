@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from minigan import __version__
-from minigan.backend import describe_gpu, why_no_gpu, why_one_core
+from minigan.backend import cuda, describe_gpu, why_no_gpu, why_one_core
 from minigan.backend.threads import CORES
 from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
 from minigan.store.files import cache_dir
 
 LIBRARIES = ("matplotlib", "pillow", "rich", "tyro", "pooch", "safetensors", "filelock")
-CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # the names under which CuPy is installed
 
 
 def facts() -> Iterator[tuple[str, str]]:
@@ -62,17 +61,16 @@ def blas() -> Iterator[str]:
 
 def cupy() -> str:
     """Which CuPy is installed, or the line that installs the right one."""
-    found = [f"{name} {version(name)}" for name in CUPY if version(name) != "not installed"]
-    if len(found) > 1:
-        return f"{' and '.join(found)}: one disturbs the other; remove all but one with pip uninstall"
-    if found:
-        return found[0]
-    cuda = driver_cuda()
-    if not cuda:
-        names = f"{CUPY[0]} or {CUPY[1]}, for CUDA 12 or 13"
-        return f"not installed; no NVIDIA driver is found here; with one: pip install {names}"
-    package = CUPY[1] if cuda >= 13 else CUPY[0]
-    return f"not installed; install it with: {sys.executable} -m pip install {package}"
+    if found := cuda.wheels():
+        return cuda.overlaid() or " ".join(*found.items())
+    for_12, for_13, *_ = cuda.WHEELS
+    driver = driver_cuda()
+    if not driver:
+        return (
+            "not installed; no NVIDIA driver is found here; with one: "
+            f"pip install {for_12} or {for_13}, for CUDA 12 or 13"
+        )
+    return f"not installed; install it with: {sys.executable} -m pip install {for_13 if driver >= 13 else for_12}"
 
 
 def driver_cuda() -> int:

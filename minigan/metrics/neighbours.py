@@ -72,7 +72,7 @@ def precision_recall(real: Any, fake: Any, k: int = 5) -> PrecisionRecall:
     real, fake = real - centre, fake - centre
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     real_norms, fake_norms = ((1 - SLACK) * _norms(x) for x in (real, fake))
-    precise, recalled = 0, xp.zeros(len(real), bool)
+    precise, recalled = 0, xp.zeros(len(real), dtype=bool)
     for i in range(0, len(fake), CHUNK):
         part = slice(i, i + CHUNK)
         squared = _squared(fake[part], fake_norms[part], real, real_norms)
@@ -244,7 +244,7 @@ def _white(images: Array) -> int:
 
 def _around(images: Array, centre: Array) -> Array:
     """The pixels as rows less the centre, float32: a chunk at a time, since float64 takes twice the memory."""
-    rows = array_module(images).empty((len(images), len(centre)), "float32")
+    rows = array_module(images).empty((len(images), len(centre)), dtype="float32")
     for i in range(0, len(images), CHUNK):
         rows[i : i + CHUNK] = _unit(images[i : i + CHUNK]) - centre
     return rows

@@ -174,7 +174,7 @@ def batch_sum(x: Array) -> Array:
     A sum, not one of the products that `backend.matmul` counts: no weight has a part in it.
     """
     x = rows(x)
-    ones = backend.array_module(x).ones(min(len(x), SUMMED), x.dtype)
+    ones = backend.array_module(x).ones(min(len(x), SUMMED), dtype=x.dtype)
     if len(x) <= SUMMED:
         return ones @ x
     rest = len(x) % SUMMED

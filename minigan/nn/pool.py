@@ -30,7 +30,7 @@ def largest(candidates: Sequence[Array]) -> tuple[Array, Array]:
     """(the largest of the candidates, the number of the one that it is), entry by entry; of equals the first."""
     xp = array_module(candidates[0])
     y = candidates[0]
-    which = xp.zeros(y.shape, "int32")
+    which = xp.zeros(y.shape, dtype="int32")
     for number, candidate in enumerate(candidates[1:], start=1):
         which = xp.where(candidate > y, number, which)
         y = xp.maximum(y, candidate)
@@ -87,7 +87,7 @@ class MaxPool2d(Layer):
         which, (N, H, W, C) = cache
         windows = self.windows((H, W))
         (top, bottom), (left, right) = windows.pad
-        dx = array_module(dy=dy, cache=which).zeros((N, top + H + bottom, left + W + right, C), dy.dtype)
+        dx = array_module(dy=dy, cache=which).zeros((N, top + H + bottom, left + W + right, C), dtype=dy.dtype)
         for number, places in enumerate(kernel_places(windows)):
             dx[places] += dy * (which == number)
         return dx[:, top : top + H, left : left + W]
@@ -134,7 +134,7 @@ class Maxout(Layer):
         return largest(self.candidates(x))  # who won is all that backward needs
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
-        dx = array_module(dy=dy, cache=cache).empty((*dy.shape[:-1], dy.shape[-1] * self.pieces), dy.dtype)
+        dx = array_module(dy=dy, cache=cache).empty((*dy.shape[:-1], dy.shape[-1] * self.pieces), dtype=dy.dtype)
         for j in range(self.pieces):
             dx[..., j :: self.pieces] = dy * (cache == j)
         return dx

@@ -23,7 +23,7 @@ def fitting_into_memory(trainer: Trainer) -> Iterator[None]:
     except MemoryError as error:
         reason = str(error)
     # Out here nothing holds the arrays of the failed step any more, so that a smaller one can have their place.
-    recipe, place = trainer.recipe, "the GPU" if trainer.device == "gpu" else "this machine"
+    recipe, place = trainer.recipe, {"cpu": "this machine", "gpu": "the GPU"}.get(trainer.device, trainer.device)
     batch = fitting_batch(trainer)
     remedy = f"{batch:,} do: minigan train {whose(recipe)} --batch-size {batch}" if batch else "take a smaller network"
     raise OutOfMemoryError(

@@ -17,9 +17,9 @@ import standin as standin_for_cupy
 from cases import SYSTEMS
 
 from minigan import backend, losses, runs
-from minigan.backend import RandomStream, arrays, device_of, to_device, to_numpy
+from minigan.backend import RandomStream, arrays, cuda, device_of, to_device, to_numpy
 from minigan.data.batches import Batches
-from minigan.errors import ArgumentError, DeviceError
+from minigan.errors import ArgumentError, DeviceError, DTypeError
 from minigan.nn import BatchNorm, Dense, Sequential
 from minigan.optim import SGD, Adam
 from minigan.recipes import RECIPES
@@ -41,7 +41,7 @@ def images():
 @pytest.fixture(params=["standin", pytest.param("cupy", marks=pytest.mark.gpu)])
 def xp(request):
     """The stand-in and, where a GPU works, CuPy: what the stand-in refuses, CuPy refuses."""
-    return request.getfixturevalue("standin") if request.param == "standin" else arrays.cupy_itself()
+    return request.getfixturevalue("standin") if request.param == "standin" else cuda.import_cupy()
 
 
 @pytest.fixture
@@ -200,12 +200,12 @@ def test_what_nobody_wrote_is_not_a_number(standin, here):
 
 @pytest.mark.gpu
 def test_every_name_and_keyword_of_the_stand_in_is_cupys():
-    cupy, Array = arrays.cupy_itself(), standin_for_cupy.Array
+    cupy, Array = cuda.import_cupy(), standin_for_cupy.Array
     for name, ours in inspect.getmembers(standin_for_cupy.cupy, inspect.isfunction):
         theirs = getattr(cupy, name)
         if not isinstance(theirs, (cupy.ufunc, type(cupy.matmul))):  # those take out and dtype, and do not say so
             parameters = inspect.signature(ours).parameters.values()
-            named = {p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
+            named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
             keywords = set(getattr(ours, "keywords", named))
             assert keywords <= inspect.signature(theirs).parameters.keys(), name
     for name, ours in inspect.getmembers(Array, inspect.isfunction):
@@ -217,21 +217,22 @@ def test_every_name_and_keyword_of_the_stand_in_is_cupys():
 
 
 def test_the_gpu_is_the_stand_in_until_its_end_and_then_what_it_was():
-    before = arrays.cupy_itself, arrays._MODULES, backend.why_no_gpu, backend.why_no_gpu()
+    before = arrays.LIBRARIES, backend.why_no_gpu()
     with pytest.MonkeyPatch.context() as patch:
         standin_for_cupy.install(patch)
         assert backend.resolve_device("gpu") == backend.resolve_device("auto") == ("gpu", "")
         assert backend.describe_gpu() == "NumPy in disguise, 6.0 of 8.0 GiB free, CUDA 12.4"
         assert device_of(to_device(np.ones(2), "gpu")) == "gpu"
-    assert (arrays.cupy_itself, arrays._MODULES, backend.why_no_gpu, backend.why_no_gpu()) == before
-    assert standin_for_cupy.Array not in arrays._MODULES
+    assert (arrays.LIBRARIES, backend.why_no_gpu()) == before
+    with pytest.raises(DTypeError):
+        device_of(standin_for_cupy.Array(0.0))
 
 
 # The library on the stand-in does to the bit what it does on the CPU --------------------------------------------------
 
 CHANGES = {
     "as-published": {},
-    "averaged": {"average": 0.9},
+    "averaged": {"average": 0.9, "packing": 2, "batch_size": 10, "drop_last": True, "d_fakes": "match"},
     "simultaneous": {"update": "simultaneous", "d_batching": "separate", "shared_fakes": False},
     "logits": {"d_output": "logit"},
     "logits-separate": {"d_output": "logit", "d_batching": "separate"},

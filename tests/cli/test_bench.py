@@ -248,7 +248,7 @@ def test_a_step_is_what_training_does_in_a_step():
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_json_is_one_object_and_nothing_else(device, small, monkeypatch, capsys):
-    monkeypatch.setattr(devices, "why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr(devices, "why_no_gpu", lambda device: "no driver")
     main(["bench", "flux-mlp", "--steps", "2", "--device", device, "--json"])
     out, err = capsys.readouterr()
     assert err == "Timing 2 steps of flux-mlp\n"
@@ -257,7 +257,7 @@ def test_json_is_one_object_and_nothing_else(device, small, monkeypatch, capsys)
 
 
 def test_the_text_names_every_part_and_says_why_the_gpu_is_not_used(small, monkeypatch, capsys):
-    monkeypatch.setattr(devices, "why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr(devices, "why_no_gpu", lambda device: "no driver")
     main(["bench", "--steps", "1"])
     out = capsys.readouterr().out
     assert out.startswith("Running on the CPU: no driver")
@@ -286,7 +286,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("args", "message"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
 def test_a_users_mistake_is_one_line_and_exit_code_2(args, message, small, monkeypatch, capsys):
-    monkeypatch.setattr(devices, "why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr(devices, "why_no_gpu", lambda device: "no driver")
     with pytest.raises(SystemExit) as stop:
         main(["bench", *args])
     assert stop.value.code == 2

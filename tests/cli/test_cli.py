@@ -212,7 +212,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(args, message, finished_run
 
 
 def test_a_gpu_that_is_not_there_fails_with_the_reason_when_asked_for(monkeypatch, capsys):
-    monkeypatch.setattr("minigan.backend.devices.why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr("minigan.backend.devices.why_no_gpu", lambda device: "no driver")
     with pytest.raises(SystemExit):
         main(["train", "flux-mlp", "--smoke", "--device", "gpu"])
     assert capsys.readouterr().err == "minigan: device 'gpu' cannot be used: no driver (minigan info tells more)\n"
@@ -492,14 +492,14 @@ def test_info_says_why_only_one_core_is_used(monkeypatch):
         ({}, 0, "not installed; no NVIDIA driver is found here"),
         ({}, 12, "-m pip install cupy-cuda12x"),
         ({}, 13, "-m pip install cupy-cuda13x"),
-        ({"cupy-cuda12x": "13.6.0"}, 12, "cupy-cuda12x 13.6.0"),
-        ({"cupy-cuda12x": "13.6.0", "cupy-cuda13x": "13.6.0"}, 12, "one disturbs the other"),
+        ({"cupy-cuda12x": "14.2.0"}, 12, "cupy-cuda12x 14.2.0"),
+        ({"cupy-cuda12x": "14.2.0", "cupy-cuda13x": "14.2.0"}, 12, "have overwritten each other's files"),
     ],
 )
 def test_info_says_which_cupy_to_install_or_that_two_disturb_each_other(monkeypatch, installed, cuda, said):
     from minigan.cli import machine as info
 
-    monkeypatch.setattr(info, "version", lambda name: installed.get(name, "not installed"))
+    monkeypatch.setattr(info.cuda, "wheels", lambda: installed)
     monkeypatch.setattr(info, "driver_cuda", lambda: cuda)
     assert said in info.cupy()
 

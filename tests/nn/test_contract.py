@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import standin
+import thirdlibrary
 from cases import ALL, CASES, IDS
 
 from minigan import nn
@@ -12,7 +14,7 @@ from minigan.gradcheck.form import form
 from minigan.gradcheck.precision import single_precision
 from minigan.gradcheck.trial import Trial
 
-DEVICES = ["standin", pytest.param("gpu", marks=pytest.mark.gpu)]
+DEVICES = ["standin", "third", pytest.param("gpu", marks=pytest.mark.gpu)]
 BATCH = 5
 
 each_layer = pytest.mark.parametrize(("name", "make", "in_shape"), ALL, ids=IDS)
@@ -27,6 +29,8 @@ def device(request):
     if request.param == "standin":
         request.getfixturevalue("standin")
         return "gpu"
+    if request.param == "third":
+        standin.install(request.getfixturevalue("monkeypatch"), thirdlibrary.LIBRARY)
     return request.param
 
 

@@ -22,9 +22,9 @@ def im2col(x: Array, windows: Windows) -> Array:
     N, C = x.shape[0], x.shape[3]
     xp = array_module(x)
     if C > 1:
-        columns = xp.empty((N, OH, OW, KH, KW, C), x.dtype)
+        columns = xp.empty((N, OH, OW, KH, KW, C), dtype=x.dtype)
     else:  # in memory column by column, so that the copy runs along the rows of grey images, not of small kernels
-        columns = xp.empty((KH, KW, C, N, OH, OW), x.dtype).transpose(3, 4, 5, 0, 1, 2)
+        columns = xp.empty((KH, KW, C, N, OH, OW), dtype=x.dtype).transpose(3, 4, 5, 0, 1, 2)
 
     def copy(images: slice) -> None:
         columns[images] = sliding_view(surround(x[images], windows.pad), windows)
@@ -38,8 +38,7 @@ def sliding_view(x: Array, windows: Windows) -> Array:
     (KH, KW), (SH, SW), _, (OH, OW) = windows
     N, C = x.shape[0], x.shape[3]
     n, h, w, c = x.strides
-    as_strided = array_module(x).lib.stride_tricks.as_strided
-    return as_strided(x, (N, OH, OW, KH, KW, C), (n, SH * h, SW * w, h, w, c))
+    return backend.as_strided(x, (N, OH, OW, KH, KW, C), (n, SH * h, SW * w, h, w, c))
 
 
 def col2im(columns: Array, out: Array, windows: Windows) -> None:

@@ -37,7 +37,7 @@ WAYS: tuple[ModuleType, ...] = (fourier, turned, im2col)
 
 def correlate(x: Array, W: Array, windows: Windows) -> Array:
     """y: at each window the sum of what it sees of x, weighted by the kernel."""
-    y = array_module(x=x, W=W).empty((len(x), *windows.counts, W.shape[3]), x.dtype)
+    y = array_module(x=x, W=W).empty((len(x), *windows.counts, W.shape[3]), dtype=x.dtype)
     way, tiles = plan(x, y, windows)
     for tile in tiles:
         way.correlate(x[tile], W, windows, y[tile])
@@ -46,7 +46,7 @@ def correlate(x: Array, W: Array, windows: Windows) -> Array:
 
 def spread(y: Array, W: Array, size: Shape, windows: Windows) -> Array:
     """x: each value of y stamps the kernel, times itself, on its window. The adjoint of `correlate`."""
-    x = array_module(y=y, W=W).empty((len(y), *size, W.shape[2]), y.dtype)
+    x = array_module(y=y, W=W).empty((len(y), *size, W.shape[2]), dtype=y.dtype)
     way, tiles = plan(x, y, windows)
     for tile in tiles:
         way.spread(y[tile], W, windows, x[tile])

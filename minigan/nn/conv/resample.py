@@ -29,7 +29,7 @@ class Upsample2d(Layer):
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Shape]:
         (N, H, W, C), (a, b) = x.shape, pair(self.scale)
-        y = array_module(x).empty((N, H, a, W, b, C), x.dtype)
+        y = array_module(x).empty((N, H, a, W, b, C), dtype=x.dtype)
         y[...] = x[:, :, None, :, None]
         return y.reshape(N, a * H, b * W, C), x.shape
 

@@ -77,7 +77,7 @@ class UpsampleConv2d(Convolution):
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
         xp = array_module(x)
-        y = xp.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
+        y = xp.empty((len(x), *self.out_shape(x.shape[1:])), dtype=x.dtype)
         z = correlate(x, self.merged(), self.small_windows(x.shape[1:3]))
 
         def draw(images: slice) -> None:
@@ -94,7 +94,7 @@ class UpsampleConv2d(Convolution):
     def param_grads(self, dy: Array, cache: Array, grads: Grads) -> None:
         size = cache.shape[1:3]
         windows, dz = self.small_windows(size), self.gather(dy, size)
-        dV = array_module(dy).empty((*windows.kernel, cache.shape[3], dz.shape[3]), dy.dtype)
+        dV = array_module(dy).empty((*windows.kernel, cache.shape[3], dz.shape[3]), dtype=dy.dtype)
         correlate_all(cache, dz, dV, windows)
         self.unmerge(dV, grads["W"])
         if self.bias:
@@ -142,7 +142,7 @@ class UpsampleConv2d(Convolution):
     def gather(self, dy: Array, size: Shape) -> Array:
         """dz, the gradient with respect to what the windows said: dy in its places, 0 where no pixel looked."""
         channels = math.prod(pair(self.scale)) * dy.shape[3]
-        dz = array_module(dy).zeros((len(dy), *self.small_windows(size).counts, channels), dy.dtype)
+        dz = array_module(dy).zeros((len(dy), *self.small_windows(size).counts, channels), dtype=dy.dtype)
 
         def take(images: slice) -> None:
             for seen, drawn in self.pairs(dz[images], dy[images]):

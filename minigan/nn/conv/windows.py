@@ -75,7 +75,7 @@ def surround(x: Array, pad: tuple[Pair, Pair], value: float = 0.0) -> Array:
     if not (top or bottom or left or right):
         return x
     N, H, W, C = x.shape
-    padded = array_module(x).full((N, top + H + bottom, left + W + right, C), value, x.dtype)
+    padded = array_module(x).full((N, top + H + bottom, left + W + right, C), value, dtype=x.dtype)
     padded[:, top : top + H, left : left + W] = x
     return padded
 
