@@ -1,11 +1,11 @@
 """The arrays: which library they belong to, moving them, multiplying them, and where random numbers come from.
 
 What is not NumPy is a row of a table (`Library`), and another library needs no more than one: `register_library`.
-CuPy is imported here alone (`cuda`), and only when a CuPy array turns up or a GPU is asked for.
+CuPy and dpnp are imported here alone (`cuda`, `sycl`), and only when such an array turns up or a GPU is asked for.
 Layers never ask which device they are on: they take `xp = array_module(x=x)` and write NumPy.
 """
 
-from minigan.backend import cuda  # noqa: F401 (its row)
+from minigan.backend import cuda, sycl  # noqa: F401 (their rows)
 from minigan.backend.arrays import Array, Library, array_module, as_strided, register_library
 from minigan.backend.devices import (
     describe_gpu,

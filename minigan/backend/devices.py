@@ -65,9 +65,10 @@ def resolve_device(device: str) -> tuple[str, str]:
     check_choice("device", device, (*arrays.LIBRARIES, "auto"))
     chosen = "gpu" if device == "auto" else device
     reason = "" if chosen == "cpu" else why_no_gpu(chosen)
+    reason += " (minigan info tells more)" if reason and chosen == "gpu" else ""
     if reason and device != "auto":
-        raise DeviceUnavailableError(f"device {device!r} cannot be used: {reason} (minigan info tells more)")
-    return ("cpu", f"Running on the CPU: {reason} (minigan info tells more)") if reason else (chosen, "")
+        raise DeviceUnavailableError(f"device {device!r} cannot be used: {reason}")
+    return ("cpu", f"Running on the CPU: {reason}") if reason else (chosen, "")
 
 
 def to_device(array: Any, device: str) -> Array:

@@ -19,7 +19,7 @@ class BenchOptions:
 
     recipe: str | None = None  # file.py:NAME of a recipe of your own
     steps: int = 30  # steps that are timed, after a few that are not
-    device: Literal["auto", "cpu", "gpu"] = "auto"  # auto: the GPU if one works
+    device: Literal["auto", "cpu", "gpu", "dpnp"] = "auto"  # auto: the GPU if one works; dpnp: an Intel GPU
     json: bool = False  # print one JSON object, and nothing else
 
 

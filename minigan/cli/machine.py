@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "libraries", ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     yield "CuPy", cupy()
     yield "GPU", gpu()
+    if find_spec("dpnp"):
+        yield "dpnp", f"{version('dpnp')}, {gpu('dpnp')}"
     yield from data()
 
 
@@ -84,10 +87,10 @@ def driver_cuda() -> int:
         return 0
 
 
-def gpu() -> str:
-    """The GPU that a trial operation ran on, with its free memory, or why there is none."""
-    reason = why_no_gpu()
-    return f"not usable: {reason}" if reason else describe_gpu()
+def gpu(device: str = "gpu") -> str:
+    """The GPU that a trial operation ran on, with its memory, or why there is none."""
+    reason = why_no_gpu(device)
+    return f"not usable: {reason}" if reason else describe_gpu(device)
 
 
 def data() -> Iterator[tuple[str, str]]:

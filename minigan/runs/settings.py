@@ -83,7 +83,9 @@ class Settings:
         "mnist, fashion-mnist, glyphs or a folder of IDX files; auto: mnist, or else glyphs",
         kept="images",
     )
-    device: Literal["auto", "cpu", "gpu"] = option(device, "auto", "auto: the GPU if one works", recorded=str)
+    device: Literal["auto", "cpu", "gpu", "dpnp"] = option(
+        device, "auto", "auto: the GPU if one works; dpnp: an Intel GPU", recorded=str
+    )
     data_dir: Path | None = option(
         folder,
         None,

@@ -1,6 +1,8 @@
 """The table of libraries: one more works by its row alone, and one that does not work is told in a line."""
 
 import ast
+import subprocess
+import sys
 import types
 import warnings
 from importlib import metadata
@@ -13,7 +15,8 @@ import thirdlibrary
 
 import minigan
 from minigan import backend
-from minigan.backend import array_module, cuda, devices, to_device, to_numpy
+from minigan.backend import array_module, cuda, devices, sycl, to_device, to_numpy
+from minigan.cli import machine
 from minigan.cli.main import main
 from minigan.errors import ArgumentError, DeviceError, DeviceUnavailableError, DTypeError
 from minigan.recipes import RECIPES
@@ -107,8 +110,18 @@ def test_memory_is_given_back_to_each_library_in_use_and_asked_of_no_other(third
 
 def test_devices_are_those_of_the_table(third):
     assert backend.resolve_device("third") == ("third", "")
-    with pytest.raises(ArgumentError, match=r"device is 'cuda'; it must be cpu or gpu or .*third"):
+    with pytest.raises(ArgumentError, match=r"device is 'cuda'; it must be cpu or gpu or dpnp or third or auto"):
         backend.resolve_device("cuda")
+
+
+@pytest.mark.slow
+def test_the_count_of_what_a_library_computes_as_numpy_does_still_runs():
+    script = Path(__file__).parents[1] / "libraries" / "run.py"
+    done = subprocess.run([sys.executable, script, "cpu"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *_, total = done.stdout.splitlines()
+    _, _, cases, right, _ = total.split("|")
+    assert int(cases) == int(right) > 400
 
 
 # Whether a GPU works --------------------------------------------------------------------------------------------------
@@ -253,6 +266,47 @@ def test_a_cupy_that_does_not_work_is_told_in_one_line_and_auto_takes_the_cpu(wh
         main(["train", "flux-mlp", "--smoke", "--device", "gpu"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == f"minigan: device 'gpu' cannot be used: {said} (minigan info tells more)\n"
+
+
+class SyclDeviceCreationError(Exception):
+    """dpctl's, which dpnp 0.20 raises at its first array."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'dpnp'", name="dpnp"), "dpnp is not installed; pip install dpnp"),
+        (
+            SyclDeviceCreationError("Default device is unavailable."),
+            "dpnp finds no device; install the driver of an Intel GPU, with which python -m dpctl -f lists it",
+        ),
+        (
+            ImportError("libmkl_sycl_dft.so.6: undefined symbol: _ZN4"),
+            "dpnp cannot be imported (libmkl_sycl_dft.so.6: undefined symbol: _ZN4)",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("elsewhere")
+def test_a_dpnp_that_does_not_work_is_told_in_one_line(error, said, monkeypatch, capsys):
+    load = failing(error) if isinstance(error, ImportError) else lambda: cupy_on(raises=error)
+    standin_for_cupy.install(monkeypatch, sycl.DPNP._replace(load=load))
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "flux-mlp", "--smoke", "--device", "dpnp"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == f"minigan: device 'dpnp' cannot be used: {said}\n"
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_info_names_dpnp_where_it_is_installed_and_nowhere_else(installed, monkeypatch):
+    monkeypatch.setattr(machine, "find_spec", lambda name: (installed and name == "dpnp") or None)
+    monkeypatch.setattr(machine, "version", lambda name: "0.20.0")
+    standin_for_cupy.install(
+        monkeypatch,
+        sycl.DPNP._replace(load=lambda: cupy_on(raises=SyclDeviceCreationError("unavailable"))),
+    )
+    facts = dict(machine.facts())
+    assert ("dpnp" in facts) == installed
+    assert not installed or facts["dpnp"].startswith("0.20.0, not usable: dpnp finds no device")
 
 
 def test_a_library_whose_trial_comes_out_right_works(monkeypatch):

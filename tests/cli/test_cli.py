@@ -157,7 +157,7 @@ MISTAKES = [
     (["train", "--labels", "1,0,0"], "--labels needs 2 numbers, such as --labels 1.0 0.0, got 1 0 0"),
     (["train", "--g-hidden", "128,x"], "--g-hidden must be whole numbers, such as --g-hidden 256 512, got 'x'"),
     (["train", "--g-hidden"], "--g-hidden needs whole numbers, such as --g-hidden 256 512"),
-    (["train", "--device", "cuda"], "--device must be auto, cpu or gpu, got 'cuda'"),
+    (["train", "--device", "cuda"], "--device must be auto, cpu, gpu or dpnp, got 'cuda'"),
     (["train", "--offline", "yes"], "--offline takes no value, got yes; it is --offline or --no-offline"),
     (["train", "--no-alarms=1"], "--no-alarms takes no value, got 1; it is --no-alarms or --alarms"),
     (["train", "--keep", "-1"], "--keep must be a whole number, at least 1, got -1"),
@@ -467,7 +467,7 @@ def test_recipes_lists_every_recipe_with_its_sizes_and_source(capsys):
 
 
 def test_info_says_what_decides_how_minigan_runs(monkeypatch, capsys):
-    monkeypatch.setattr("minigan.cli.machine.why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr("minigan.cli.machine.why_no_gpu", lambda device: "no driver")
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     main(["info"])
     out = capsys.readouterr().out
