@@ -204,7 +204,7 @@ class Sequential(CheckedCall):
                 )
 
     def to(self, device: str) -> Sequential:
-        """Move the network to "cpu" or "gpu", in place; returns it. Optimisers made before hold arrays of their own."""
+        """Move the network to "cpu", "gpu" or "dpnp", in place; returns it. Optimisers made before have own arrays."""
         vectors = {"params": self.params, "grads": self.grads, "buffers": self.buffers}
         vectors = {name: backend.to_device(vector, device) for name, vector in vectors.items()}
         self.version += 1  # first, as in an optimiser's step
