@@ -1,8 +1,8 @@
 // CUDA's device language for g++, so that a kernel that CuPy has written for NVRTC becomes a function of the host.
 //
-// The threads of a block are fibers: each has a stack of its own, and runs until it comes to a barrier, where the next
-// one goes on. One runs at a time, always in the same order. So barriers, shared memory and the exchange within a warp
-// are right, and a race between two threads is not seen.
+// The threads of a block are fibers: each has a stack of its own, and runs until it comes to a barrier, its warp's or the
+// block's, where the next one goes on. One runs at a time, always in the same order. So barriers, shared memory and the
+// exchange within a warp are right, and a race between two threads is not seen.
 #pragma once
 
 #include <algorithm>
@@ -138,11 +138,12 @@ hostcuda_switch:
 )");
 
 typedef void (*Body)(void** arguments);  // a kernel, called with the addresses of its arguments
+enum State : char { RUNS, AT_ITS_WARPS_BARRIER, AT_THE_BLOCKS_BARRIER, ENDED };
 
 static struct {
   void *places[MOST], *scheduler;  // where each fiber, and the loop that runs them, is to go on
   char* stacks[MOST];
-  bool done[MOST];
+  State states[MOST];
   int now;  // the fiber that runs
   Body body;
   void** arguments;
@@ -156,16 +157,27 @@ static void be(int thread) {
   fibers.now = thread;
 }
 
-static void wait_for_the_others() { hostcuda_switch(&fibers.places[fibers.now], fibers.scheduler); }
+static void let_others_run(State state) {
+  fibers.states[fibers.now] = state;
+  hostcuda_switch(&fibers.places[fibers.now], fibers.scheduler);
+}
 
 static void first_step() {
   fibers.body(fibers.arguments);
-  fibers.done[fibers.now] = true;
-  wait_for_the_others();
+  let_others_run(ENDED);
   __builtin_unreachable();
 }
 
-// One block with barriers: round after round, each fiber goes on to its next barrier or to its end.
+// Whether there were fibers at such a barrier, which now go on.
+static bool open(State barrier, int threads) {
+  bool any = false;
+  for (int t = 0; t < threads; t++)
+    if (fibers.states[t] == barrier) { fibers.states[t] = RUNS; any = true; }
+  return any;
+}
+
+// One block with barriers: each fiber runs to its next barrier or to its end. When none can go on, all that will come to
+// a warp's barrier have come; and to the block's, when none is at a warp's.
 static void run_block_of_fibers(int threads) {
   for (int t = 0; t < threads; t++) {
     if (!fibers.stacks[t]) fibers.stacks[t] = (char*)malloc(STACK);
@@ -174,17 +186,15 @@ static void run_block_of_fibers(int threads) {
     *--top = (void*)first_step;
     for (int registers = 0; registers < 6; registers++) *--top = nullptr;
     fibers.places[t] = top;
-    fibers.done[t] = false;
+    fibers.states[t] = RUNS;
   }
-  for (int left = threads; left;) {
-    left = 0;
+  do {
     for (int t = 0; t < threads; t++) {
-      if (fibers.done[t]) continue;
+      if (fibers.states[t] != RUNS) continue;
       be(t);
       hostcuda_switch(&fibers.scheduler, fibers.places[t]);
-      left += !fibers.done[t];
     }
-  }
+  } while (open(AT_ITS_WARPS_BARRIER, threads) || open(AT_THE_BLOCKS_BARRIER, threads));
 }
 
 // How a kernel's threads depend on each other, which hostcupy.py reads off its source.
@@ -224,8 +234,8 @@ template <class... A> static void call(void (*kernel)(A...), void** arguments) {
 
 }  // namespace hostcuda
 
-static inline void __syncthreads() { hostcuda::wait_for_the_others(); }
-static inline void __syncwarp(unsigned = 0) { hostcuda::wait_for_the_others(); }
+static inline void __syncthreads() { hostcuda::let_others_run(hostcuda::AT_THE_BLOCKS_BARRIER); }
+static inline void __syncwarp(unsigned = 0) { hostcuda::let_others_run(hostcuda::AT_ITS_WARPS_BARRIER); }
 static inline void __threadfence() {}
 static inline void __threadfence_block() {}
 
@@ -234,10 +244,10 @@ template <class T> static inline T hostcuda_look(T shown, int lane) {
   static_assert(sizeof(T) <= sizeof(long long), "it fits into what is exchanged");
   int self = hostcuda::fibers.now;
   memcpy(&hostcuda::exchanged[self], &shown, sizeof shown);
-  hostcuda::wait_for_the_others();
+  __syncwarp();
   T seen;
   memcpy(&seen, &hostcuda::exchanged[self / warpSize * warpSize + lane], sizeof seen);
-  hostcuda::wait_for_the_others();
+  __syncwarp();
   return seen;
 }
 #define HOSTCUDA_LANE (hostcuda::fibers.now % warpSize)
@@ -253,3 +263,17 @@ template <class T> static inline T __shfl_down_sync(unsigned, T v, unsigned by, 
 template <class T> static inline T __shfl_xor_sync(unsigned, T v, int mask, int = warpSize) {
   return hostcuda_look(v, HOSTCUDA_LANE ^ mask);
 }
+
+// A bit for each thread of the warp: whether it says yes.
+static inline unsigned __ballot_sync(unsigned mask, int yes) {
+  int self = hostcuda::fibers.now, first = self / warpSize * warpSize, threads = blockDim.x * blockDim.y * blockDim.z;
+  hostcuda::exchanged[self] = yes != 0;
+  __syncwarp();
+  unsigned bits = 0;
+  for (int lane = 0; lane < warpSize && first + lane < threads; lane++)
+    if (mask >> lane & 1 && hostcuda::exchanged[first + lane]) bits |= 1u << lane;
+  __syncwarp();
+  return bits;
+}
+static inline int __any_sync(unsigned mask, int yes) { return __ballot_sync(mask, yes) != 0; }
+static inline int __all_sync(unsigned mask, int yes) { return __ballot_sync(mask, !yes) == 0; }

@@ -27,9 +27,8 @@ KINDS = ("kernels", "products", "solves", "cub", "memsets", "to_device", "to_hos
 #: compiler will see again, inside them. Their functions are found by their symbols.
 CARRY = ("cupy_backends.cuda.api.runtime", "cupy.cuda.thrust", "cupy.cuda.cub")
 
-KERNEL = re.compile(
-    r'extern\s+"C"\s+__global__\s+(?:__launch_bounds__\([^)]*\)\s*)?void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\('
-)
+BOUNDS = r"(?:__launch_bounds__\([^)]*\)\s*)?"
+KERNEL = re.compile(rf"(?<!>)\s__global__\s+{BOUNDS}void\s+{BOUNDS}(\w+)\s*\(")  # after a > comes a template's
 
 
 def load() -> ctypes.CDLL:
@@ -132,11 +131,12 @@ def compile_for_the_host(
     from cupy.cuda.compiler import CompileException
 
     mapping = {expression: f"expression_{i}" for i, expression in enumerate(name_expressions or ())}
-    kernels = [(name, name) for name in KERNEL.findall(source)] + [(name, text) for text, name in mapping.items()]
+    text = in_g_plus_plus(source)
+    kernels = [(name, name) for name in KERNEL.findall(text)] + [(name, kernel) for kernel, name in mapping.items()]
     needs = "NO_INDEX"
-    if re.search("threadIdx|blockIdx", source):
-        needs = "BARRIERS" if re.search("__sync|__shfl", source) else "INDEX"
-    text = f"{in_g_plus_plus(source)}\n" + "".join(launcher(*kernel, needs) for kernel in kernels)
+    if re.search("threadIdx|blockIdx", text):
+        needs = "BARRIERS" if re.search(r"__\w*sync", text) else "INDEX"
+    text += "\n" + "".join(launcher(*kernel, needs) for kernel in kernels)
     folder = Path(os.environ["CUPY_CACHE_DIR"])
     digest = hashlib.sha256(repr((source, options, name_expressions)).encode()).hexdigest()[:24]
     kept = {"source": source, "options": options, "names": list(name_expressions or ())}
@@ -154,8 +154,13 @@ def compile_for_the_host(
 
 
 def in_g_plus_plus(source: str) -> str:
-    """The kernel's source, but for what no macro of device.h can say: shared memory whose size the launch tells."""
-    return re.sub(r"extern\s+__shared__\s+(.+?)\[\]\s*;", r"__shared__ \1[48 << 10];", source)
+    """The kernel's source, but for what no macro of device.h can say.
+
+    Shared memory whose size is told at the launch. And CuPy's partition (14.2.0) sorts by the 32 threads of a warp
+    without a word on their order, as if they still went in step, which since Volta they need not: here they wait.
+    """
+    source = re.sub(r"extern\s+__shared__\s+(.+?)\[\]\s*;", r"__shared__ \1[48 << 10];", source)
+    return re.sub(r"bitonic_sort_step< T >\([^;]*;", r"__syncwarp(); \g<0> __syncwarp();", source)
 
 
 def launcher(name: str, kernel: str, needs: str) -> str:
