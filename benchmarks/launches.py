@@ -1,11 +1,12 @@
 """How many operations does a GPU have to be asked for in a training step, and what crosses to it and back?
 
-    python benchmarks/launches.py             count, store results/launches.json, print the table
-    python benchmarks/launches.py --table     print the table of the stored result
+    python tests/hostcuda/run.py benchmarks/launches.py     count, store results/launches.json, print the table
+    python benchmarks/launches.py --table                   print the table of the stored result
 
-Counted on the stand-in for CuPy of the tests, so on any machine: each operation on arrays, but views, is a kernel to
-launch on a GPU (or more than one, as CuPy pleases). Steps within a row of the log, at smoke size: larger batches take
-some more, since the sums over a batch are taken in blocks of rows, and a convolution cuts a large batch into parts.
+Counted on CuPy itself, on a driver of the tests' that counts what it and NVIDIA's libraries are asked for
+(tests/hostcuda), so on any Linux machine. Beside it the operations on arrays, but views, as the tests' stand-in for CuPy
+sees them. Steps within a row of the log, at smoke size: larger batches take some more, since the sums over a batch are
+taken in blocks of rows, and a convolution cuts a large batch into parts.
 """
 
 from __future__ import annotations
@@ -39,8 +40,23 @@ class Patch(ExitStack):
         self.enter_context(mock.patch.object(owner, name, value))
 
 
-def count(name: str) -> dict[str, float]:
-    """{what: how often a step}."""
+def count(name: str) -> dict[str, Any]:
+    """{what: how often a step} of CuPy, with its version, and of the stand-in."""
+    import cupy
+    import hostcupy
+
+    stepper = Stepper(replace(RECIPES[name].smoke(), log_every=0), device="gpu")
+    for _ in range(2):  # until nothing is asked for the first time
+        stepper.step()
+    before = hostcupy.counts()
+    for _ in range(STEPS):
+        stepper.step()
+    asked = {kind: (now - before[kind]) / STEPS for kind, now in hostcupy.counts().items()}
+    return {"cupy": cupy.__version__, **asked, "standin": operations_of_the_stand_in(name)}
+
+
+def operations_of_the_stand_in(name: str) -> float:
+    """How many a step."""
     calls: Counter[str] = Counter()
     with Patch() as patch:
         standin.install(patch)
@@ -52,10 +68,7 @@ def count(name: str) -> dict[str, float]:
                     patch.setattr(owner, function, counted(calls, function, getattr(owner, function)))
         for _ in range(STEPS):
             stepper.step()
-    crossing = {"to the GPU": calls.pop("asarray", 0), "back": calls.pop("asnumpy", 0)}
-    products = calls["matmul"]
-    operations = sum(calls.values())
-    return {k: v / STEPS for k, v in {"operations": operations, "products": products, **crossing}.items()}
+    return (calls.total() - calls["asarray"] - calls["asnumpy"]) / STEPS
 
 
 def counted(calls, name, function):
@@ -70,12 +83,20 @@ def counted(calls, name, function):
 
 def table() -> str:
     lines = [
-        "| recipe | operations a step | of them matrix products | copies to the GPU | copies back |",
-        "|---" * 5 + "|",
+        "| recipe | kernels | products by cuBLAS | sums by CUB | copies and fills | together | the stand-in's count "
+        "| copies to the GPU | copies back |",
+        "|---" * 9 + "|",
     ]
     for name, found in RESULTS.read().items():
-        lines.append(f"| {name} | {' | '.join(f'{value:g}' for value in found.values())} |")
+        on_device = [found["kernels"], found["products"], found["cub"], found["on_device"] + found["memsets"]]
+        values = [*on_device, sum(on_device), found["standin"], found["to_device"], found["to_host"]]
+        lines.append(f"| {name} | {' | '.join(f'{value:g}' for value in values)} |")
     return "\n".join(lines)
+
+
+def version() -> str:
+    """CuPy's, of the stored result."""
+    return next(iter(RESULTS.read().values()))["cupy"]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dataclasses import Field, dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from minigan.backend.devices import DEVICES
+from minigan.backend.arrays import LIBRARIES
 from minigan.backend.random import check_seed
 from minigan.errors import ArgumentError, as_path, check_choice, truth, whole
 from minigan.runs.saver import Keep
@@ -39,7 +39,7 @@ def flag_name(name: str) -> str:
 
 
 def device(flag: str, value: Any) -> str:
-    check_choice(flag.strip("-"), value, DEVICES)
+    check_choice(flag.strip("-"), value, (*LIBRARIES, "auto"))
     return value
 
 

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -23,8 +24,11 @@
 #define DRIVER extern "C" __attribute__((visibility("default"))) CUresult
 #define RUNTIME extern "C" __attribute__((visibility("default"))) cudaError_t
 
-// What has been asked of the device so far, by kind (counts.h); hostcupy.py reads and clears it.
+// What has been asked of the device so far, by kind (counts.h); hostcupy.py reads it. With HOSTCUDA_TRACE set to
+// anything, each launch also says its kernel's name.
 long hostcuda_counts[HOSTCUDA_KINDS];
+static std::map<CUfunction, std::string> names;
+static const bool TRACE = getenv("HOSTCUDA_TRACE");
 
 static const size_t MEMORY = (size_t)8 << 30, FREE = (size_t)6 << 30;  // what the device says that it has
 static const size_t ALIGNED = 512;                                      // as cudaMalloc's are, to the byte
@@ -64,6 +68,7 @@ DRIVER cuModuleUnload(CUmodule) { return CUDA_SUCCESS; }
 
 DRIVER cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
   *function = (CUfunction)dlsym((void*)module, (std::string("hostcuda_launch_") + name).c_str());
+  if (TRACE) names[*function] = name;
   return *function ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
@@ -77,6 +82,7 @@ DRIVER cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz
   static std::mutex one_at_a_time;  // a kernel's threadIdx and shared memory are variables of its library
   std::lock_guard<std::mutex> lock(one_at_a_time);
   hostcuda_counts[KERNELS]++;
+  if (TRACE) fprintf(stderr, "launch %s\n", names[function].c_str());
   auto launch = (bool (*)(void**, dim3, dim3, unsigned))function;
   return launch(arguments, dim3(gx, gy, gz), dim3(bx, by, bz), shared) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

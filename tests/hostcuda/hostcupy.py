@@ -31,12 +31,17 @@ BOUNDS = r"(?:__launch_bounds__\([^)]*\)\s*)?"
 KERNEL = re.compile(rf"(?<!>)\s__global__\s+{BOUNDS}void\s+{BOUNDS}(\w+)\s*\(")  # after a > comes a template's
 
 
-def load() -> ctypes.CDLL:
-    """Build what is not built, put it in the place of NVIDIA's, and import CuPy; the driver."""
+#: The driver, once it is in its place.
+DRIVER: ctypes.CDLL | None = None
+
+
+def load() -> None:
+    """Build what is not built, put it in the place of NVIDIA's, and import CuPy."""
+    global DRIVER
     for lapack in (folder_of("numpy").parent / "numpy.libs").glob("libscipy_openblas*"):
         ctypes.CDLL(str(lapack), mode=ctypes.RTLD_GLOBAL)  # for cusolver.cpp
     libraries = {library.name: ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL) for library in build()}
-    driver = libraries["libcuda.so.1"]
+    DRIVER = driver = libraries["libcuda.so.1"]
     if importlib.util.find_spec("cuda"):  # CuPy 14 lets it search the disk for NVIDIA's libraries; ours are loaded
         handles = {name[3:].split(".")[0]: library._handle for name, library in libraries.items()}
         found = {name: SimpleNamespace(_handle_uint=handle) for name, handle in handles.items()}
@@ -54,7 +59,13 @@ def load() -> ctypes.CDLL:
             break
     compiler._preprocess = lambda source, options, arch, backend: ""  # by which it asks NVRTC for more of its version
     cupy.cuda.set_allocator(poisoned(cupy.get_default_memory_pool()))
-    return driver
+
+
+def counts() -> dict[str, int]:
+    """How often what has been asked of the device since the process began."""
+    if DRIVER is None:
+        raise SystemExit(f"CuPy does not run on the host here: start this with python {HERE / 'run.py'} in front")
+    return dict(zip(KINDS, (ctypes.c_long * len(KINDS)).in_dll(DRIVER, "hostcuda_counts"), strict=True))
 
 
 def prepare() -> Path:
