@@ -4,9 +4,9 @@
     python benchmarks/launches.py --table                   print the table of the stored result
 
 Counted on CuPy itself, on a driver of the tests' that counts what it and NVIDIA's libraries are asked for
-(tests/hostcuda), so on any Linux machine. Beside it the operations on arrays, but views, as the tests' stand-in for CuPy
-sees them. Steps within a row of the log, at smoke size: larger batches take some more, since the sums over a batch are
-taken in blocks of rows, and a convolution cuts a large batch into parts.
+(tests/hostcuda), so on any Linux machine. Beside it the operations on arrays, but views, as the tests' stand-in for
+CuPy sees them. Steps within a row of the log, at smoke size: larger batches take some more, since the sums over a batch
+are taken in blocks of rows, and a convolution cuts a large batch into parts.
 """
 
 from __future__ import annotations

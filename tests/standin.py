@@ -3,8 +3,8 @@
 CuPy's arrays look like NumPy's, but the two are never mixed or converted unasked, a sum is an array and not a number,
 and functions take fewer keywords. `cupy` below offers what minigan uses, with signatures that CuPy 13 and 14 share, so
 a run on it shows that minigan asks of CuPy nothing that CuPy lacks; what minigan comes to need is added at the end, if
-CuPy has it. It is stricter than CuPy, which answers np.exp(array) with cupy.exp(array). It cannot show how CuPy rounds,
-or what is slow on a GPU.
+CuPy has it. It is stricter than CuPy, which answers np.exp(array) with cupy.exp(array): differences.py lists where. It
+cannot show how CuPy rounds, or what is slow on a GPU.
 """
 
 from types import ModuleType, SimpleNamespace
@@ -84,7 +84,9 @@ class Array:
         return run(np.absolute, self)
 
     def __getitem__(self, key):
-        key = key._host if isinstance(key, Array) else key
+        key = key._host if isinstance(key, Array) else np.array(key) if isinstance(key, list) else key
+        if isinstance(key, np.ndarray) and key.dtype == bool:  # which to take
+            return Array(self._host[key])
         if isinstance(key, np.ndarray):  # indices; CuPy takes the host's too, and wraps those that are out of range
             return Array(self._host.take(key, axis=0, mode="wrap"))
         key = key if isinstance(key, tuple) else (key,)
@@ -95,6 +97,9 @@ class Array:
 
     def __len__(self):
         return len(self._host)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))  # without dimensions: a TypeError, as len's is
 
     def __float__(self):
         return float(self._host)
@@ -137,7 +142,8 @@ class Array:
         return Array(self._host.transpose(*axes))
 
     def astype(self, dtype, *, copy=True):
-        return Array(self._host.astype(dtype, copy=copy))
+        values = self._host.astype(dtype, copy=copy)
+        return self if values is self._host else Array(values)
 
     def sum(self, axis=None, *, out=None, keepdims=False):
         return run(np.sum, self, axis=axis, out=out, keepdims=keepdims)
@@ -172,7 +178,11 @@ def full_like(a, value, /):
 
 
 def where(condition, x, y, /):
-    return run(np.where, condition, x, y)
+    return run(np.where, condition.astype(bool), x, y)  # CuPy too has no condition that is a number
+
+
+def nonzero(a, /):
+    return tuple(map(Array, np.nonzero(host(a))))
 
 
 def empty_like(a, /):
@@ -192,7 +202,9 @@ def ones(shape, *, dtype=float):
 
 
 def full(shape, fill_value, *, dtype=None):
-    return Array(np.full(shape, fill_value, dtype))
+    if isinstance(fill_value, np.ndarray):
+        raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+    return Array(np.full(shape, host(fill_value), dtype))
 
 
 def as_strided(x, shape=None, strides=None):
@@ -214,7 +226,7 @@ def offer(name, *keywords):
 #: The module. What is not put into it is an AttributeError, as what CuPy lacks is.
 cupy = ModuleType("cupy")
 cupy.ndarray = Array
-for function in (asarray, asnumpy, concatenate, empty_like, empty, full_like, zeros, ones, full):
+for function in (asarray, asnumpy, concatenate, empty_like, empty, full_like, nonzero, where, zeros, ones, full):
     setattr(cupy, function.__name__, function)
 cupy.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
 for elementwise in (
@@ -237,7 +249,7 @@ offer("matmul", "out", "dtype")
 offer("linspace", "dtype")
 offer("clip", "out")
 offer("partition", "axis")
-for plain in ("moveaxis", "nonzero", "where", "zeros_like"):
+for plain in ("moveaxis", "zeros_like"):
     offer(plain)
 offer("arange", "dtype")
 cupy.cuda = SimpleNamespace(

@@ -12,14 +12,10 @@ from minigan.backend import arrays, to_device, to_numpy
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture
-def xp():
-    return arrays.cupy_itself()
-
-
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "bool"])
 @pytest.mark.parametrize("shape", [(7,), (5000,), (3, 1000), (20, 40)], ids=str)
-def test_sums_extrema_places_and_orders_are_numpys(xp, shape, dtype):
+def test_sums_extrema_places_and_orders_are_numpys(shape, dtype):
+    xp = arrays.cupy_itself()
     x = np.random.default_rng(0).integers(-9, 9, shape).astype(dtype)  # whole numbers: no order of a sum rounds
     there = to_device(x, "gpu")
     for f in (
@@ -40,14 +36,16 @@ def test_sums_extrema_places_and_orders_are_numpys(xp, shape, dtype):
 
 
 @pytest.mark.parametrize("k", [0, 5, 31, 40])
-def test_a_partition_of_long_rows_has_the_smallest_first(xp, k):  # of short ones CuPy sorts the whole
+def test_a_partition_of_long_rows_has_the_smallest_first(k):
+    xp = arrays.cupy_itself()  # which sorts short rows from end to end
     x = np.random.default_rng(0).standard_normal((3, 5000)).astype(np.float32)
     there = to_numpy(xp.partition(to_device(x, "gpu"), k, axis=1))
     np.testing.assert_array_equal(np.sort(there[:, : k + 1]), np.sort(x)[:, : k + 1])
     np.testing.assert_array_equal(np.sort(there), np.sort(x))
 
 
-def test_nan_is_sorted_to_the_end_and_is_the_extremum_of_its_set(xp):
+def test_nan_is_sorted_to_the_end_and_is_the_extremum_of_its_set():
+    xp = arrays.cupy_itself()
     x = np.array([[2, np.nan, 1], [3, 1, 2]], np.float32)
     there = to_device(x, "gpu")
     np.testing.assert_array_equal(to_numpy(xp.sort(there, axis=1)), np.sort(x, axis=1))
@@ -57,7 +55,8 @@ def test_nan_is_sorted_to_the_end_and_is_the_extremum_of_its_set(xp):
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (9, 4), (4, 9)], ids=str)
-def test_decompositions_give_the_matrix_back(xp, shape):
+def test_decompositions_give_the_matrix_back(shape):
+    xp = arrays.cupy_itself()
     x = np.random.default_rng(0).standard_normal(shape)
     there = to_device(x, "gpu")
     U, S, V = xp.linalg.svd(there, full_matrices=False)
@@ -72,7 +71,7 @@ def test_decompositions_give_the_matrix_back(xp, shape):
 
 
 @pytest.mark.parametrize(("dtype", "close"), [("float16", 1e-2), ("float32", 1e-5), ("float64", 1e-12)])
-def test_products_of_every_layout_are_numpys(xp, dtype, close):
+def test_products_of_every_layout_are_numpys(dtype, close):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((6, 5)).astype(dtype), rng.standard_normal((5, 7)).astype(dtype)
     many = rng.standard_normal((3, 5, 7)).astype(dtype)
@@ -81,7 +80,7 @@ def test_products_of_every_layout_are_numpys(xp, dtype, close):
         np.testing.assert_allclose(to_numpy(found), left @ right, rtol=close, atol=close)
 
 
-def test_half_precision_is_rounded_as_numpy_rounds_it(xp):
+def test_half_precision_is_rounded_as_numpy_rounds_it():
     x = np.linspace(-3, 3, 97, dtype=np.float32)
     half = to_device(x, "gpu").astype("float16")
     np.testing.assert_array_equal(to_numpy(half), x.astype("float16"))
