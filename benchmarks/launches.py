@@ -83,7 +83,7 @@ def counted(calls, name, function):
 
 def table() -> str:
     lines = [
-        "| recipe | kernels | products by cuBLAS | sums by CUB | copies and fills | together | the stand-in's count "
+        "| recipe | kernels | products by cuBLAS | sums by CUB | copies and fills by the driver | together | the stand-in's count "
         "| copies to the GPU | copies back |",
         "|---" * 9 + "|",
     ]

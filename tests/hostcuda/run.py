@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import runpy
+import shutil
 import subprocess
 import sys
 import venv
@@ -49,7 +51,11 @@ def main() -> None:
 
 
 def in_environment() -> None:
-    """Go on in the virtual environment, unless this one has the packages."""
+    """Go on in the virtual environment, unless this one has the packages; SystemExit where none of it can work."""
+    if (here := (sys.platform, platform.machine())) != ("linux", "x86_64"):
+        raise SystemExit(f"tests/hostcuda needs Linux on x86-64, and this is {' on '.join(here)}")
+    if missing := [tool for tool in ("g++", "nm") if not shutil.which(tool)]:
+        raise SystemExit(f"{' and '.join(missing)} not found: install your system's g++ and binutils")
     if not libraries.installed("cupy"):
         python = environment()
         os.execv(python, [str(python), *sys.argv])
