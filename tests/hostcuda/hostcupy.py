@@ -80,8 +80,9 @@ def prepare() -> Path:
     prelude = folder / "prelude.h"
     if not prelude.with_name("prelude.h.gch").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        theirs = [f"cupy/{name}" for name in ("complex", "carray", "atomics", "float16")]
-        lines = [f'#include "{HERE / "device.h"}"', *(f"#include <{name}.cuh>" for name in theirs)]
+        theirs = [f"cupy/{name}.cuh" for name in ("complex", "carray", "atomics", "float16")]
+        there = [name for name in theirs if (folder_of("cupy") / "_core/include" / name).exists()]  # of CuPy 13 not all
+        lines = [f'#include "{HERE / "device.h"}"', *(f"#include <{name}>" for name in there)]
         prelude.write_text("\n".join(lines))
         half_made = folder / f"{os.getpid()}.gch"
         subprocess.run([*COMPILE, *include_folders(), "-x", "c++-header", prelude, "-o", half_made], check=True)
