@@ -83,8 +83,8 @@ def counted(calls, name, function):
 
 def table() -> str:
     lines = [
-        "| recipe | kernels | products by cuBLAS | sums by CUB | copies and fills by the driver | together | the stand-in's count "
-        "| copies to the GPU | copies back |",
+        "| recipe | kernels | products by cuBLAS | sums by CUB | copies and fills by the driver | together "
+        "| the stand-in's count | copies to the GPU | copies back |",
         "|---" * 9 + "|",
     ]
     for name, found in RESULTS.read().items():

@@ -195,7 +195,13 @@ def test_numpys_operands_are_refused_by_products_and_its_functions_write_into_no
 
 @pytest.mark.parametrize(("asked", "ours", "theirs"), DIFFERENCES, ids=[asked for asked, *_ in DIFFERENCES])
 def test_the_table_of_what_differs_is_true(xp, asked, ours, theirs):
-    assert outcome(asked, xp) == (ours if xp is standin_for_cupy.cupy else theirs)
+    found = outcome(asked, xp)
+    if xp is standin_for_cupy.cupy:
+        assert found == ours
+    elif xp.__version__.startswith("14."):
+        assert found == theirs
+    else:  # of another CuPy an error's class may be another
+        assert (found == "answers") == (theirs == "answers")
 
 
 def test_the_table_of_what_differs_is_the_pages():
