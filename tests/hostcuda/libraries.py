@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / "build" / "hostcuda"
+CACHE = Path(os.environ.get("HOSTCUDA_FOLDER", HERE.parents[1] / "build" / "hostcuda"))
 
 #: A kernel's compiler. No fused multiply-add and no rearranged sums, so that its numbers are those of its source;
 #: CuPy's own headers are for a compiler that lets more pass than g++ does.

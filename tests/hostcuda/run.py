@@ -4,11 +4,11 @@
     python tests/hostcuda/run.py pytest -m gpu tests/gpu -x            … those you choose, with pytest's words
     python tests/hostcuda/run.py minigan info                          any module: python -m minigan info
     python tests/hostcuda/run.py minigan train flux-mlp --smoke --device gpu
-    python tests/hostcuda/run.py benchmarks/launches.py --cupy         or a file
+    python tests/hostcuda/run.py benchmarks/launches.py                or a file
 
-Linux on x86-64 with g++ and binutils. The first run makes build/hostcuda: a virtual environment with the wheels below
-(300 MB), unless the Python that runs this has them, six libraries, and each kernel when it is first launched.
-README.md beside this file says how it works, and what it cannot show.
+Linux on x86-64 with g++ and binutils. The first run makes build/hostcuda (or the folder HOSTCUDA_FOLDER): a virtual
+environment with the wheels below (800 MB), unless the Python that runs this has CuPy, six libraries, and each kernel
+when it is first launched. README.md beside this file says how it works, and what it cannot show.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import libraries
 ROOT = libraries.HERE.parents[1]
 PACKAGES = (
     "cupy-cuda12x==14.2.0",
-    "nvidia-cuda-runtime-cu12",  # headers
-    "nvidia-cuda-nvcc-cu12",  # headers of those headers, crt/
-    "nvidia-cuda-nvrtc-cu12",  # for compile.py alone
+    "nvidia-cuda-runtime-cu12==12.9.79",  # headers
+    "nvidia-cuda-nvcc-cu12==12.9.86",  # headers of those headers, crt/
+    "nvidia-cuda-nvrtc-cu12==12.9.86",  # for compile.py alone
     "pytest>=8",
 )
 COMMANDS = ("filelock", "matplotlib", "pooch", "rich", "safetensors", "threadpoolctl", "tyro")  # what minigan's need
