@@ -7,11 +7,7 @@ Layers: each case of the contract suite, in training and at inference, in float3
 nothing modified, `accumulate` and the flags, and float32 there against float64 on the CPU. The rest in float32 against
 NumPy's float32; the largest difference is told, and what it may be: rounding.
 
-For a CPU, in an environment of its own (3 GB), since Intel's runtime of 2026.2 has lost its way to OpenCL:
-
-    pip install dpnp intel-opencl-rt 'intel-cmplr-lib-ur<2026.2' 'mkl<2026.2' 'onemkl-sycl-blas<2026.2' \\
-        'onemkl-sycl-dft<2026.2' 'onemkl-sycl-lapack<2026.2' 'onemkl-sycl-rng<2026.2' 'onemkl-sycl-vm<2026.2' \\
-        pytest numpy filelock
+For a CPU, in an environment of its own (3 GB): pip install dpnp intel-opencl-rt pytest filelock
 """
 
 from __future__ import annotations
