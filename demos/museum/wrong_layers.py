@@ -9,9 +9,10 @@ from exhibit import Exhibit, textbook
 
 from minigan import nn
 from minigan.backend import matmul
+from minigan.backend.products import rows
 from minigan.gradcheck import check_layer
 from minigan.losses import binary_cross_entropy
-from minigan.nn.layer import Layer, rows
+from minigan.nn.layer import Layer
 from minigan.optim import SGD
 
 # BatchNorm, twice ----------------------------------------------------------------------------------------------------

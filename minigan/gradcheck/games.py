@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minigan.backend.products import rows
 from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step, pack
 from minigan.gan.feeding import PLAIN, join, split
 from minigan.gradcheck.compare import compare
@@ -18,7 +19,6 @@ from minigan.gradcheck.subject import Subject
 from minigan.gradcheck.targets import KINK_MARGIN, TRIES, kinks_met, least_distance
 from minigan.gradcheck.trial import SameDraws
 from minigan.nn import Sequential
-from minigan.nn.layer import rows
 from minigan.nn.norm import BatchNormCache
 from minigan.optim import Optimizer
 from minigan.recipes import Recipe

@@ -7,9 +7,10 @@ from typing import Any
 
 from minigan import backend
 from minigan.backend import Array
+from minigan.backend.products import batch_sum, rows
 from minigan.errors import ShapeError, truth, whole
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
-from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum, rows
+from minigan.nn.layer import Grads, Layer, Shape, Specs
 
 
 class Dense(Layer):

@@ -22,8 +22,6 @@ Shape = tuple[int, ...]
 Specs = dict[str, tuple[Shape, Initialiser]]
 Grads = dict[str, Array]
 
-SUMMED = 256  # rows in one sum of `batch_sum`
-
 
 class Layer(CheckedCall):
     """One differentiable piece of a network.
@@ -158,25 +156,3 @@ def check_grads_like(name: str, array: Array, own: Array) -> None:
         raise DTypeError(f"{name} is {array.dtype} and the network computes in {own.dtype}; {like}")
     if not array.flags.c_contiguous:  # reshaped for a product it would be a copy, and what is written there lost
         raise ArgumentError(f"{name} has strides {array.strides}, and must lie in memory without gaps; {like}")
-
-
-def rows(x: Array) -> Array:
-    """(N, …, C) as (N·…, C): every axis but the last counts as batch, and a product over it is one call."""
-    return x.reshape(-1, x.shape[-1])
-
-
-def batch_sum(x: Array) -> Array:
-    """(N, …, C) → (C,): Σ x over every axis but the last, as the product of a row of ones with the rows of x.
-
-    BLAS adds in several sums at once, on images in half the time of x.sum(axis=…). First SUMMED rows at a time are
-    added up, then those sums likewise, so that no sum grows far beyond what is added to it, and rounding with it. (In
-    float32 the mean of 10⁶ numbers about 10⁴ was wrong by 130 as one running sum, by 9 as one product; it is by 0.002.)
-    A sum, not one of the products that `backend.matmul` counts: no weight has a part in it.
-    """
-    x = rows(x)
-    ones = backend.array_module(x).ones(min(len(x), SUMMED), dtype=x.dtype)
-    if len(x) <= SUMMED:
-        return ones @ x
-    rest = len(x) % SUMMED
-    total = batch_sum(ones @ x[rest:].reshape(-1, SUMMED, x.shape[1]))
-    return total + ones[:rest] @ x[:rest] if rest else total

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from minigan.backend import Array, array_module, shared
+from minigan.backend.products import batch_sum
 from minigan.errors import ArgumentError, ShapeError, number
 from minigan.nn.init import Initialiser, ones, zeros
-from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum
+from minigan.nn.layer import Grads, Layer, Shape, Specs
 
 
 class BatchNormCache(NamedTuple):

@@ -9,10 +9,11 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array
+from minigan.backend.products import rows
 from minigan.errors import ArgumentError
 from minigan.nn.conv.layers import Conv2d
 from minigan.nn.dense import Dense
-from minigan.nn.layer import Grads, Layer, Shape, Specs, rows
+from minigan.nn.layer import Grads, Layer, Shape, Specs
 
 SHORTEST = 1e-12  # the least length that is divided by
 

@@ -57,6 +57,7 @@ ROOT = HERE.parents[1]
 #: {module: its test files}, the quickest to fail first, as the first failure ends the run: 1 to 5 s of a core, half a
 #: second of which is pytest's start. Of nn/, only summary.py has nothing to change: a table has no arithmetic.
 MODULES = {
+    "backend/products": "oracle layers contract",
     "gan/averaging": "average",
     "gan/feeding": "feeding packing gan",
     "gan/loss": "oracle gan",

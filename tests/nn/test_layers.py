@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from minigan import backend, nn, store
 from minigan.backend import RandomStream
+from minigan.backend.products import batch_sum
 from minigan.errors import ArgumentError, ShapeError
 from minigan.gan.averaging import average
 from minigan.gradcheck import check_layer
@@ -19,7 +20,6 @@ from minigan.nn import init
 from minigan.nn.conv import fourier, im2col, turned
 from minigan.nn.conv import layers as conv
 from minigan.nn.conv.windows import padding, place_windows, whole_sizes
-from minigan.nn.layer import batch_sum
 from minigan.optim import Adam
 
 RNG = np.random.default_rng(0)

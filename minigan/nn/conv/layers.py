@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from minigan.backend import Array, array_module, share
+from minigan.backend.products import batch_sum
 from minigan.errors import ShapeError, truth, whole
 from minigan.nn.conv import fourier, im2col, turned
 from minigan.nn.conv.windows import (
@@ -29,7 +30,7 @@ from minigan.nn.conv.windows import (
     whole_sizes,
 )
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
-from minigan.nn.layer import Grads, Layer, Shape, Specs, batch_sum
+from minigan.nn.layer import Grads, Layer, Shape, Specs
 
 #: The ways to the three products, modules that offer the same functions: the first that pays is taken, the last always.
 WAYS: tuple[ModuleType, ...] = (fourier, turned, im2col)

@@ -14,10 +14,11 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array, array_module, share
+from minigan.backend.products import batch_sum
 from minigan.nn.conv.layers import Convolution, correlate, correlate_all, spread
 from minigan.nn.conv.windows import Pair, Windows, check_image_shape, pair, place_windows, whole_sizes
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
-from minigan.nn.layer import Grads, Shape, Specs, batch_sum
+from minigan.nn.layer import Grads, Shape, Specs
 
 
 class Phases(NamedTuple):
