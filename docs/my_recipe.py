@@ -35,7 +35,10 @@ class PReLU(Layer):
         grads["a"][...] = each.reshape(-1, each.shape[-1]).sum(axis=0)
 
 
-COUNTERPARTS[PReLU] = lambda layer, in_shape: Counterpart([f"nn.PReLU({in_shape[-1]})"], names={"a": "weight"})
+COUNTERPARTS[PReLU] = lambda layer, in_shape: Counterpart(
+    [f"nn.PReLU({in_shape[-1]})"],
+    names={"a": "weight"},
+)
 EXPORTS[PReLU] = lambda graph, layer, x, _: graph.node("PRelu", x, graph.weight("a", layer.a))
 
 
