@@ -7,7 +7,7 @@ warp, sorts, decompositions, half precision.
 import numpy as np
 import pytest
 
-from minigan.backend import arrays, to_device, to_numpy
+from minigan.backend import cuda, to_device, to_numpy
 
 pytestmark = pytest.mark.gpu
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "bool"])
 @pytest.mark.parametrize("shape", [(7,), (5000,), (3, 1000), (20, 40)], ids=str)
 def test_sums_extrema_places_and_orders_are_numpys(shape, dtype):
-    xp = arrays.cupy_itself()
+    xp = cuda.import_cupy()
     x = np.random.default_rng(0).integers(-9, 9, shape).astype(dtype)  # whole numbers: no order of a sum rounds
     there = to_device(x, "gpu")
     for f in (
@@ -37,7 +37,7 @@ def test_sums_extrema_places_and_orders_are_numpys(shape, dtype):
 
 @pytest.mark.parametrize("k", [0, 5, 31, 40])
 def test_a_partition_of_long_rows_has_the_smallest_first(k):
-    xp = arrays.cupy_itself()  # which sorts short rows from end to end
+    xp = cuda.import_cupy()  # which sorts short rows from end to end
     x = np.random.default_rng(0).standard_normal((3, 5000)).astype(np.float32)
     there = to_numpy(xp.partition(to_device(x, "gpu"), k, axis=1))
     np.testing.assert_array_equal(np.sort(there[:, : k + 1]), np.sort(x)[:, : k + 1])
@@ -45,7 +45,7 @@ def test_a_partition_of_long_rows_has_the_smallest_first(k):
 
 
 def test_nan_is_sorted_to_the_end_and_is_the_extremum_of_its_set():
-    xp = arrays.cupy_itself()
+    xp = cuda.import_cupy()
     x = np.array([[2, np.nan, 1], [3, 1, 2]], np.float32)
     there = to_device(x, "gpu")
     np.testing.assert_array_equal(to_numpy(xp.sort(there, axis=1)), np.sort(x, axis=1))
@@ -56,7 +56,7 @@ def test_nan_is_sorted_to_the_end_and_is_the_extremum_of_its_set():
 
 @pytest.mark.parametrize("shape", [(5, 5), (9, 4), (4, 9)], ids=str)
 def test_decompositions_give_the_matrix_back(shape):
-    xp = arrays.cupy_itself()
+    xp = cuda.import_cupy()
     x = np.random.default_rng(0).standard_normal(shape)
     there = to_device(x, "gpu")
     U, S, V = xp.linalg.svd(there, full_matrices=False)
