@@ -39,6 +39,11 @@ def hints_of(recipe: type[Recipe]) -> dict[str, Any]:
         return get_type_hints(Recipe)
 
 
+def is_default(value: Any, default: Any) -> bool:
+    """Whether it is the default of its field, or the same number or text as read out of a file, another object."""
+    return value is default or (isinstance(value, (int, float, str, tuple)) and repr(value) == repr(default))
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What every system states. A subclass says what its two networks are; an instance of it gives the numbers."""
@@ -88,7 +93,7 @@ class Recipe:
             try:
                 value = of_kind(field.name, value, hints.get(field.name), least=LEAST.get(field.name))
             except ArgumentError:
-                if value is not field.default:  # which may be what its author has not said in its type
+                if not is_default(value, field.default):  # which may be what its author has not said in its type
                     raise
             object.__setattr__(self, field.name, value)
             check_most(field.name, value, MOST.get(field.name))

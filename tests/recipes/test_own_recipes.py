@@ -25,6 +25,7 @@ from minigan.recipes import RECIPES
 from minigan.recipes.mlp import QuickMLP
 from minigan.recipes.recipe import CLASSES
 from minigan.runs import evaluation as evaluate
+from minigan.runs.recorded import recipe_of, record_of
 from minigan.runs.reference import Reference
 from minigan.runs.run import Run
 from minigan.runs.saved import read_saved
@@ -609,6 +610,24 @@ def test_a_subclass_that_has_the_name_of_a_published_recipe_is_refused_at_the_st
 class Holder(QuickMLP):
     name = "holder"
     held: object = None
+
+
+@dataclass(frozen=True)
+class Loose(QuickMLP):
+    """Of a recipe whose author says other types than the defaults have."""
+
+    name = "loose"
+    word: float = "a word"
+    half: int = 0.5
+    halves: tuple[int, ...] = (0.5, 1.5)
+
+
+def test_a_run_is_read_again_whose_recipe_has_defaults_of_another_type_than_it_says():
+    recipe = Loose(**vars(SMOKE))
+    config = json.loads(json.dumps(record_of(recipe)))
+    assert recipe_of(config, Path("run")) == recipe
+    with pytest.raises(ArgumentError, match="word must be a finite number, got 'another'"):
+        Loose(**vars(SMOKE), word="another")
 
 
 @pytest.mark.parametrize("held", [object(), np.float32(1), {1: 2}, float("nan"), float("inf"), {"a"}, b"x"], ids=repr)
