@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan import __version__
+import minigan
 from minigan.backend import cuda, describe_gpu, why_no_gpu, why_one_core
 from minigan.backend.threads import CORES
 from minigan.data.mnist import SETS, data_folder, find_files
@@ -26,7 +26,7 @@ LIBRARIES = ("matplotlib", "pillow", "rich", "tyro", "pooch", "safetensors", "fi
 
 def facts() -> Iterator[tuple[str, str]]:
     """(what, how it is) for each thing that decides how minigan runs here."""
-    yield "minigan", f"{__version__} in {Path(__file__).parent}"
+    yield "minigan", f"{minigan.__version__} in {Path(minigan.__file__).parent}"
     yield "Python", f"{platform.python_version()} in {sys.prefix}"
     yield "system", f"{platform.platform()}, {os.cpu_count()} cores"
     yield "NumPy", np.__version__

@@ -474,6 +474,7 @@ def test_info_says_what_decides_how_minigan_runs(monkeypatch, capsys):
     for part in (minigan.__version__, np.__version__, "threads", "kernel", "OPENBLAS_CORETYPE=Haswell", "no driver"):
         assert part in out
     assert "mnist" in out
+    assert f"in {Path(minigan.__file__).parent}\n" in re.sub(r" *\n", "\n", out)  # the package, not a folder in it
     monkeypatch.setenv("MINIGAN_DATA", "/no/such/folder")
     main(["info"])
     assert "there is no folder /no/such/folder (from MINIGAN_DATA)" in capsys.readouterr().out
