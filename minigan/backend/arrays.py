@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.errors import DeviceError, DTypeError
+from minigan.errors import ArgumentError, DeviceError, DTypeError
 
 #: An array of the network's library. The others' classes have NumPy's interface, so one alias serves the type checker.
 Array = np.ndarray
@@ -39,7 +39,16 @@ _AT_HOME = frozenset({np.ndarray, type(None), int, float, np.float32, np.float64
 
 
 def register_library(library: Library) -> None:
-    """Compute with arrays of this library too, instead of with those of another whose device has the same name."""
+    """Compute with arrays of this library too, instead of with those of another whose device has the same name.
+
+    Raises ArgumentError for what is no `Library`, and for a device that nobody could ask for.
+    """
+    if not isinstance(library, Library):
+        raise ArgumentError(f"register_library takes a Library, got {library!r}")
+    if not isinstance(library.device, str) or library.device in ("", "auto"):
+        raise ArgumentError(f"the device of {library.name} must be a name other than 'auto', got {library.device!r}")
+    if not callable(library.load):
+        raise ArgumentError(f"load of {library.name} must be a function that imports it, got {library.load!r}")
     LIBRARIES[library.device] = library
     _OWNERS.clear()
 

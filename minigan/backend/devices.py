@@ -72,12 +72,21 @@ def resolve_device(device: str) -> tuple[str, str]:
 
 
 def to_device(array: Any, device: str) -> Array:
-    """The array on "cpu" (NumPy), "gpu" (CuPy) or another library's device; the same object if it is there already."""
+    """The array on "cpu" (NumPy), "gpu" (CuPy) or another library's device; the same object if it is there already.
+
+    Raises ArgumentError for a name that no library has, DeviceUnavailableError if the library cannot be imported.
+    """
     check_choice("device", device, tuple(arrays.LIBRARIES))
     if device == "cpu":
         return to_numpy(array)
     library = arrays.LIBRARIES[device]
-    return array if library_of(array) is library else library.load().asarray(to_numpy(array))
+    if library_of(array) is library:
+        return array
+    try:
+        xp = library.load()
+    except ImportError as error:
+        raise DeviceUnavailableError(f"device {device!r} cannot be used: {why_no_gpu(device) or error}") from error
+    return xp.asarray(to_numpy(array))
 
 
 def device_of(array: Array) -> str:

@@ -15,10 +15,11 @@ import thirdlibrary
 
 import minigan
 from minigan import backend
-from minigan.backend import array_module, cuda, devices, sycl, to_device, to_numpy
+from minigan.backend import array_module, arrays, cuda, devices, sycl, to_device, to_numpy
 from minigan.cli import machine
 from minigan.cli.main import main
 from minigan.errors import ArgumentError, DeviceError, DeviceUnavailableError, DTypeError
+from minigan.nn import Dense, Sequential
 from minigan.recipes import RECIPES
 from minigan.train import Trainer
 
@@ -338,3 +339,33 @@ def of_module(node):
     called = node.func if isinstance(node, ast.Call) else None
     name = getattr(called, "id", getattr(called, "attr", ""))
     return getattr(node, "id", "") == "xp" or name == "array_module"
+
+
+@pytest.mark.parametrize(
+    ("row", "match"),
+    [
+        (np, "takes a Library, got <module 'numpy'"),
+        (("X", "x", "x.array", lambda: np), "takes a Library"),
+        (cuda.CUPY._replace(device="auto"), "other than 'auto', got 'auto'"),
+        (cuda.CUPY._replace(device=""), "other than 'auto', got ''"),
+        (cuda.CUPY._replace(device=3), "other than 'auto', got 3"),
+        (cuda.CUPY._replace(device="x", load=np), "load of CuPy must be a function"),
+    ],
+    ids=["module", "tuple", "auto", "empty", "number", "load"],
+)
+def test_a_row_that_nobody_could_ask_for_is_refused_and_changes_nothing(monkeypatch, row, match):
+    monkeypatch.setattr(arrays, "LIBRARIES", before := dict(arrays.LIBRARIES))
+    rows = dict(before)
+    with pytest.raises(ArgumentError, match=match):
+        backend.register_library(row)
+    assert rows == before
+
+
+def test_an_array_or_a_network_is_not_brought_to_a_library_that_is_not_there(monkeypatch):
+    load = failing(ModuleNotFoundError("No module named 'nowhere'", name="nowhere"))
+    row = cuda.CUPY._replace(name="Nowhere", device="nowhere", array="nowhere.array", load=load, explain=lambda _: "")
+    monkeypatch.setitem(arrays.LIBRARIES, "nowhere", row)
+    net = Sequential([Dense(1)], in_shape=(2,), rng=np.random.default_rng(0))
+    for move in (net.to, lambda device: to_device(np.ones(2), device)):
+        with pytest.raises(DeviceUnavailableError, match="^device 'nowhere' cannot be used: Nowhere is not installed$"):
+            move("nowhere")
