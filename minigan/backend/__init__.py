@@ -6,7 +6,7 @@ Layers never ask which device they are on: they take `xp = array_module(x=x)` an
 """
 
 from minigan.backend import cuda, sycl  # noqa: F401 (their rows)
-from minigan.backend.arrays import Array, Library, array_module, as_strided, register_library
+from minigan.backend.arrays import Array, Library, array_module, as_strided, is_number, register_library
 from minigan.backend.devices import (
     describe_gpu,
     device_of,
@@ -31,6 +31,7 @@ __all__ = [
     "blas_threads",
     "describe_gpu",
     "device_of",
+    "is_number",
     "keep_memory",
     "key_of",
     "matmul",

@@ -112,7 +112,9 @@ class Layer(CheckedCall):
         """
         if grads is None:
             grads = self.grads
-        elif odd := sorted(grads.keys() ^ self.grads.keys()):
+        elif not isinstance(grads, dict):
+            raise ArgumentError(f"grads of a layer must be a dict of arrays by name, got a {type(grads).__name__}")
+        elif odd := sorted(map(str, grads.keys() ^ self.grads.keys())):
             raise ArgumentError(
                 f"these names are in only one of grads and the parameters of {self!r}: {', '.join(odd)}"
             )
@@ -150,9 +152,13 @@ def check_grads_like(name: str, array: Array, own: Array) -> None:
     """Raise ShapeError, DTypeError, DeviceError or ArgumentError unless gradients can be written here as into `own`."""
     backend.array_module(**{name: array, "the network's gradient": own})
     like = "make it with empty_like or zeros_like of the network's"
+    if backend.is_number(array):  # which goes with arrays of any library
+        raise DTypeError(f"{name} is {array!r}, not an array; {like}")
     if array.shape != own.shape:
         raise ShapeError(f"{name} has shape {array.shape} and the network's gradient there {own.shape}; {like}")
     if array.dtype != own.dtype:
         raise DTypeError(f"{name} is {array.dtype} and the network computes in {own.dtype}; {like}")
+    if not getattr(array.flags, "writeable", True):  # CuPy's flags have no such word
+        raise ArgumentError(f"{name} is read-only; {like}")
     if not array.flags.c_contiguous:  # reshaped for a product it would be a copy, and what is written there lost
         raise ArgumentError(f"{name} has strides {array.strides}, and must lie in memory without gaps; {like}")

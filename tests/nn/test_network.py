@@ -123,6 +123,12 @@ def test_gradient_of_another_shape_is_refused_rather_than_broadcast():
         net.backward([[1.0, 2.0]] * 5, cache)
 
 
+def read_only(grads):
+    grads = grads.copy()
+    grads.flags.writeable = False
+    return grads
+
+
 @pytest.mark.parametrize(
     ("make", "error", "match"),
     [
@@ -131,8 +137,10 @@ def test_gradient_of_another_shape_is_refused_rather_than_broadcast():
         (lambda grads: grads.astype("d"), DTypeError, "grads is float64 and the network computes in float32"),
         (lambda grads: np.stack([grads, grads], axis=1)[:, 0], ArgumentError, "without gaps"),
         (lambda grads: grads.tolist(), DTypeError, "grads is a list"),
+        (lambda grads: 3.0, DTypeError, "grads is 3.0, not an array"),
+        (read_only, ArgumentError, "grads is read-only"),
     ],
-    ids=["short", "another shape", "float64", "strided", "list"],
+    ids=["short", "another shape", "float64", "strided", "list", "number", "read-only"],
 )
 @pytest.mark.parametrize("flags", [{}, {"accumulate": True}, {"need_param_grads": False}], ids=str)
 def test_gradients_are_not_written_into_a_vector_unlike_the_networks(make, error, match, flags):
@@ -158,8 +166,12 @@ def test_gradients_are_not_written_on_another_device(standin):
         (lambda grads: {**grads, "W": grads["W"].T}, ShapeError, r"grads\['W'\] has shape"),
         (lambda grads: {**grads, "b": grads["b"].astype("d")}, DTypeError, r"grads\['b'\] is float64"),
         (lambda grads: {**grads, "W": np.asfortranarray(grads["W"])}, ArgumentError, "without gaps"),
+        (lambda grads: {**grads, "W": None}, DTypeError, r"grads\['W'\] is None, not an array"),
+        (lambda grads: {**grads, "W": read_only(grads["W"])}, ArgumentError, r"grads\['W'\] is read-only"),
+        (lambda grads: [grads["W"], grads["b"]], ArgumentError, "dict of arrays by name, got a list"),
+        (lambda grads: {1: grads["W"], **grads, "c": grads["b"]}, ArgumentError, "1, c"),
     ],
-    ids=["missing", "too many", "another shape", "float64", "columns"],
+    ids=["missing", "too many", "another shape", "float64", "columns", "None", "read-only", "list", "no text"],
 )
 def test_a_layer_does_not_write_its_gradients_into_arrays_unlike_its_own(make, error, match):
     net = network()
