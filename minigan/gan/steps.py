@@ -60,7 +60,7 @@ def discriminator_step(
     batch, and whether D judges several at once. If D has BatchNorm, its running statistics take in each of its passes,
     as in PyTorch.
     """
-    check_players(D, loss, D, d_optimizer)
+    check_players(D, loss, D, d_optimizer, feeding)
     if fakes is not None:
         x_fake = fakes[0]
     elif z is not None:
@@ -103,7 +103,7 @@ def generator_step(
 
     D is part of G's loss: the gradient runs back through D to its input, the fakes, and from there through G.
     """
-    check_players(D, loss, G, g_optimizer)
+    check_players(D, loss, G, g_optimizer, feeding)
     if fakes is None:
         if z is None:
             raise ArgumentError("generator_step needs latents z to make fakes from, or fakes=(x, cache)")
@@ -136,10 +136,10 @@ def simultaneous_step(
 
     Raises ArgumentError for `batching="concat"`: G's gradient is that of D's pass over the fakes alone.
     """
+    check_players(D, loss, G, g_optimizer, feeding)
+    check_players(D, loss, D, d_optimizer, feeding)
     if feeding.batching == "concat":
         raise ArgumentError("simultaneous_step takes real and fake as two batches; use Feeding(batching='separate')")
-    check_players(D, loss, G, g_optimizer)
-    check_players(D, loss, D, d_optimizer)
     x_fake, cache_G = G.forward(z, train=True, rng=rng)
     out_real, cache_real = D.forward(pack(x_real, feeding.packing), train=True, rng=rng)
     out_fake, cache_fake = D.forward(pack(x_fake, feeding.packing), train=True, rng=rng)
@@ -161,8 +161,16 @@ def simultaneous_step(
     return DiscriminatorResult(*losses, *probabilities), GeneratorResult(value, x_fake)
 
 
-def check_players(D: Sequential, loss: GANLoss, network: Sequential, optimizer: Optimizer) -> None:
-    """Raise ArgumentError unless the loss suits D's output and the optimiser holds the network that is to move."""
+def check_players(
+    D: Sequential, loss: GANLoss, network: Sequential, optimizer: Optimizer, feeding: Feeding = PLAIN
+) -> None:
+    """Raise ArgumentError unless the loss suits D's output and the optimiser holds the network that is to move.
+
+    And unless `loss` is a GANLoss and `feeding` a Feeding: a word of theirs alone is neither.
+    """
+    for name, value, kind in (("loss", loss, GANLoss), ("feeding", feeding, Feeding)):
+        if not isinstance(value, kind):
+            raise ArgumentError(f"{name} must be a {kind.__name__}, got {value!r}; make one: {kind.__name__}(…)")
     if optimizer.network is not network:
         raise ArgumentError("the optimiser of this step holds another network; are G's and D's swapped?")
     last = D.layers[-1]

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from minigan.gan import GANLoss
+from minigan.errors import ArgumentError
+from minigan.gan import GANLoss, discriminator_step, generator_step, simultaneous_step
 from minigan.gan.feeding import PLAIN, Feeding, join, mean_over_both, split
 from minigan.losses import binary_cross_entropy
+from minigan.nn import Dense, Sequential
+from minigan.optim import Adam
 
 
 def draw(*shape, seed=0):
@@ -57,3 +60,19 @@ def test_float32_stays_float32():
     halves = [draw(n, 1).astype("f") for n in (3, 4)]
     (value, _, _), d_real, d_fake = mean_over_both(*GANLoss().for_discriminator(*halves))
     assert {value.dtype, d_real.dtype, d_fake.dtype} == {np.dtype("f")}
+
+
+@pytest.mark.parametrize("what", ["feeding", "loss"])
+@pytest.mark.parametrize("word", ["concat", None, 2, Feeding, GANLoss], ids=str)
+def test_a_step_refuses_what_is_no_feeding_or_no_loss_by_name(what, word):
+    rng, x = np.random.default_rng(0), np.ones((4, 2), np.float32)
+    G, D = (Sequential([Dense(n)], in_shape=(2,), rng=rng) for n in (2, 1))
+    given = {"loss": GANLoss(output="logit"), "feeding": PLAIN, what: word}
+    g_optimizer, d_optimizer = Adam(G, lr=1e-3), Adam(D, lr=1e-3)
+    for step, own in (
+        (discriminator_step, {"d_optimizer": d_optimizer, "x_real": x}),
+        (generator_step, {"g_optimizer": g_optimizer}),
+        (simultaneous_step, {"d_optimizer": d_optimizer, "g_optimizer": g_optimizer, "x_real": x}),
+    ):
+        with pytest.raises(ArgumentError, match=f"^{what} must be a "):
+            step(G=G, D=D, z=x, **own, **given)
