@@ -195,6 +195,8 @@ def check_own(recipe: Recipe) -> None:
         again = recipe.architecture()
         for name, wanted in (("G", tuple(recipe.image_shape)), ("D", (1,))):
             layers, in_shape = networks[name]
+            if not isinstance(layers, (list, tuple)):
+                raise ArgumentError(f"{kind}.layers() must return two lists, and {name}'s is {layers!r}")
             if not layers:
                 raise ArgumentError(f"{kind}.layers() gives {name} no layer")
             check_new(layers, again[name][0], name, kind)

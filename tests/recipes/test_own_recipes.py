@@ -428,6 +428,9 @@ class Nameless(Recipe):
 class NoLayers(Nameless): name = "none"
 @dataclass(frozen=True)
 class Typed(Sketch): name: str = "typed"
+class NotApart(Sketch):
+    name = "not-apart"
+    def layers(self): return [Dense(784), Tanh()]
 class OneList(Sketch):
     name = "one"
     def layers(self): return None
@@ -533,6 +536,7 @@ MISTAKES = {
     "bad.py:Nameless": 'Nameless needs a name that all its instances have: write name = "…" into class Nameless',
     "bad.py:Typed": "without a type",
     "bad.py:NoLayers": "NoLayers has no layers(self), which returns two lists",
+    "bad.py:NotApart": "NotApart.layers() must return two lists, and G's is Dense(",
     "bad.py:OneList": "OneList.layers() must return two lists, G's layers and D's",
     "bad.py:Short": "G of Short gives (783,) and should give (784,): image_shape, the shape of an image",
     "bad.py:Two": "D of Two gives (2,) and should give (1,): one number, how real an image is",
