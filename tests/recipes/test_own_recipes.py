@@ -428,9 +428,6 @@ class Nameless(Recipe):
 class NoLayers(Nameless): name = "none"
 @dataclass(frozen=True)
 class Typed(Sketch): name: str = "typed"
-class NotApart(Sketch):
-    name = "not-apart"
-    def layers(self): return [Dense(784), Tanh()]
 class OneList(Sketch):
     name = "one"
     def layers(self): return None
@@ -520,6 +517,9 @@ class Both(Sketch):
     name = "own-field"
     wide: bool = True
     no_wide: int = 3
+class NotApart(Sketch):
+    name = "not-apart"
+    def layers(self): return [Dense(784), Tanh()]
 """
 LOST = "has no @dataclass(frozen=True) above it, without which Python takes no notice of its epochs, "
 TAKEN = "is another one; rename the field"
