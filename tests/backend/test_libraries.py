@@ -367,5 +367,7 @@ def test_an_array_or_a_network_is_not_brought_to_a_library_that_is_not_there(mon
     monkeypatch.setitem(arrays.LIBRARIES, "nowhere", row)
     net = Sequential([Dense(1)], in_shape=(2,), rng=np.random.default_rng(0))
     for move in (net.to, lambda device: to_device(np.ones(2), device)):
-        with pytest.raises(DeviceUnavailableError, match="^device 'nowhere' cannot be used: Nowhere is not installed$"):
+        with pytest.raises(
+            DeviceUnavailableError, match=r"^device 'nowhere' cannot be used: Nowhere is not installed$"
+        ):
             move("nowhere")
