@@ -16,10 +16,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+import turns
 
 from minigan import train
 from minigan.recipes import RECIPES
@@ -40,37 +40,14 @@ def worker(name: str) -> None:
     recipe = RECIPES[name]
     images = np.random.default_rng(0).integers(0, 256, (recipe.images, 28, 28), np.uint8)
     trainer = train.Trainer(recipe, images)
-    idle, steps = (
-        (1, 3) if "dcgan" in name or "upconv" in name else (5, 40)
-    )  # the first find the caches full of others'
-    for _ in sys.stdin:
-        times = []
-        for _ in range(idle + steps):
-            began = time.perf_counter()
-            trainer.train_step(trainer.batches.batch(trainer.step))
-            times.append(1e3 * (time.perf_counter() - began))
-        print(statistics.median(times[idle:]), flush=True)
+    turns.answer(name, lambda: trainer.train_step(trainer.batches.batch(trainer.step)))
 
 
 def compare_with(older: str, name: str) -> dict[str, object]:
     """Both codes' milliseconds, and the ratio older/today's, of one system; `older` is a folder."""
-    processes = []
-    for folder in (older, str(Path(__file__).resolve().parents[1])):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        command = [sys.executable, __file__, "--worker", name]
-        processes.append(subprocess.Popen(command, env={**os.environ, "PYTHONPATH": folder}, **pipes))
-    times: list[list[float]] = [[], []]
-    for turn in range(ROUNDS + 1):  # the first is for warming up
-        for process, found in zip(processes, times, strict=True):
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            answer = float(process.stdout.readline())
-            if turn:
-                found.append(answer)
-            time.sleep(0.1)  # until the threads of this one have stopped spinning
-    for process in processes:
-        process.stdin.close()
-        process.wait()
+    folders = older, str(Path(__file__).resolve().parents[1])
+    command = [sys.executable, __file__, "--worker", name]
+    times = turns.take_turns([(command, {**os.environ, "PYTHONPATH": folder}) for folder in folders], ROUNDS)
     low, ratio, high = statistics.quantiles((a / b for a, b in zip(*times, strict=True)), n=4)
     rounded = {"ratio": round(ratio, 3), "from": round(low, 3), "to": round(high, 3)}
     return {"older": round(statistics.median(times[0]), 2), "today": round(statistics.median(times[1]), 2), **rounded}

@@ -13,15 +13,14 @@ from __future__ import annotations
 import minigan  # noqa: F401 # isort: skip (before NumPy, so that OpenBLAS's threads are told to sleep)
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
+import turns
 
 from minigan import backend, nn, train
 from minigan.recipes import RECIPES
@@ -127,41 +126,18 @@ def worker(name: str, rung: int) -> None:
     metrics = import_module("minigan.train.metrics" if rung >= 0 else "minigan.train")
     step_metrics = metrics.step_metrics if rung >= 0 else metrics.measure  # as the code before calls it
     trainer, means = train.Trainer(recipe, images), metrics.Means()
-    idle, steps = (
-        (1, 4) if "dcgan" in name or "upconv" in name else (5, 40)
-    )  # the first find the caches full of others'
-    for _ in sys.stdin:
-        times = []
-        for _ in range(idle + steps):
-            began = time.perf_counter()
-            means.add(step_metrics(*trainer.train_step(trainer.batches.batch(trainer.step))))
-            times.append(1e3 * (time.perf_counter() - began))
-        print(statistics.median(times[idle:]), flush=True)
+    turns.answer(name, lambda: means.add(step_metrics(*trainer.train_step(trainer.batches.batch(trainer.step)))))
 
 
 def climb(name: str, before: str) -> list[float]:
     """The milliseconds on each rung, from the code in the folder `before` to today's."""
     rest = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-    processes = []
+    workers = []
     for rung in range(-1, len(RUNGS) + 1):
         changes = {"OPENBLAS_THREAD_TIMEOUT": "26"} if rung < 2 else {}
         changes |= {"PYTHONPATH": before} if rung < 0 else {}
-        command = [sys.executable, __file__, "--worker", name, str(rung)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        processes.append(subprocess.Popen(command, env={**rest, **changes}, **pipes))
-    times: list[list[float]] = [[] for _ in processes]
-    for turn in range(ROUNDS + 1):  # the first is for warming up
-        for process, found in zip(processes, times, strict=True):
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            answer = float(process.stdout.readline())
-            if turn:
-                found.append(answer)
-            time.sleep(0.1)  # until the threads of this one have stopped spinning
-    for process in processes:
-        process.stdin.close()
-        process.wait()
-    return [round(min(found), 2) for found in times]
+        workers.append(([sys.executable, __file__, "--worker", name, str(rung)], {**rest, **changes}))
+    return [round(min(found), 2) for found in turns.take_turns(workers, ROUNDS)]
 
 
 def table() -> str:

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import turns
 from results import Results
 from roofline import Roofline
 
@@ -99,25 +100,9 @@ def libraries(name: str) -> list[str]:
 
 def compare(name: str, coretype: str | None) -> dict:
     """Rounds of all libraries in turn: medians, the ratios of the rounds to the best peer, and the roofline."""
-    processes = {
-        library: subprocess.Popen(
-            [sys.executable, __file__, "--worker", library, name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(coretype),
-        )
-        for library in libraries(name)
-    }  # fmt: skip
-    rounds: dict[str, list[dict]] = {library: [] for library in processes}
-    for turn in range(ROUNDS + 1):  # the first is for warming up
-        for library, process in processes.items():
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            if turn:
-                rounds[library].append(answer)
-            time.sleep(0.3)  # until the threads of this one have stopped spinning
-    for process in processes.values():
-        process.stdin.close()
-        process.wait()
+    names, env = libraries(name), environment(coretype)
+    workers = [([sys.executable, __file__, "--worker", library, name], env) for library in names]
+    rounds = dict(zip(names, turns.take_turns(workers, ROUNDS, pause=0.3), strict=True))
     ms = {library: statistics.median(a["ms"] for a in answers) for library, answers in rounds.items()}
     row = {"machine": machine(), "rounds": ROUNDS, "ms": {k: round(v, 2) for k, v in ms.items()}}
     row["ms_range"] = {k: [round(f(a["ms"] for a in v), 2) for f in (min, max)] for k, v in rounds.items()}
