@@ -16,6 +16,7 @@ from minigan.backend.devices import (
     to_numpy,
     why_no_gpu,
 )
+from minigan.backend.elementwise import Elementwise, Sum, Vector
 from minigan.backend.memory import keep_memory, release_memory
 from minigan.backend.products import matmul
 from minigan.backend.random import STREAMS, RandomStream, key_of
@@ -24,8 +25,11 @@ from minigan.backend.threads import blas_threads, share, shared, why_one_core
 __all__ = [
     "STREAMS",
     "Array",
+    "Elementwise",
     "Library",
     "RandomStream",
+    "Sum",
+    "Vector",
     "array_module",
     "as_strided",
     "blas_threads",

@@ -116,10 +116,16 @@ def share(work: Callable[[slice], object], out: Array) -> None:
     It may be called anywhere: by several threads, within such work, after a fork, and while the interpreter ends. After
     an error, Ctrl-C included, some parts may be undone, but nobody writes behind the caller's back.
     """
-    if CORES == 1 or out.size < SHARE_FROM or array_module(out) is not np:
-        work(slice(0, len(out)))
+    large = out.size >= SHARE_FROM and array_module(out) is np
+    share_out(work, len(out), cores=CORES if large else 1)
+
+
+def share_out(work: Callable[[slice], object], count: int, *, cores: int) -> None:
+    """The same for `count` things by their numbers, such as rows, on so many cores."""
+    if cores == 1:
+        work(slice(0, count))
         return
-    edges = [len(out) * i // CORES for i in range(CORES + 1)]
+    edges = [count * i // cores for i in range(cores + 1)]
     parts = [_Part(work, slice(*ends)) for ends in pairwise(edges)]
     try:
         with suppress(RuntimeError):  # no thread can be started: the interpreter is ending, or there are too many

@@ -1,0 +1,116 @@
+"""Elementwise formulas as loops compiled by numba, where it is installed. Nothing else imports numba.
+
+NumPy makes an array of every operation of a formula; a loop reads each entry once, does all the arithmetic on it and
+writes it once (`looptext` shows how its text comes of the formula's). All of it is in float32, as NumPy's arithmetic is
+on such arrays; what there is besides (float64, few numbers, functions that NumPy computes as fast) is left to NumPy.
+Sums are taken over SUMMED rows at a time, one row after the other, and these then as in `batch_sum`: neither the number
+of cores nor their order changes a bit. MINIGAN_FAST=0 in the environment turns the loops off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigan.backend import threads
+from minigan.backend.arrays import Array
+from minigan.backend.looptext import FUNCTIONS, loop_text
+from minigan.backend.products import SUMMED, batch_sum, rows
+
+if TYPE_CHECKING:
+    from minigan.backend.elementwise import Elementwise
+
+#: Numbers in an array, below which NumPy is as fast: to call a loop takes as long as some of its operations.
+LEAST = 2**11
+#: Numbers from which the cores share a loop: with fewer it is over before a sleeping thread has woken up.
+SHARE_FROM = 2**17
+#: Whether loops are used: numba is here, and nobody has turned them off.
+FAST = os.environ.get("MINIGAN_FAST") != "0" and find_spec("numba") is not None
+TYPES = frozenset("fBHi?")  # of the numbers in an array, as NumPy's dtype.char; each is one of float32's
+
+
+def run(work: Elementwise, arguments: Sequence[Any], outs: tuple[Array, ...] | None) -> tuple[Array, ...] | None:
+    """The formula's results by its loop, or None where NumPy is to make them.
+
+    A loop takes NumPy's arrays of known numbers that line up, without gaps in memory, or else with two axes. (It is
+    written for speed: in a small network these lines cost as much as the loop.)
+    """
+    first = arguments[0]
+    if not FAST or first.size < LEAST:
+        return None
+    shape, arrays = first.shape, [arguments[i] for i in work.arrays]
+    into, own = work.fresh, None
+    if outs is None:
+        if first.dtype.char != "f":
+            return None
+        outs = own = tuple([np.empty(shape, np.float32) for _ in into])
+    else:
+        into = tuple([next((i for i in work.arrays if arguments[i] is out), -1) for out in outs])
+        own = [out for out, i in zip(outs, into, strict=True) if i < 0]
+        if any(type(out) is not np.ndarray or out.dtype.char != "f" for out in outs):
+            return None
+    arrays += own
+    gaps = False
+    for a in arrays:
+        if type(a) is not np.ndarray or a.shape != shape or a.dtype.char not in TYPES:
+            return None
+        gaps = gaps or not a.flags.c_contiguous
+    rest = [arguments[i] for i in work.vectors]
+    for vector in rest:
+        if vector.shape != shape[-1:] or vector.dtype.char != "f" or not vector.flags.c_contiguous:
+            return None
+    by_rows = work.by_rows or gaps
+    if gaps and len(shape) != 2:
+        return None
+    loop = work.loops.get((by_rows, into)) or compiled(work, by_rows, into)
+    if loop is None:
+        return None
+    rest += [float(arguments[i]) for i in work.numbers]
+    if not by_rows:
+        arrays = [a.ravel() for a in arrays]
+    elif len(shape) != 2:
+        arrays = [rows(a) for a in arrays]
+    cores = threads.CORES if first.size >= SHARE_FROM else 1
+    if not work.sums:
+        if cores == 1:
+            loop(*arrays, *rest)
+        else:
+            threads.share_out(lambda part: loop(*[a[part] for a in arrays], *rest), len(arrays[0]), cores=cores)
+        return outs
+    blocks = -(-len(arrays[0]) // SUMMED)
+    sums = [np.empty((blocks, shape[-1]), np.float32) for _ in range(work.sums)]
+
+    def add(part: slice) -> None:
+        batch = slice(part.start * SUMMED, part.stop * SUMMED)
+        loop(*[a[batch] for a in arrays], *[s[part] for s in sums], *rest)
+
+    threads.share_out(add, blocks, cores=min(cores, blocks))
+    made = iter(outs), map(batch_sum, sums)
+    return tuple([next(made[kind == "Sum"]) for kind in work.results])
+
+
+def compiled(work: Elementwise, by_rows: bool, into: tuple[int, ...]) -> Callable[..., None] | None:
+    """The loop over arrays of this layout, made at the first call; None if the formula cannot be made one."""
+    key = by_rows, into
+    if key not in work.loops:
+        text = loop_text(work, by_rows, into)
+        work.loops[key] = None if text is None else compile_loop(*text)
+    return work.loops[key]
+
+
+def compile_loop(name: str, text: str) -> Callable[..., None]:
+    """The text compiled, at its first call; kept on the disk for the next process, where a folder can be written."""
+    import numba
+
+    functions = {n: f if isinstance(f, np.ufunc) else numba.njit(f) for n, f in FUNCTIONS.items()}
+    space: dict[str, Any] = {"__name__": __name__, "float32": np.float32, "SUMMED": SUMMED, **functions}
+    exec(compile(text, __file__, "exec"), space)  # noqa: S102 (our own text; the file is where numba keeps it beside)
+    options = {"nogil": True, "error_model": "numpy"}  # as NumPy divides by 0, without a check that slows the loop down
+    try:
+        return numba.njit(cache=True, **options)(space[name])
+    except RuntimeError:  # there is no folder to write to
+        return numba.njit(**options)(space[name])

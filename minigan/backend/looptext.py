@@ -1,0 +1,156 @@
+"""The text of a loop, made of an elementwise formula's own: what `loops` compiles, and what a reader can print.
+
+Of y = max(x, slope·x) it is, but for what its name ends in,
+
+    def leaky_relu(x_, y0_, slope_):
+        slope = float32(slope_)
+        for i in range(y0_.size):
+            x = float32(x_[i])
+            y0_[i] = maximum(x, slope * x)
+
+The formula's lines are in it as they stand, but their names mean the numbers of one entry, their constants and truths
+are float32 (a Python number and a float32 make a float64 in numba, where NumPy makes a float32), and the functions of
+xp are those below.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minigan.backend.elementwise import Elementwise
+
+FLAT = """
+def {name}({parameters}):
+{numbers}
+    for i in range({first}_.size):
+{body}
+"""
+BY_ROWS = """
+def {name}({parameters}):
+{numbers}
+    for r in range({first}_.shape[0]):
+        for c in range({first}_.shape[1]):
+{body}
+"""
+SUMS = """
+def {name}({parameters}):
+{numbers}
+    for block in range({total}_.shape[0]):
+        begin, end = block * SUMMED, min(block * SUMMED + SUMMED, {first}_.shape[0])
+{zeros}
+        for r in range(begin, end):
+            for c in range({first}_.shape[1]):
+{body}
+"""
+
+
+def maximum(a: float, b: float) -> float:
+    return a if a >= b or a != a else b  # NaN if either is, as NumPy's
+
+
+def minimum(a: float, b: float) -> float:
+    return a if a <= b or a != a else b
+
+
+def where(condition: float, a: float, b: float) -> float:
+    return a if condition != 0 else b
+
+
+#: What a formula may use of xp.
+FUNCTIONS = {"maximum": maximum, "minimum": minimum, "where": where, "sqrt": np.sqrt}
+
+
+class UnknownError(Exception):
+    """A formula holds what no loop does."""
+
+
+class Scalars(ast.NodeTransformer):
+    """A formula's expressions of arrays, turned into the same of float32 numbers."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if type(node.value) not in (int, float):
+            raise UnknownError
+        return parsed(f"float32({node.value!r})")
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        return parsed(f"float32(1) if {ast.unparse(node)} else float32(0)")
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        name = ast.unparse(node.func).removeprefix("xp.")
+        if node.keywords or name not in ("abs", *FUNCTIONS):
+            raise UnknownError
+        return ast.Call(ast.Name(name), [self.visit(part) for part in node.args], [])
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        if not isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div)):
+            raise UnknownError
+        return self.generic_visit(node)
+
+
+def parsed(expression: str) -> ast.expr:
+    return ast.parse(expression, mode="eval").body
+
+
+def loop_text(work: Elementwise, by_rows: bool, into: tuple[int, ...]) -> tuple[str, str] | None:
+    """(the loop's name, its text); None for a formula without source, or that does what no loop does.
+
+    `into`: for each result that is an array, the number of the argument that it is written into, or -1. The loop is
+    called with the arrays, first the arguments, then the other results; then with the sums' (blocks, C); then with the
+    vectors and the numbers. `by_rows`: the arrays have two axes, else one.
+    """
+    try:
+        *lines, returned = formula_of(work)
+    except (UnknownError, OSError, SyntaxError):
+        return None
+    values = returned.value.elts if isinstance(returned.value, ast.Tuple) else [returned.value]
+    arrays, vectors, numbers = ([work.names[i] for i in own] for own in (work.arrays, work.vectors, work.numbers))
+    goes, place = iter(into), "r, c" if by_rows else "i"
+    own, sums, results = [], [], []
+    for i, (value, kind) in enumerate(zip(map(ast.unparse, values), work.results, strict=True)):
+        name = f"y{i}"
+        if kind == "Sum":
+            sums.append(name)
+            results.append(f"{name}_[block, c] += {value}")
+            continue
+        if (argument := next(goes)) >= 0:
+            name = work.names[argument]
+        else:
+            own.append(name)
+        results.append(f"{name}_[{place}] = {value}")
+    body = [f"{name} = float32({name}_[{place}])" for name in arrays] + [f"{name} = {name}_[c]" for name in vectors]
+    body += [*map(ast.unparse, lines), *results]
+    form, depth = (SUMS, 4) if sums else (BY_ROWS, 3) if by_rows else (FLAT, 2)
+    text = form.format(
+        name="{name}",
+        parameters=", ".join(f"{name}_" for name in (*arrays, *own, *sums, *vectors, *numbers)),
+        numbers=indented([f"{name} = float32({name}_)" for name in numbers], 1),
+        first=arrays[0],
+        total=(*sums, "")[0],
+        zeros=indented([f"{name}_[block, :] = 0" for name in sums], 2),
+        body=indented(body, depth),
+    )
+    name = f"{work.__name__}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return name, text.replace("{name}", name)
+
+
+def formula_of(work: Elementwise) -> list[Any]:
+    """The formula's statements, assignments and one return, for numbers."""
+    function = ast.parse(textwrap.dedent(inspect.getsource(work.formula))).body[0]
+    if not isinstance(function, ast.FunctionDef):
+        raise UnknownError
+    body = function.body[ast.get_docstring(function) is not None :]
+    if not isinstance(body[-1], ast.Return) or not all(isinstance(s, (ast.Assign, ast.AugAssign)) for s in body[:-1]):
+        raise UnknownError
+    return [Scalars().visit(statement) for statement in body]
+
+
+def indented(lines: list[str], depth: int) -> str:
+    return textwrap.indent("\n".join(lines), " " * 4 * depth)
