@@ -16,7 +16,8 @@ from minigan.backend.devices import (
     to_numpy,
     why_no_gpu,
 )
-from minigan.backend.elementwise import Elementwise, Sum, Vector
+from minigan.backend.elementwise import Elementwise
+from minigan.backend.formula import Sum, Vector
 from minigan.backend.memory import keep_memory, release_memory
 from minigan.backend.products import matmul
 from minigan.backend.random import STREAMS, RandomStream, key_of

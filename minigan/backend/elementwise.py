@@ -8,35 +8,26 @@
 
 The formula is plain Python that reads alike for numbers and for arrays. On NumPy it runs as it stands, on large arrays
 in parts that stay in the cache. With numba installed it becomes one loop over the entries, compiled (`loops`), on a GPU
-one kernel (`Library.fuse`). The annotations say what lines up with what:
-
-    Array    entry by entry with the first argument, whose shape it has; a result has its dtype, too
-    Vector   (C,), the same for every example: entry c goes with feature c, the last axis of the first argument
-    Sum      a result, (C,): the entries added up over every axis but the last (`batch_sum`)
-    float    one number for all entries, in the dtype of the results
+one kernel (`Library.fuse`). What its annotations mean is said in `formula`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import loops, threads
 from minigan.backend.arrays import Array, array_module, library_of
+from minigan.backend.formula import ARRAY, NUMBER, SUM, Formula
 from minigan.backend.products import batch_sum
-from minigan.errors import ArgumentError
-
-Vector = Array
-Sum = Array
 
 #: Numbers in a part of the work on NumPy: five arrays of them, as Adam has, and what it makes of these fit in a cache.
 PART = 2**16
-ARRAY, VECTOR, SUM, NUMBER = "Array", "Vector", "Sum", "float"
 
 
-class Elementwise:
+class Elementwise(Formula):
     """A formula as a function of arrays and numbers, without its `xp`; the module's text says how it is written.
 
     Its body may hold assignments and one `return`, of arithmetic, comparisons, `abs` and functions of xp. Called with
@@ -44,34 +35,10 @@ class Elementwise:
     Raises ArgumentError for an annotation that is none of the four, DeviceError for arrays of two libraries.
     """
 
-    def __init__(self, formula: Callable[..., Any]):
-        self.formula, self.__name__, self.__doc__ = formula, formula.__name__, formula.__doc__
-        known = dict(formula.__annotations__)
-        returned = str(known.pop("return", ""))
-        names = formula.__code__.co_varnames[: formula.__code__.co_argcount]
-        self.takes_xp = names[:1] == ("xp",)
-        self.names = names[self.takes_xp :]
-        self.kinds = tuple(known.get(name, "") for name in self.names)
-        self.results = tuple(returned.removeprefix("tuple[").removesuffix("]").split(", "))
-        known_kinds = {*self.kinds} <= {ARRAY, VECTOR, NUMBER} and {*self.results} <= {ARRAY, SUM}
-        if self.kinds[:1] != (ARRAY,) or not known_kinds:
-            raise ArgumentError(
-                f"{self.__name__}: an elementwise formula takes Array, Vector and float, first an Array, and returns "
-                f"Array or Sum, or a tuple of them, all of it annotated as text (from __future__ import annotations); "
-                f"got ({', '.join(map(str, self.kinds))}) and {returned!r}"
-            )
-        self.arrays, self.vectors, self.numbers = (
-            tuple(i for i, kind in enumerate(self.kinds) if kind == wanted) for wanted in (ARRAY, VECTOR, NUMBER)
-        )
-        self.sums = self.results.count(SUM)
-        self.fresh = (-1,) * self.results.count(ARRAY)
-        self.by_rows = bool(self.vectors or self.sums)
-        self.loops: dict[Any, Any] = {}  # compiled, see loops.compiled
-
     def __call__(self, *arguments: Any, out: Any = None) -> Any:
         outs = out if out is None or isinstance(out, tuple) else (out,)
         on_numpy = type(arguments[0]) is np.ndarray
-        results = loops.run(self, arguments, outs) if on_numpy else None
+        results = loops.by_loop(self, arguments, outs) if on_numpy else None
         if results is None:
             entries = self.in_parts(arguments, outs) if on_numpy else self.whole(arguments, outs)
             pairs = zip(entries, self.results, strict=True)

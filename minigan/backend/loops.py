@@ -12,17 +12,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minigan.backend import threads
 from minigan.backend.arrays import Array
+from minigan.backend.formula import Formula
 from minigan.backend.looptext import FUNCTIONS, loop_text
 from minigan.backend.products import SUMMED, batch_sum, rows
-
-if TYPE_CHECKING:
-    from minigan.backend.elementwise import Elementwise
 
 #: Numbers in an array, below which NumPy is as fast: to call a loop takes as long as some of its operations.
 LEAST = 2**11
@@ -33,7 +31,7 @@ FAST = os.environ.get("MINIGAN_FAST") != "0" and find_spec("numba") is not None
 TYPES = frozenset("fBHi?")  # of the numbers in an array, as NumPy's dtype.char; each is one of float32's
 
 
-def run(work: Elementwise, arguments: Sequence[Any], outs: tuple[Array, ...] | None) -> tuple[Array, ...] | None:
+def by_loop(work: Formula, arguments: Sequence[Any], outs: tuple[Array, ...] | None) -> tuple[Array, ...] | None:
     """The formula's results by its loop, or None where NumPy is to make them.
 
     A loop takes NumPy's arrays of known numbers that line up, without gaps in memory, or else with two axes. (It is
@@ -43,7 +41,7 @@ def run(work: Elementwise, arguments: Sequence[Any], outs: tuple[Array, ...] | N
     if not FAST or first.size < LEAST:
         return None
     shape, arrays = first.shape, [arguments[i] for i in work.arrays]
-    into, own = work.fresh, None
+    into, own = (-1,) * work.results.count("Array"), None
     if outs is None:
         if first.dtype.char != "f":
             return None
@@ -93,7 +91,7 @@ def run(work: Elementwise, arguments: Sequence[Any], outs: tuple[Array, ...] | N
     return tuple([next(made[kind == "Sum"]) for kind in work.results])
 
 
-def compiled(work: Elementwise, by_rows: bool, into: tuple[int, ...]) -> Callable[..., None] | None:
+def compiled(work: Formula, by_rows: bool, into: tuple[int, ...]) -> Callable[..., None] | None:
     """The loop over arrays of this layout, made at the first call; None if the formula cannot be made one."""
     key = by_rows, into
     if key not in work.loops:

@@ -19,12 +19,11 @@ import ast
 import hashlib
 import inspect
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from minigan.backend.elementwise import Elementwise
+from minigan.backend.formula import Formula
 
 FLAT = """
 def {name}({parameters}):
@@ -51,20 +50,20 @@ def {name}({parameters}):
 """
 
 
-def maximum(a: float, b: float) -> float:
+def larger(a: float, b: float) -> float:
     return a if a >= b or a != a else b  # NaN if either is, as NumPy's
 
 
-def minimum(a: float, b: float) -> float:
+def smaller(a: float, b: float) -> float:
     return a if a <= b or a != a else b
 
 
-def where(condition: float, a: float, b: float) -> float:
+def either(condition: float, a: float, b: float) -> float:
     return a if condition != 0 else b
 
 
 #: What a formula may use of xp.
-FUNCTIONS = {"maximum": maximum, "minimum": minimum, "where": where, "sqrt": np.sqrt}
+FUNCTIONS = {"maximum": larger, "minimum": smaller, "where": either, "sqrt": np.sqrt}
 
 
 class UnknownError(Exception):
@@ -99,7 +98,7 @@ def parsed(expression: str) -> ast.expr:
     return ast.parse(expression, mode="eval").body
 
 
-def loop_text(work: Elementwise, by_rows: bool, into: tuple[int, ...]) -> tuple[str, str] | None:
+def loop_text(work: Formula, by_rows: bool, into: tuple[int, ...]) -> tuple[str, str] | None:
     """(the loop's name, its text); None for a formula without source, or that does what no loop does.
 
     `into`: for each result that is an array, the number of the argument that it is written into, or -1. The loop is
@@ -141,7 +140,7 @@ def loop_text(work: Elementwise, by_rows: bool, into: tuple[int, ...]) -> tuple[
     return name, text.replace("{name}", name)
 
 
-def formula_of(work: Elementwise) -> list[Any]:
+def formula_of(work: Formula) -> list[Any]:
     """The formula's statements, assignments and one return, for numbers."""
     function = ast.parse(textwrap.dedent(inspect.getsource(work.formula))).body[0]
     if not isinstance(function, ast.FunctionDef):

@@ -1,0 +1,51 @@
+"""A formula of elementwise work: a plain Python function, whose annotations say what lines up with what.
+
+Array    entry by entry with the first argument, whose shape it has; a result has its dtype, too
+Vector   (C,), the same for every example: entry c goes with feature c, the last axis of the first argument
+Sum      a result, (C,): the entries added up over every axis but the last (`batch_sum`)
+float    one number for all entries, in the dtype of the results
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigan.backend.arrays import Array
+from minigan.errors import ArgumentError
+
+Vector = Array
+Sum = Array
+ARRAY, VECTOR, SUM, NUMBER = "Array", "Vector", "Sum", "float"
+
+
+class Formula:
+    """What there is to know of a formula before any array comes.
+
+    Attributes: `formula`, the function; `takes_xp`, whether the array library is its first argument; of the others the
+    `names` and `kinds`, and by their places the `arrays`, `vectors` and `numbers`; the kinds of its `results`, how many
+    of them are `sums`, and whether its entries have to be taken `by_rows`, (N·…, C).
+    """
+
+    def __init__(self, formula: Callable[..., Any]):
+        self.formula, self.__name__, self.__doc__ = formula, formula.__name__, formula.__doc__
+        known = dict(formula.__annotations__)
+        returned = str(known.pop("return", ""))
+        names = formula.__code__.co_varnames[: formula.__code__.co_argcount]
+        self.takes_xp = names[:1] == ("xp",)
+        self.names = names[self.takes_xp :]
+        self.kinds = tuple(known.get(name, "") for name in self.names)
+        self.results = tuple(returned.removeprefix("tuple[").removesuffix("]").split(", "))
+        known_kinds = {*self.kinds} <= {ARRAY, VECTOR, NUMBER} and {*self.results} <= {ARRAY, SUM}
+        if self.kinds[:1] != (ARRAY,) or not known_kinds:
+            raise ArgumentError(
+                f"{self.__name__}: an elementwise formula takes Array, Vector and float, first an Array, and returns "
+                f"Array or Sum, or a tuple of them, all of it annotated as text (from __future__ import annotations); "
+                f"got ({', '.join(map(str, self.kinds))}) and {returned!r}"
+            )
+        self.arrays, self.vectors, self.numbers = (
+            tuple(i for i, kind in enumerate(self.kinds) if kind == wanted) for wanted in (ARRAY, VECTOR, NUMBER)
+        )
+        self.sums = self.results.count(SUM)
+        self.by_rows = bool(self.vectors or self.sums)
+        self.loops: dict[Any, Any] = {}  # compiled, by the layout of the arrays (`loops.compiled`)
