@@ -17,7 +17,7 @@ from minigan.backend.devices import (
     why_no_gpu,
 )
 from minigan.backend.elementwise import Elementwise
-from minigan.backend.formula import Sum, Vector
+from minigan.backend.formula import Column, Sum, Vector
 from minigan.backend.memory import keep_memory, release_memory
 from minigan.backend.products import matmul
 from minigan.backend.random import STREAMS, RandomStream, key_of
@@ -26,6 +26,7 @@ from minigan.backend.threads import blas_threads, share, shared, why_one_core
 __all__ = [
     "STREAMS",
     "Array",
+    "Column",
     "Elementwise",
     "Library",
     "RandomStream",

@@ -20,7 +20,7 @@ import numpy as np
 
 from minigan.backend import loops, threads
 from minigan.backend.arrays import Array, array_module, library_of
-from minigan.backend.formula import ARRAY, NUMBER, SUM, Formula
+from minigan.backend.formula import ARRAY, COLUMN, SUM, Formula
 from minigan.backend.products import batch_sum
 
 #: Numbers in a part of the work on NumPy: five arrays of them, as Adam has, and what it makes of these fit in a cache.
@@ -37,45 +37,56 @@ class Elementwise(Formula):
 
     def __call__(self, *arguments: Any, out: Any = None) -> Any:
         outs = out if out is None or isinstance(out, tuple) else (out,)
-        on_numpy = type(arguments[0]) is np.ndarray
-        results = loops.by_loop(self, arguments, outs) if on_numpy else None
-        if results is None:
-            entries = self.in_parts(arguments, outs) if on_numpy else self.whole(arguments, outs)
-            pairs = zip(entries, self.results, strict=True)
-            results = tuple(batch_sum(entry) if kind == SUM else entry for entry, kind in pairs)
+        results = None
+        if type(arguments[0]) is np.ndarray:
+            results = loops.by_loop(self, arguments, outs) or self.in_parts(arguments, outs)
+        results = results or self.whole(arguments, outs)
         return results if len(self.results) > 1 else results[0]
 
-    def whole(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> Sequence[Array]:
-        """The results, not yet summed, by the formula on whole arrays of any library."""
+    def whole(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> list[Array]:
+        """The results by the formula on whole arrays, of any library."""
         xp = array_module(**dict(zip(self.names, arguments, strict=True)))
-        number = (arguments if outs is None else outs)[0].dtype.type
-        values = [number(a) if kind == NUMBER else a for a, kind in zip(arguments, self.kinds, strict=True)]
+        number = (outs or arguments)[0].dtype.type
+        values = [number(a) if isinstance(a, (int, float)) else a for a in arguments]
         formula = library_of(arguments[0]).fuse(xp, self.formula)
         made = formula(xp, *values) if self.takes_xp else formula(*values)
-        results = made if len(self.results) > 1 else (made,)
-        for result, out in zip(results, outs or (), strict=outs is not None):
-            if result is not out:
+        made = made if len(self.results) > 1 else (made,)
+        results, free = [], iter(outs or ())
+        for result, kind in zip(made, self.results, strict=True):
+            if kind == SUM:
+                result = batch_sum(result)
+            elif outs is not None and (out := next(free)) is not result:
                 out[...] = result
-        return results if outs is None else outs
+                result = out
+            results.append(result)
+        return results
 
-    def in_parts(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> Sequence[Array]:
-        """The same on NumPy's arrays, large ones in parts, which the cores share."""
+    def in_parts(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> list[Array] | None:
+        """The same on large arrays of NumPy's that lie without gaps, in parts, which the cores share; else None.
+
+        The parts are the same on any number of cores, and so are the sums of them.
+        """
         first = arguments[0]
-        arrays = [*(a for a, kind in zip(arguments, self.kinds, strict=True) if kind == ARRAY), *(outs or ())]
+        arrays = [*(arguments[i] for i in self.arrays), *(outs or ())]
         if first.size < 2 * PART or not all(a.flags.c_contiguous and a.shape == first.shape for a in arrays):
-            return self.whole(arguments, outs)
-        outs = outs or tuple(np.empty_like(first) for _ in self.results)
+            return None
+        if outs is None:
+            outs = [np.empty_like(first) for kind in self.results if kind == ARRAY]
         flat = (-1, first.shape[-1]) if self.by_rows else -1
-        flat_arguments = [a.reshape(flat) if k == ARRAY else a for a, k in zip(arguments, self.kinds, strict=True)]
-        flat_outs = [out.reshape(flat) for out in outs]
-        count = len(flat_outs[0])
-        at_once = max(1, PART * count // first.size)
+        lined_up = [a.reshape(flat) if k == ARRAY else a for a, k in zip(arguments, self.kinds, strict=True)]
+        filled = [out.reshape(flat) for out in outs]
+        count = len(lined_up[0])
+        edges = [*range(0, count, max(1, PART * count // first.size)), count]
+        parts = list(map(slice, edges, edges[1:]))
+        sums = {i: np.empty((len(parts), first.shape[-1]), first.dtype) for i in self.sums}
 
-        def work(part: slice) -> None:
-            for begin in range(part.start, part.stop, at_once):
-                piece = slice(begin, min(begin + at_once, part.stop))
-                pieces = [a[piece] if k == ARRAY else a for a, k in zip(flat_arguments, self.kinds, strict=True)]
-                self.whole(pieces, [out[piece] for out in flat_outs])
+        def work(turns: slice) -> None:
+            for turn in range(turns.start, turns.stop):
+                own = [a[parts[turn]] if k in (ARRAY, COLUMN) else a for a, k in zip(lined_up, self.kinds, strict=True)]
+                results = self.whole(own, [out[parts[turn]] for out in filled])
+                for i, total in sums.items():
+                    total[turn] = results[i]
 
-        threads.share_out(work, count, cores=threads.CORES if first.size >= threads.SHARE_FROM else 1)
-        return outs
+        threads.share_out(work, len(parts), cores=threads.CORES if first.size >= threads.SHARE_FROM else 1)
+        made = iter(outs)
+        return [batch_sum(sums[i]) if i in sums else next(made) for i in range(len(self.results))]

@@ -2,8 +2,9 @@
 
 Array    entry by entry with the first argument, whose shape it has; a result has its dtype, too
 Vector   (C,), the same for every example: entry c goes with feature c, the last axis of the first argument
+Column   (N, 1), the same for all features: entry n goes with row n of a first argument (N, C)
 Sum      a result, (C,): the entries added up over every axis but the last (`batch_sum`)
-float    one number for all entries, in the dtype of the results
+float    one number for all entries, in the dtype of the results, or an array () of the library
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from minigan.backend.arrays import Array
 from minigan.errors import ArgumentError
 
 Vector = Array
+Column = Array
 Sum = Array
-ARRAY, VECTOR, SUM, NUMBER = "Array", "Vector", "Sum", "float"
+ARRAY, VECTOR, COLUMN, SUM, NUMBER = "Array", "Vector", "Column", "Sum", "float"
 
 
 class Formula:
     """What there is to know of a formula before any array comes.
 
     Attributes: `formula`, the function; `takes_xp`, whether the array library is its first argument; of the others the
-    `names` and `kinds`, and by their places the `arrays`, `vectors` and `numbers`; the kinds of its `results`, how many
-    of them are `sums`, and whether its entries have to be taken `by_rows`, (N·…, C).
+    `names` and `kinds`, and the places of the `arrays`, `vectors`, `columns` and `numbers` among them; the kinds of its
+    `results` and the places of the `sums`; `by_rows`, whether an entry has to be known by row and feature.
     """
 
     def __init__(self, formula: Callable[..., Any]):
@@ -36,16 +38,17 @@ class Formula:
         self.names = names[self.takes_xp :]
         self.kinds = tuple(known.get(name, "") for name in self.names)
         self.results = tuple(returned.removeprefix("tuple[").removesuffix("]").split(", "))
-        known_kinds = {*self.kinds} <= {ARRAY, VECTOR, NUMBER} and {*self.results} <= {ARRAY, SUM}
+        known_kinds = {*self.kinds} <= {ARRAY, VECTOR, COLUMN, NUMBER} and {*self.results} <= {ARRAY, SUM}
         if self.kinds[:1] != (ARRAY,) or not known_kinds:
             raise ArgumentError(
-                f"{self.__name__}: an elementwise formula takes Array, Vector and float, first an Array, and returns "
-                f"Array or Sum, or a tuple of them, all of it annotated as text (from __future__ import annotations); "
-                f"got ({', '.join(map(str, self.kinds))}) and {returned!r}"
+                f"{self.__name__}: an elementwise formula takes Array, Vector, Column and float, first an Array, and "
+                "returns Array or Sum, or a tuple of them, annotated as text (from __future__ import annotations); got "
+                f"({', '.join(map(str, self.kinds))}) and {returned!r}"
             )
-        self.arrays, self.vectors, self.numbers = (
-            tuple(i for i, kind in enumerate(self.kinds) if kind == wanted) for wanted in (ARRAY, VECTOR, NUMBER)
+        self.arrays, self.vectors, self.columns, self.numbers = (
+            tuple(i for i, kind in enumerate(self.kinds) if kind == wanted)
+            for wanted in (ARRAY, VECTOR, COLUMN, NUMBER)
         )
-        self.sums = self.results.count(SUM)
-        self.by_rows = bool(self.vectors or self.sums)
+        self.sums = tuple(i for i, kind in enumerate(self.results) if kind == SUM)
+        self.by_rows = bool(self.vectors or self.columns or self.sums)
         self.loops: dict[Any, Any] = {}  # compiled, by the layout of the arrays (`loops.compiled`)

@@ -41,7 +41,7 @@ def by_loop(work: Formula, arguments: Sequence[Any], outs: tuple[Array, ...] | N
     if not FAST or first.size < LEAST:
         return None
     shape, arrays = first.shape, [arguments[i] for i in work.arrays]
-    into, own = (-1,) * work.results.count("Array"), None
+    into, own = (-1,) * (len(work.results) - len(work.sums)), None
     if outs is None:
         if first.dtype.char != "f":
             return None
@@ -57,12 +57,12 @@ def by_loop(work: Formula, arguments: Sequence[Any], outs: tuple[Array, ...] | N
         if type(a) is not np.ndarray or a.shape != shape or a.dtype.char not in TYPES:
             return None
         gaps = gaps or not a.flags.c_contiguous
-    rest = [arguments[i] for i in work.vectors]
-    for vector in rest:
-        if vector.shape != shape[-1:] or vector.dtype.char != "f" or not vector.flags.c_contiguous:
+    rest, columns = [arguments[i] for i in work.vectors], [arguments[i] for i in work.columns]
+    for a, its_shape in (*((a, shape[-1:]) for a in rest), *((a, (*shape[:-1], 1)) for a in columns)):
+        if type(a) is not np.ndarray or a.shape != its_shape or a.dtype.char != "f" or not a.flags.c_contiguous:
             return None
     by_rows = work.by_rows or gaps
-    if gaps and len(shape) != 2:
+    if (gaps or columns) and len(shape) != 2:
         return None
     loop = work.loops.get((by_rows, into)) or compiled(work, by_rows, into)
     if loop is None:
@@ -72,6 +72,7 @@ def by_loop(work: Formula, arguments: Sequence[Any], outs: tuple[Array, ...] | N
         arrays = [a.ravel() for a in arrays]
     elif len(shape) != 2:
         arrays = [rows(a) for a in arrays]
+    arrays += columns
     cores = threads.CORES if first.size >= SHARE_FROM else 1
     if not work.sums:
         if cores == 1:
@@ -80,15 +81,15 @@ def by_loop(work: Formula, arguments: Sequence[Any], outs: tuple[Array, ...] | N
             threads.share_out(lambda part: loop(*[a[part] for a in arrays], *rest), len(arrays[0]), cores=cores)
         return outs
     blocks = -(-len(arrays[0]) // SUMMED)
-    sums = [np.empty((blocks, shape[-1]), np.float32) for _ in range(work.sums)]
+    sums = [np.empty((blocks, shape[-1]), np.float32) for _ in work.sums]
 
     def add(part: slice) -> None:
         batch = slice(part.start * SUMMED, part.stop * SUMMED)
         loop(*[a[batch] for a in arrays], *[s[part] for s in sums], *rest)
 
     threads.share_out(add, blocks, cores=min(cores, blocks))
-    made = iter(outs), map(batch_sum, sums)
-    return tuple([next(made[kind == "Sum"]) for kind in work.results])
+    made, added = iter(outs), map(batch_sum, sums)
+    return tuple([next(added if i in work.sums else made) for i in range(len(work.results))])
 
 
 def compiled(work: Formula, by_rows: bool, into: tuple[int, ...]) -> Callable[..., None] | None:

@@ -102,7 +102,7 @@ def loop_text(work: Formula, by_rows: bool, into: tuple[int, ...]) -> tuple[str,
     """(the loop's name, its text); None for a formula without source, or that does what no loop does.
 
     `into`: for each result that is an array, the number of the argument that it is written into, or -1. The loop is
-    called with the arrays, first the arguments, then the other results; then with the sums' (blocks, C); then with the
+    called with the arrays (arguments, the other results, columns), then those of the sums (blocks, C), then with the
     vectors and the numbers. `by_rows`: the arrays have two axes, else one.
     """
     try:
@@ -110,7 +110,9 @@ def loop_text(work: Formula, by_rows: bool, into: tuple[int, ...]) -> tuple[str,
     except (UnknownError, OSError, SyntaxError):
         return None
     values = returned.value.elts if isinstance(returned.value, ast.Tuple) else [returned.value]
-    arrays, vectors, numbers = ([work.names[i] for i in own] for own in (work.arrays, work.vectors, work.numbers))
+    arrays, vectors, columns, numbers = (
+        [work.names[i] for i in own] for own in (work.arrays, work.vectors, work.columns, work.numbers)
+    )
     goes, place = iter(into), "r, c" if by_rows else "i"
     own, sums, results = [], [], []
     for i, (value, kind) in enumerate(zip(map(ast.unparse, values), work.results, strict=True)):
@@ -125,11 +127,12 @@ def loop_text(work: Formula, by_rows: bool, into: tuple[int, ...]) -> tuple[str,
             own.append(name)
         results.append(f"{name}_[{place}] = {value}")
     body = [f"{name} = float32({name}_[{place}])" for name in arrays] + [f"{name} = {name}_[c]" for name in vectors]
+    body += [f"{name} = {name}_[r, 0]" for name in columns]
     body += [*map(ast.unparse, lines), *results]
     form, depth = (SUMS, 4) if sums else (BY_ROWS, 3) if by_rows else (FLAT, 2)
     text = form.format(
         name="{name}",
-        parameters=", ".join(f"{name}_" for name in (*arrays, *own, *sums, *vectors, *numbers)),
+        parameters=", ".join(f"{name}_" for name in (*arrays, *own, *columns, *sums, *vectors, *numbers)),
         numbers=indented([f"{name} = float32({name}_)" for name in numbers], 1),
         first=arrays[0],
         total=(*sums, "")[0],

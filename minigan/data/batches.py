@@ -12,7 +12,7 @@ from itertools import count
 
 import numpy as np
 
-from minigan.backend import Array, RandomStream, array_module, to_device
+from minigan.backend import Array, Elementwise, RandomStream, array_module, to_device
 from minigan.backend.random import check_seed
 from minigan.errors import ArgumentError, DataError, DTypeError, ShapeError, whole
 
@@ -84,10 +84,12 @@ class Batches:
         if chosen.dtype != np.uint8:
             return chosen.astype(self.dtype, copy=False)
         low, high = self.value_range
-        x = xp.divide(chosen, 255, dtype=self.dtype)  # 255/255 is exactly 1, so both ends of the range are exact
-        x *= high - low
-        x += low
-        return x
+        return shades(chosen, 255, high - low, low, out=xp.empty(chosen.shape, dtype=self.dtype))
+
+
+@Elementwise
+def shades(pixels: Array, full: float, span: float, low: float) -> Array:
+    return pixels / full * span + low  # full/full is exactly 1, so both ends of the range are exact
 
 
 def count_batches(images: int, batch_size: int, *, drop_last: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minigan.backend import Array, Elementwise
 from minigan.nn import Sequential
 
 
@@ -15,5 +16,11 @@ def average(averaged: Sequential, G: Sequential, decay: float, steps: int) -> No
     """
     d = min(decay, (1 + steps) / (10 + steps))
     averaged.version += 1  # first, as in an optimiser's step
-    averaged.params += (1 - d) * (G.params - averaged.params)
-    averaged.buffers += (1 - d) * (G.buffers - averaged.buffers)
+    for mean, newest in ((averaged.params, G.params), (averaged.buffers, G.buffers)):
+        move_towards(mean, newest, 1 - d, out=mean)
+
+
+@Elementwise
+def move_towards(mean: Array, newest: Array, share: float) -> Array:
+    mean += share * (newest - mean)
+    return mean

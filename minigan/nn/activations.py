@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigan.backend import Array, array_module, shared
+from minigan.backend import Array, Elementwise, array_module
 from minigan.errors import ArgumentError, number
 from minigan.nn.layer import Layer
 
@@ -23,11 +23,21 @@ class ReLU(Layer):
     kinks = (0.0,)
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
-        y = array_module(x).maximum(x, 0)
+        y = relu(x)
         return y, y
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
-        return dy * (cache > 0)
+        return relu_grad(dy, cache)
+
+
+@Elementwise
+def relu(xp, x: Array) -> Array:
+    return xp.maximum(x, 0)
+
+
+@Elementwise
+def relu_grad(dy: Array, y: Array) -> Array:
+    return dy * (y > 0)
 
 
 class LeakyReLU(Layer):
@@ -48,24 +58,21 @@ class LeakyReLU(Layer):
             raise ArgumentError(f"LeakyReLU needs 0 < slope < 1, got {slope}; for slope 0 use ReLU()")
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
-        xp = array_module(x)
-
-        def leak(y: Array, x: Array) -> None:
-            xp.multiply(x, self.slope, out=y)
-            xp.maximum(x, y, out=y)  # slope < 1: the larger of the two is the right branch
-
-        y = shared(leak, x)
+        y = leaky_relu(x, self.slope)
         return y, y
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
-        xp = array_module(dy=dy, cache=cache)
+        return leaky_relu_grad(dy, cache, self.slope)
 
-        def pass_on(dx: Array, dy: Array, y: Array) -> None:
-            dx[...] = y > 0  # 1 or 0,
-            xp.clip(dx, self.slope, 1, out=dx)  # so 1 or the slope; where(y > 0, 1, slope) has to guess each branch,
-            dx *= dy  # which takes ten times as long
 
-        return shared(pass_on, dy, cache)
+@Elementwise
+def leaky_relu(xp, x: Array, slope: float) -> Array:
+    return xp.maximum(x, slope * x)  # slope < 1: the larger of the two is the right branch
+
+
+@Elementwise
+def leaky_relu_grad(xp, dy: Array, y: Array, slope: float) -> Array:
+    return dy * xp.maximum(y > 0, slope)  # of 1 or 0: NumPy has to guess each branch of a where, ten times as long
 
 
 class Tanh(Layer):
@@ -83,7 +90,12 @@ class Tanh(Layer):
         return y, y
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
-        return dy * (1 - cache * cache)
+        return tanh_grad(dy, cache)
+
+
+@Elementwise
+def tanh_grad(dy: Array, y: Array) -> Array:
+    return dy * (1 - y * y)
 
 
 def sigmoid(x: Array) -> Array:
@@ -108,4 +120,9 @@ class Sigmoid(Layer):
         return y, y
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
-        return dy * (cache * (1 - cache))
+        return sigmoid_grad(dy, cache)
+
+
+@Elementwise
+def sigmoid_grad(dy: Array, y: Array) -> Array:
+    return dy * (y * (1 - y))

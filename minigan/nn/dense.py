@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from minigan import backend
-from minigan.backend import Array
+from minigan.backend import Array, Elementwise, Vector
 from minigan.backend.products import batch_sum, rows
 from minigan.errors import ShapeError, truth, whole
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
@@ -43,7 +43,7 @@ class Dense(Layer):
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
         y = backend.matmul(rows(x), self.W)
         if self.bias:
-            y += self.b
+            add_bias(y, self.b, out=y)
         return y.reshape(*x.shape[:-1], -1), x  # dW needs x; dx needs only W
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
@@ -53,3 +53,9 @@ class Dense(Layer):
         backend.matmul(rows(cache).T, rows(dy), out=grads["W"])
         if self.bias:
             grads["b"][...] = batch_sum(dy)
+
+
+@Elementwise
+def add_bias(y: Array, b: Vector) -> Array:
+    y += b
+    return y

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minigan.backend import Array, RandomStream, array_module
+from minigan.backend import Array, Elementwise, RandomStream, array_module
 from minigan.errors import ArgumentError, number
 from minigan.nn.layer import Layer
 
@@ -34,8 +34,18 @@ class Dropout(Layer):
         draws = rng.bits(x.shape)
         array_module(**{"x": x, "the draws of rng": draws})
         silent = min(round(self.drop * DRAWS), DRAWS - 1)  # of so many different draws, and the rest is kept
-        scaled_mask = (draws >= silent) * x.dtype.type(DRAWS / (DRAWS - silent))
-        return x * scaled_mask, scaled_mask  # backward must silence the same features
+        return silence(x, draws, silent, DRAWS / (DRAWS - silent))  # backward must silence the same features
 
     def input_grad(self, dy: Array, cache: Array | None) -> Array:
-        return dy if cache is None else dy * cache
+        return dy if cache is None else product(dy, cache)
+
+
+@Elementwise
+def silence(x: Array, draws: Array, silent: float, scale: float) -> tuple[Array, Array]:
+    scaled_mask = (draws >= silent) * scale
+    return x * scaled_mask, scaled_mask
+
+
+@Elementwise
+def product(dy: Array, scaled_mask: Array) -> Array:
+    return dy * scaled_mask

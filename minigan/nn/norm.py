@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import Any, NamedTuple
 
-from minigan.backend import Array, array_module, shared
+from minigan.backend import Array, Elementwise, Sum, Vector, array_module
 from minigan.backend.products import batch_sum
 from minigan.errors import ArgumentError, ShapeError, number
 from minigan.nn.init import Initialiser, ones, zeros
@@ -67,21 +67,10 @@ class BatchNorm(Layer):
         xp, n = array_module(x=x, gamma=self.gamma), x.size // x.shape[-1]
         if train and n < 2:
             raise ShapeError(f"BatchNorm in training needs at least 2 values per feature, got input shape {x.shape}")
-
-        def square(squares: Array, x: Array) -> None:
-            xp.multiply(x, x, out=squares)
-
         mean = batch_sum(x) / n if train else self.running_mean
-        x_hat = shared(lambda x_hat, x: xp.subtract(x, mean, out=x_hat), x)
-        var = batch_sum(shared(square, x_hat)) / n if train else self.running_var
+        var = squares(x, mean) / n if train else self.running_var
         inv_std = 1 / xp.sqrt(var + self.eps)
-
-        def scale_and_shift(y: Array, x_hat: Array) -> None:
-            x_hat *= inv_std
-            xp.multiply(x_hat, self.gamma, out=y)
-            y += self.beta
-
-        y = shared(scale_and_shift, x_hat)
+        y, x_hat = normalised(x, mean, inv_std, self.gamma, self.beta)
         return y, BatchNormCache(x_hat, inv_std, (mean, var) if train else None)
 
     def update_buffers(self, cache: BatchNormCache) -> None:
@@ -94,11 +83,11 @@ class BatchNorm(Layer):
 
     def input_grad(self, dy: Array, cache: BatchNormCache) -> Array:
         if cache.batch is None:
-            return dy * (self.gamma * cache.inv_std)
-        return self.spread(dy, cache, self.sums(dy, cache))
+            return scaled(dy, self.gamma * cache.inv_std)
+        return self.spread(dy, cache, sums(dy, cache.x_hat))
 
     def param_grads(self, dy: Array, cache: BatchNormCache, grads: Grads) -> None:
-        store(self.sums(dy, cache), grads)
+        store(sums(dy, cache.x_hat), grads)
 
     def backward(
         self,
@@ -113,28 +102,42 @@ class BatchNorm(Layer):
         if cache.batch is None or not (need_param_grads and need_input_grad):
             wanted = {"need_param_grads": need_param_grads, "need_input_grad": need_input_grad}
             return super().backward(dy, cache, **wanted, accumulate=accumulate, grads=grads)
-        sums = self.sums(dy, cache)  # both answers are made of the same two sums, so they are taken once
-        self.write_grads(partial(store, sums), accumulate=accumulate, grads=grads)
-        return self.spread(dy, cache, sums)
+        totals = sums(dy, cache.x_hat)  # both answers are made of the same two sums, so they are taken once
+        self.write_grads(partial(store, totals), accumulate=accumulate, grads=grads)
+        return self.spread(dy, cache, totals)
 
-    def sums(self, dy: Array, cache: BatchNormCache) -> tuple[Array, Array]:
-        """(dgamma, dbeta): Σ dy·x_hat and Σ dy over the batch."""
-        xp = array_module(dy=dy, cache=cache.x_hat)
-        products = shared(lambda product, dy, x_hat: xp.multiply(dy, x_hat, out=product), dy, cache.x_hat)
-        return batch_sum(products), batch_sum(dy)
-
-    def spread(self, dy: Array, cache: BatchNormCache, sums: tuple[Array, Array]) -> Array:
+    def spread(self, dy: Array, cache: BatchNormCache, totals: tuple[Array, Array]) -> Array:
         """dx in training: what reaches x directly, and by way of the batch's mean and variance."""
-        xp, n, scale = array_module(dy=dy, gamma=self.gamma), dy.size // dy.shape[-1], self.gamma * cache.inv_std
-        dgamma, dbeta = (total / n for total in sums)
+        n = dy.size // dy.shape[-1]
+        dgamma, dbeta = totals
+        return spread_out(dy, cache.x_hat, dgamma / n, dbeta / n, self.gamma * cache.inv_std)
 
-        def combine(dx: Array, dy: Array, x_hat: Array) -> None:
-            xp.multiply(x_hat, -dgamma, out=dx)
-            dx += dy
-            dx -= dbeta
-            dx *= scale
 
-        return shared(combine, dy, cache.x_hat)
+@Elementwise
+def squares(x: Array, mean: Vector) -> Sum:
+    difference = x - mean
+    return difference * difference
+
+
+@Elementwise
+def normalised(x: Array, mean: Vector, inv_std: Vector, gamma: Vector, beta: Vector) -> tuple[Array, Array]:
+    x_hat = (x - mean) * inv_std
+    return x_hat * gamma + beta, x_hat
+
+
+@Elementwise
+def sums(dy: Array, x_hat: Array) -> tuple[Sum, Sum]:
+    return dy * x_hat, dy
+
+
+@Elementwise
+def spread_out(dy: Array, x_hat: Array, dgamma: Vector, dbeta: Vector, scale: Vector) -> Array:
+    return (dy - dbeta - x_hat * dgamma) * scale
+
+
+@Elementwise
+def scaled(dy: Array, scale: Vector) -> Array:
+    return dy * scale
 
 
 def store(sums: tuple[Array, Array], grads: Grads) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from minigan.backend import Array, array_module
+from minigan.backend import Array, Elementwise, array_module
 from minigan.errors import ArgumentError, ShapeError, whole
 from minigan.nn.conv.windows import (
     Pad,
@@ -28,13 +28,22 @@ from minigan.nn.layer import Layer, Shape
 
 def largest(candidates: Sequence[Array]) -> tuple[Array, Array]:
     """(the largest of the candidates, the number of the one that it is), entry by entry; of equals the first."""
-    xp = array_module(candidates[0])
-    y = candidates[0]
-    which = xp.zeros(y.shape, dtype="int32")
+    y = candidates[0].copy()
+    which = array_module(y).zeros_like(y)  # numbers in y's dtype
     for number, candidate in enumerate(candidates[1:], start=1):
-        which = xp.where(candidate > y, number, which)
-        y = xp.maximum(y, candidate)
+        challenge(y, which, candidate, number, out=(y, which))
     return y, which
+
+
+@Elementwise
+def challenge(xp, y: Array, which: Array, candidate: Array, number: float) -> tuple[Array, Array]:
+    which = xp.maximum(which, (candidate > y) * number)  # the numbers rise, and a maximum is cheaper than a choice
+    return xp.maximum(y, candidate), which
+
+
+@Elementwise
+def prize(dy: Array, which: Array, number: float) -> Array:
+    return dy * (which == number)
 
 
 def lead(candidates: Sequence[Array]) -> list[Array]:
@@ -89,7 +98,7 @@ class MaxPool2d(Layer):
         (top, bottom), (left, right) = windows.pad
         dx = array_module(dy=dy, cache=which).zeros((N, top + H + bottom, left + W + right, C), dtype=dy.dtype)
         for number, places in enumerate(kernel_places(windows)):
-            dx[places] += dy * (which == number)
+            dx[places] += prize(dy, which, number)
         return dx[:, top : top + H, left : left + W]
 
     def kink_offsets(self, x: Array) -> list[Array]:
@@ -136,7 +145,7 @@ class Maxout(Layer):
     def input_grad(self, dy: Array, cache: Array) -> Array:
         dx = array_module(dy=dy, cache=cache).empty((*dy.shape[:-1], dy.shape[-1] * self.pieces), dtype=dy.dtype)
         for j in range(self.pieces):
-            dx[..., j :: self.pieces] = dy * (cache == j)
+            prize(dy, cache, j, out=dx[..., j :: self.pieces])
         return dx
 
     def kink_offsets(self, x: Array) -> list[Array]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigan import backend
-from minigan.backend import Array
+from minigan.backend import Array, Column, Elementwise, Vector
 from minigan.backend.products import rows
 from minigan.errors import ArgumentError
 from minigan.nn.conv.layers import Conv2d
@@ -64,7 +64,7 @@ class SpectralNorm(Layer):
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, SpectralCache]:
         u, v, sigma = stretch(self.W, self.u)
         layer = copy(self.layer)
-        layer.W = self.W / sigma
+        layer.W = divided(self.W, sigma)
         if layer.bias:
             layer.b = self.b
         y, cache = layer.forward(x, train=train, rng=rng)
@@ -77,8 +77,7 @@ class SpectralNorm(Layer):
         cache.layer.param_grads(dy, cache.cache, grads)
         dW, W = rows(grads["W"]), rows(cache.layer.W)
         inner = backend.matmul(dW.reshape(1, -1), W.reshape(-1, 1))  # ⟨dW̄, W̄⟩
-        dW -= inner * cache.v * cache.u
-        dW /= cache.sigma
+        unstretched(dW, cache.v, cache.u, inner[0, 0], cache.sigma, out=dW)
 
     def update_buffers(self, cache: SpectralCache) -> None:
         u, length = normalise(backend.matmul(rows(cache.layer.W).T, cache.v))
@@ -98,6 +97,16 @@ def stretch(W: Array, u: Array) -> tuple[Array, Array, Array]:
     unit = xp.where(length > SHORTEST, unit, u.dtype.type(len(u) ** -0.5))
     v, sigma = normalise(backend.matmul(rows(W), unit[:, None]))
     return unit, v, sigma
+
+
+@Elementwise
+def divided(W: Array, sigma: float) -> Array:
+    return W / sigma
+
+
+@Elementwise
+def unstretched(dW: Array, v: Column, u: Vector, inner: float, sigma: float) -> Array:
+    return (dW - inner * v * u) / sigma
 
 
 def normalise(x: Array) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ from minigan.backend.products import batch_sum
 from minigan.errors import ArgumentError, ShapeError
 from minigan.gan.averaging import average
 from minigan.gradcheck import check_layer
-from minigan.nn import init
+from minigan.nn import init, norm
 from minigan.nn.conv import fourier, im2col, turned
 from minigan.nn.conv import layers as conv
 from minigan.nn.conv.windows import padding, place_windows, whole_sizes
@@ -130,8 +130,8 @@ def test_batchnorm_may_forget_all_or_nothing(decay):
     ],
 )
 def test_batchnorm_takes_its_sums_once_whatever_is_asked(train, flags, taken, monkeypatch):
-    net, calls, real = lone(nn.BatchNorm(), (2, 2, 4)), [], nn.BatchNorm.sums
-    monkeypatch.setattr(nn.BatchNorm, "sums", lambda *args: calls.append(1) or real(*args))
+    net, calls, real = lone(nn.BatchNorm(), (2, 2, 4)), [], norm.sums
+    monkeypatch.setattr(norm, "sums", lambda *args: calls.append(1) or real(*args))
     y, cache = net.forward(RNG.standard_normal((3, 2, 2, 4)), train=train)
     net.backward(y, cache, **flags)
     assert len(calls) == taken

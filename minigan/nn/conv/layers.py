@@ -14,7 +14,7 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
-from minigan.backend import Array, array_module, share
+from minigan.backend import Array, array_module
 from minigan.backend.products import batch_sum
 from minigan.errors import ShapeError, truth, whole
 from minigan.nn.conv import fourier, im2col, turned
@@ -29,6 +29,7 @@ from minigan.nn.conv.windows import (
     times,
     whole_sizes,
 )
+from minigan.nn.dense import add_bias
 from minigan.nn.init import Initialiser, glorot_uniform, zeros
 from minigan.nn.layer import Grads, Layer, Shape, Specs
 
@@ -109,7 +110,7 @@ class Convolution(Layer):
     def add_bias(self, y: Array) -> None:
         """y += b, if there is one."""
         if self.bias:
-            share(lambda part: array_module(y).add(y[part], self.b, out=y[part]), y)
+            add_bias(y, self.b, out=y)
 
 
 class Conv2d(Convolution):
