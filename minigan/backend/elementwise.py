@@ -30,8 +30,9 @@ PART = 2**16
 class Elementwise(Formula):
     """A formula as a function of arrays and numbers, without its `xp`; the module's text says how it is written.
 
-    Its body may hold assignments and one `return`, of arithmetic, comparisons, `abs` and functions of xp. Called with
-    `out`, an array or, for several results, a tuple of them, it writes into these, which may be arguments.
+    Its body may hold assignments and one `return`, of arithmetic, comparisons (which are 1 or 0), `abs` and functions of
+    xp. Called with `out`, an array or, for several results, a tuple of them, it writes into these, which may be
+    arguments.
     Raises ArgumentError for an annotation that is none of the four, DeviceError for arrays of two libraries.
     """
 
@@ -43,7 +44,7 @@ class Elementwise(Formula):
         results = results or self.whole(arguments, outs)
         return results if len(self.results) > 1 else results[0]
 
-    def whole(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> list[Array]:
+    def whole(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> tuple[Array, ...]:
         """The results by the formula on whole arrays, of any library."""
         xp = array_module(**dict(zip(self.names, arguments, strict=True)))
         number = (outs or arguments)[0].dtype.type
@@ -53,15 +54,16 @@ class Elementwise(Formula):
         made = made if len(self.results) > 1 else (made,)
         results, free = [], iter(outs or ())
         for result, kind in zip(made, self.results, strict=True):
+            result = result.astype(number, copy=False)  # True·0.5 is a float64
             if kind == SUM:
                 result = batch_sum(result)
             elif outs is not None and (out := next(free)) is not result:
                 out[...] = result
                 result = out
             results.append(result)
-        return results
+        return tuple(results)
 
-    def in_parts(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> list[Array] | None:
+    def in_parts(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> tuple[Array, ...] | None:
         """The same on large arrays of NumPy's that lie without gaps, in parts, which the cores share; else None.
 
         The parts are the same on any number of cores, and so are the sums of them.
@@ -89,4 +91,4 @@ class Elementwise(Formula):
 
         threads.share_out(work, len(parts), cores=threads.CORES if first.size >= threads.SHARE_FROM else 1)
         made = iter(outs)
-        return [batch_sum(sums[i]) if i in sums else next(made) for i in range(len(self.results))]
+        return tuple(batch_sum(sums[i]) if i in sums else next(made) for i in range(len(self.results)))
