@@ -25,14 +25,14 @@ from minigan.backend.products import batch_sum
 
 #: Numbers in a part of the work on NumPy: five arrays of them, as Adam has, and what it makes of these fit in a cache.
 PART = 2**16
+HEAVY = 8  # times fewer numbers are as much work for a heavy formula
 
 
 class Elementwise(Formula):
     """A formula as a function of arrays and numbers, without its `xp`; the module's text says how it is written.
 
-    Its body may hold assignments and one `return`, of arithmetic, comparisons (which are 1 or 0), `abs` and functions of
-    xp. Called with `out`, an array or, for several results, a tuple of them, it writes into these, which may be
-    arguments.
+    Its body may hold assignments and one `return`, of arithmetic, comparisons (1 or 0), `abs` and functions of xp.
+    Called with `out`, an array or, for several results, a tuple of them, it writes into these, which may be arguments.
     Raises ArgumentError for an annotation that is none of the four, DeviceError for arrays of two libraries.
     """
 
@@ -70,7 +70,8 @@ class Elementwise(Formula):
         """
         first = arguments[0]
         arrays = [*(arguments[i] for i in self.arrays), *(outs or ())]
-        if first.size < 2 * PART or not all(a.flags.c_contiguous and a.shape == first.shape for a in arrays):
+        work_of = HEAVY if self.heavy else 1
+        if first.size * work_of < 2 * PART or not all(a.flags.c_contiguous and a.shape == first.shape for a in arrays):
             return None
         if outs is None:
             outs = [np.empty_like(first) for kind in self.results if kind == ARRAY]
@@ -78,7 +79,7 @@ class Elementwise(Formula):
         lined_up = [a.reshape(flat) if k == ARRAY else a for a, k in zip(arguments, self.kinds, strict=True)]
         filled = [out.reshape(flat) for out in outs]
         count = len(lined_up[0])
-        edges = [*range(0, count, max(1, PART * count // first.size)), count]
+        edges = [*range(0, count, max(1, PART * count // (first.size * work_of))), count]
         parts = list(map(slice, edges, edges[1:]))
         sums = {i: np.empty((len(parts), first.shape[-1]), first.dtype) for i in self.sums}
 
@@ -89,6 +90,6 @@ class Elementwise(Formula):
                 for i, total in sums.items():
                     total[turn] = results[i]
 
-        threads.share_out(work, len(parts), cores=threads.CORES if first.size >= threads.SHARE_FROM else 1)
+        threads.share_out(work, len(parts), cores=threads.CORES if first.size * work_of >= threads.SHARE_FROM else 1)
         made = iter(outs)
         return tuple(batch_sum(sums[i]) if i in sums else next(made) for i in range(len(self.results)))

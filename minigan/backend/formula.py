@@ -26,7 +26,8 @@ class Formula:
 
     Attributes: `formula`, the function; `takes_xp`, whether the array library is its first argument; of the others the
     `names` and `kinds`, and the places of the `arrays`, `vectors`, `columns` and `numbers` among them; the kinds of its
-    `results` and the places of the `sums`; `by_rows`, whether an entry has to be known by row and feature.
+    `results` and the places of the `sums`; `by_rows`, whether an entry has to be known by row and feature; `heavy`,
+    whether a number takes some ten times as long as with arithmetic alone.
     """
 
     def __init__(self, formula: Callable[..., Any]):
@@ -51,4 +52,5 @@ class Formula:
         )
         self.sums = tuple(i for i, kind in enumerate(self.results) if kind == SUM)
         self.by_rows = bool(self.vectors or self.columns or self.sums)
+        self.heavy = not {"exp", "log", "log1p", "tanh"}.isdisjoint(formula.__code__.co_names)
         self.loops: dict[Any, Any] = {}  # compiled, by the layout of the arrays (`loops.compiled`)

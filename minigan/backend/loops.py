@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -103,8 +104,7 @@ def compiled(work: Formula, by_rows: bool, into: tuple[int, ...]) -> Callable[..
 
 def compile_loop(name: str, text: str) -> Callable[..., None]:
     """The text compiled, at its first call; kept on the disk for the next process, where a folder can be written."""
-    import numba
-
+    numba = import_numba()
     functions = {n: f if isinstance(f, np.ufunc) else numba.njit(f) for n, f in FUNCTIONS.items()}
     space: dict[str, Any] = {"__name__": __name__, "float32": np.float32, "SUMMED": SUMMED, **functions}
     exec(compile(text, __file__, "exec"), space)  # noqa: S102 (our own text; the file is where numba keeps it beside)
@@ -113,3 +113,14 @@ def compile_loop(name: str, text: str) -> Callable[..., None]:
         return numba.njit(cache=True, **options)(space[name])
     except RuntimeError:  # there is no folder to write to
         return numba.njit(**options)(space[name])
+
+
+@cache
+def import_numba() -> Any:
+    """numba, whose lock no child shall find taken: a fork waits until no thread compiles."""
+    import numba
+    from numba.core.compiler_lock import global_compiler_lock as lock
+
+    if at_fork := getattr(os, "register_at_fork", None):
+        at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return numba

@@ -86,11 +86,16 @@ class Tanh(Layer):
     out_range = (-1.0, 1.0)
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
-        y = array_module(x).tanh(x)
+        y = tanh(x)
         return y, y
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
         return tanh_grad(dy, cache)
+
+
+@Elementwise
+def tanh(xp, x: Array) -> Array:
+    return xp.tanh(x)
 
 
 @Elementwise

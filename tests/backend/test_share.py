@@ -18,34 +18,38 @@ import pytest
 
 import minigan
 from minigan import backend, store
-from minigan.backend import threads
+from minigan.backend import loops, threads
 from minigan.errors import StaleCacheError
 from minigan.gan.averaging import average
 from minigan.nn import BatchNorm, Dense, Sequential, network
 from minigan.optim import SGD, Adam, Optimizer
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+with_numba = pytest.mark.skipif(not loops.FAST, reason="numba is not here, or MINIGAN_FAST=0")
 kills = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="a signal cannot be sent to a thread here")
 
 BEGIN = """
 import atexit, multiprocessing, os, sys, threading, warnings
 import numpy as np
-from minigan.backend import share, shared, threads
+from minigan.backend import elementwise, loops, share, shared, threads
 from minigan.nn import BatchNorm, Conv2d, ConvTranspose2d, Dense, Sequential
 from minigan.optim import SGD, Adam
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of a fork among threads, from Python 3.12 on
-x = np.random.default_rng(0).standard_normal((8, 4, 4, 2))
+LOOPS = os.environ["LOOPS"] == "1"
+dtype = np.float32 if LOOPS else np.float64  # of which loops are
+x = np.random.default_rng(0).standard_normal((8, 4, 4, 2)).astype(dtype)
 
 
 def cores(count):
-    threads.CORES, threads.SHARE_FROM = count, 1
+    threads.CORES, threads.SHARE_FROM, elementwise.PART = count, 1, 16
+    loops.FAST, loops.LEAST, loops.SHARE_FROM = LOOPS, 1, 1
     threads._pool.cache_clear()
 
 
 def trained(seed=0):  # what a pool's worker does: passes and steps of its own
     layers = [Conv2d(3, 3, pad=1), BatchNorm(), ConvTranspose2d(2, 3)]
-    net = Sequential(layers, (4, 4, 2), rng=np.random.default_rng(seed), dtype=np.float64)
+    net = Sequential(layers, (4, 4, 2), rng=np.random.default_rng(seed), dtype=dtype)
     for optimizer in (Adam(net, lr=0.1), SGD(net, lr=0.1)):
         y, cache = net.forward(x, train=True)
         net.backward(np.cos(y), cache)
@@ -69,11 +73,18 @@ expected = trained()
 """
 
 
-def run(tmp_path, code):
+@pytest.fixture(params=[False, pytest.param(True, marks=with_numba)], ids=["numpy", "loops"])
+def run(tmp_path, request):
+    """`processed`, of a process whose elementwise work is NumPy's, or of loops that the cores share."""
+    return lambda code: processed(tmp_path, code, LOOPS=str(int(request.param)))
+
+
+def processed(tmp_path, code, **variables):
     """What a process prints that runs the code; it, and all that it has forked, is killed if it does not end."""
     script = tmp_path / "script.py"
     script.write_text(BEGIN + code)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(minigan.__file__).parents[1]), *sys.path])}
+    path = os.pathsep.join([str(Path(minigan.__file__).parents[1]), *sys.path])
+    environment = os.environ | variables | {"PYTHONPATH": path}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment}
     with subprocess.Popen([sys.executable, script], start_new_session=True, **options) as process:
         try:
@@ -85,7 +96,7 @@ def run(tmp_path, code):
 
 
 @forks
-def test_a_forked_child_works_with_threads_of_its_own_and_so_does_its_child(tmp_path):
+def test_a_forked_child_works_with_threads_of_its_own_and_so_does_its_child(run):
     code = """
 cores(3)
 assert trained() == expected
@@ -95,11 +106,11 @@ meeting = threading.Barrier(3, timeout=20)
 assert in_a_fork(lambda: share(lambda part: meeting.wait(), np.zeros(3)) or b"met") == b"met"
 assert trained() == expected
 """
-    assert run(tmp_path, code) == ""
+    assert run(code) == ""
 
 
 @forks
-def test_a_pool_of_processes_works_whatever_way_they_are_started(tmp_path):
+def test_a_pool_of_processes_works_whatever_way_they_are_started(run):
     code = """
 if __name__ == "__main__":
     cores(3)
@@ -108,11 +119,11 @@ if __name__ == "__main__":
         with multiprocessing.get_context(way).Pool(2, cores, (3,)) as pool:
             assert pool.map(trained, [0, 0, 0]) == [expected] * 3, way
 """
-    assert run(tmp_path, code) == ""
+    assert run(code) == ""
 
 
 @forks
-def test_a_fork_while_another_thread_shares_work_leaves_a_child_that_works(tmp_path):
+def test_a_fork_while_another_thread_shares_work_leaves_a_child_that_works(run):
     code = """
 cores(3)
 over = threading.Event()
@@ -132,10 +143,38 @@ over.set()
 for other in others:
     other.join()
 """
-    assert run(tmp_path, code) == ""
+    assert run(code) == ""
 
 
-def test_work_within_shared_work_is_done_and_changes_no_bit(tmp_path):
+@forks
+@with_numba
+def test_a_fork_while_another_thread_compiles_a_loop_leaves_a_child_that_can_compile(tmp_path):
+    code = """
+from numba.core import event
+from minigan.nn.activations import leaky_relu, relu
+
+x, begun = np.ones((50, 100), np.float32), threading.Event()
+
+
+class Listener(event.Listener):
+    def on_start(self, event):
+        begun.set()
+
+    def on_end(self, event):
+        pass
+
+
+event.register("numba:compile", Listener())
+other = threading.Thread(target=lambda: leaky_relu(x, 0.5))
+other.start()
+assert begun.wait(20)
+assert in_a_fork(lambda: relu(x).tobytes()[:99]) == x.tobytes()[:99]
+other.join()
+"""
+    assert processed(tmp_path, code, LOOPS="1", NUMBA_CACHE_DIR=str(tmp_path / "none")) == ""
+
+
+def test_work_within_shared_work_is_done_and_changes_no_bit(run):
     code = """
 def fill(out, depth):
     if depth == 0:
@@ -154,10 +193,10 @@ for count in (1, 2, 3, 4):
     share(lambda part: found.__setitem__(part, [trained() for _ in found[part]]), np.zeros(6))
     assert found == [expected] * 6
 """
-    assert run(tmp_path, code) == ""
+    assert run(code) == ""
 
 
-def test_several_threads_may_share_work_at_once(tmp_path):
+def test_several_threads_may_share_work_at_once(run):
     code = """
 cores(3)
 found = []
@@ -168,10 +207,10 @@ for thread in threads:
     thread.join()
 assert found == [expected] * 50
 """
-    assert run(tmp_path, code) == ""
+    assert run(code) == ""
 
 
-def test_work_that_is_shared_while_the_interpreter_ends_is_done(tmp_path):
+def test_work_that_is_shared_while_the_interpreter_ends_is_done(run):
     code = """
 cores(3)
 trained()  # its threads have begun
@@ -189,7 +228,7 @@ atexit.register(AtLast(b"atexit"))
 main = threading.main_thread()
 threading.Thread(target=lambda: (main.join(), AtLast(b"thread")())).start()
 """
-    assert sorted(run(tmp_path, code).split()) == ["1", "1", "atexit", "thread"]
+    assert sorted(run(code).split()) == ["1", "1", "atexit", "thread"]
 
 
 def test_work_is_done_where_no_thread_can_be_started(share_among, monkeypatch):
