@@ -56,7 +56,7 @@ def work() -> dict[str, Callable[[], Any]]:
         "Dropout, 256×1024": lambda: dropout.silence(x, draws, 19661, 1.43),
         "BatchNorm's variance, 128×14×14×64": lambda: norm.squares(images, channels),
         "BatchNorm, 128×14×14×64": lambda: norm.normalised(images, channels, channels, channels, channels),
-        "its sums for the gradient, 128×14×14×64": lambda: norm.sums(images, others),
+        "its sums for the gradient, 128×14×14×64": lambda: norm.gradient_sums(images, others),
         "its gradient, 128×14×14×64": lambda: norm.spread_out(images, others, channels, channels, channels),
         "Maxout, one piece, 256×240": lambda: pool.challenge(won, which, pieces[..., 1], 1, out=(won, which)),
         "pixels to numbers, 128×784": lambda: batches.shades(pixels, 255, 2, -1, out=scaled),

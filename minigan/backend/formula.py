@@ -51,6 +51,7 @@ class Formula:
             for wanted in (ARRAY, VECTOR, COLUMN, NUMBER)
         )
         self.sums = tuple(i for i, kind in enumerate(self.results) if kind == SUM)
+        self.fresh = (-1,) * (len(self.results) - len(self.sums))  # as many results as are arrays, none an argument
         self.by_rows = bool(self.vectors or self.columns or self.sums)
         self.heavy = not {"exp", "log", "log1p", "tanh"}.isdisjoint(formula.__code__.co_names)
         self.loops: dict[Any, Any] = {}  # compiled, by the layout of the arrays (`loops.compiled`)

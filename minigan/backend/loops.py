@@ -35,54 +35,67 @@ TYPES = frozenset("fBHi?")  # of the numbers in an array, as NumPy's dtype.char;
 def by_loop(work: Formula, arguments: Sequence[Any], outs: tuple[Array, ...] | None) -> tuple[Array, ...] | None:
     """The formula's results by its loop, or None where NumPy is to make them.
 
-    A loop takes NumPy's arrays of known numbers that line up, without gaps in memory, or else with two axes. (It is
-    written for speed: in a small network these lines cost as much as the loop.)
+    A loop takes NumPy's arrays of known numbers that line up, without gaps in memory, or else with two axes. (Written
+    for speed: in a small network these lines take as long as the loop.)
     """
     first = arguments[0]
-    if not FAST or first.size < LEAST:
+    if not FAST or work.heavy or first.size < LEAST:
         return None
-    shape, arrays = first.shape, [arguments[i] for i in work.arrays]
-    into, own = (-1,) * (len(work.results) - len(work.sums)), None
+    shape, arrays, into = first.shape, [arguments[i] for i in work.arrays], work.fresh
     if outs is None:
         if first.dtype.char != "f":
             return None
-        outs = own = tuple([np.empty(shape, np.float32) for _ in into])
+        outs = tuple([np.empty(shape, np.float32) for _ in into])
+        arrays += outs
     else:
         into = tuple([next((i for i in work.arrays if arguments[i] is out), -1) for out in outs])
-        own = [out for out, i in zip(outs, into, strict=True) if i < 0]
-        if any(type(out) is not np.ndarray or out.dtype.char != "f" for out in outs):
+        if any(out.dtype.char != "f" for out in outs):
             return None
-    arrays += own
+        arrays += [out for out, i in zip(outs, into, strict=True) if i < 0]
     gaps = False
     for a in arrays:
         if type(a) is not np.ndarray or a.shape != shape or a.dtype.char not in TYPES:
             return None
         gaps = gaps or not a.flags.c_contiguous
-    rest, columns = [arguments[i] for i in work.vectors], [arguments[i] for i in work.columns]
-    for a, its_shape in (*((a, shape[-1:]) for a in rest), *((a, (*shape[:-1], 1)) for a in columns)):
-        if type(a) is not np.ndarray or a.shape != its_shape or a.dtype.char != "f" or not a.flags.c_contiguous:
+    rest = [float(arguments[i]) for i in work.numbers]
+    if work.by_rows or gaps:
+        columns, vectors = [arguments[i] for i in work.columns], [arguments[i] for i in work.vectors]
+        if (
+            ((gaps or columns) and len(shape) != 2)
+            or not fit(vectors, shape[-1:])
+            or not fit(columns, (*shape[:-1], 1))
+        ):
             return None
-    by_rows = work.by_rows or gaps
-    if (gaps or columns) and len(shape) != 2:
-        return None
-    loop = work.loops.get((by_rows, into)) or compiled(work, by_rows, into)
+        arrays, rest = [*(a if len(shape) == 2 else rows(a) for a in arrays), *columns], [*vectors, *rest]
+    else:
+        arrays = [a.ravel() for a in arrays]
+    key = work.by_rows or gaps, into
+    loop = work.loops.get(key) or compiled(work, *key)
     if loop is None:
         return None
-    rest += [float(arguments[i]) for i in work.numbers]
-    if not by_rows:
-        arrays = [a.ravel() for a in arrays]
-    elif len(shape) != 2:
-        arrays = [rows(a) for a in arrays]
-    arrays += columns
     cores = threads.CORES if first.size >= SHARE_FROM else 1
-    if not work.sums:
-        if cores == 1:
-            loop(*arrays, *rest)
-        else:
-            threads.share_out(lambda part: loop(*[a[part] for a in arrays], *rest), len(arrays[0]), cores=cores)
-        return outs
+    if work.sums:
+        return added_up(work, loop, arrays, rest, outs, cores)
+    if cores == 1:
+        loop(*arrays, *rest)
+    else:
+        threads.share_out(lambda part: loop(*[a[part] for a in arrays], *rest), len(arrays[0]), cores=cores)
+    return outs
+
+
+def fit(arrays: list[Any], shape: tuple[int, ...]) -> bool:
+    """Whether these are float32 arrays of that shape, without gaps."""
+    return all(
+        type(a) is np.ndarray and a.shape == shape and a.dtype.char == "f" and a.flags.c_contiguous for a in arrays
+    )
+
+
+def added_up(
+    work: Formula, loop: Any, arrays: list[Array], rest: list[Any], outs: tuple[Array, ...], cores: int
+) -> tuple[Array, ...]:
+    """The results of a formula some of which are sums: of SUMMED rows by the loop, of these by `batch_sum`."""
     blocks = -(-len(arrays[0]) // SUMMED)
-    sums = [np.empty((blocks, shape[-1]), np.float32) for _ in work.sums]
+    sums = [np.empty((blocks, arrays[0].shape[1]), np.float32) for _ in work.sums]
 
     def add(part: slice) -> None:
         batch = slice(part.start * SUMMED, part.stop * SUMMED)

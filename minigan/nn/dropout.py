@@ -37,7 +37,7 @@ class Dropout(Layer):
         return silence(x, draws, silent, DRAWS / (DRAWS - silent))  # backward must silence the same features
 
     def input_grad(self, dy: Array, cache: Array | None) -> Array:
-        return dy if cache is None else product(dy, cache)
+        return dy if cache is None else masked(dy, cache)
 
 
 @Elementwise
@@ -47,5 +47,5 @@ def silence(x: Array, draws: Array, silent: float, scale: float) -> tuple[Array,
 
 
 @Elementwise
-def product(dy: Array, scaled_mask: Array) -> Array:
+def masked(dy: Array, scaled_mask: Array) -> Array:
     return dy * scaled_mask

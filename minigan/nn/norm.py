@@ -84,10 +84,10 @@ class BatchNorm(Layer):
     def input_grad(self, dy: Array, cache: BatchNormCache) -> Array:
         if cache.batch is None:
             return scaled(dy, self.gamma * cache.inv_std)
-        return self.spread(dy, cache, sums(dy, cache.x_hat))
+        return self.spread(dy, cache, gradient_sums(dy, cache.x_hat))
 
     def param_grads(self, dy: Array, cache: BatchNormCache, grads: Grads) -> None:
-        store(sums(dy, cache.x_hat), grads)
+        store(gradient_sums(dy, cache.x_hat), grads)
 
     def backward(
         self,
@@ -102,7 +102,7 @@ class BatchNorm(Layer):
         if cache.batch is None or not (need_param_grads and need_input_grad):
             wanted = {"need_param_grads": need_param_grads, "need_input_grad": need_input_grad}
             return super().backward(dy, cache, **wanted, accumulate=accumulate, grads=grads)
-        totals = sums(dy, cache.x_hat)  # both answers are made of the same two sums, so they are taken once
+        totals = gradient_sums(dy, cache.x_hat)  # both answers are made of the same two sums, so they are taken once
         self.write_grads(partial(store, totals), accumulate=accumulate, grads=grads)
         return self.spread(dy, cache, totals)
 
@@ -126,7 +126,7 @@ def normalised(x: Array, mean: Vector, inv_std: Vector, gamma: Vector, beta: Vec
 
 
 @Elementwise
-def sums(dy: Array, x_hat: Array) -> tuple[Sum, Sum]:
+def gradient_sums(dy: Array, x_hat: Array) -> tuple[Sum, Sum]:
     return dy * x_hat, dy
 
 

@@ -255,6 +255,8 @@ def formulas():
 
 def test_every_formula_of_minigan_can_be_a_loop():
     for name, formula in formulas().items():
+        if formula.heavy:  # at which NumPy is faster
+            continue
         into = (-1,) * (len(formula.results) - len(formula.sums))
         assert looptext.loop_text(formula, formula.by_rows, into) is not None, name
 

@@ -130,8 +130,8 @@ def test_batchnorm_may_forget_all_or_nothing(decay):
     ],
 )
 def test_batchnorm_takes_its_sums_once_whatever_is_asked(train, flags, taken, monkeypatch):
-    net, calls, real = lone(nn.BatchNorm(), (2, 2, 4)), [], norm.sums
-    monkeypatch.setattr(norm, "sums", lambda *args: calls.append(1) or real(*args))
+    net, calls, real = lone(nn.BatchNorm(), (2, 2, 4)), [], norm.gradient_sums
+    monkeypatch.setattr(norm, "gradient_sums", lambda *args: calls.append(1) or real(*args))
     y, cache = net.forward(RNG.standard_normal((3, 2, 2, 4)), train=train)
     net.backward(y, cache, **flags)
     assert len(calls) == taken
