@@ -24,7 +24,7 @@ import turns
 from minigan import train
 from minigan.recipes import RECIPES
 
-SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv", "best")
+SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv", "best", "quick-mlp")
 ROUNDS = 15
 
 

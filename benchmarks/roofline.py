@@ -5,17 +5,41 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
 from minigan import backend
 from minigan.nn import BatchNorm, Flatten, Reshape, Sequential
-from minigan.train.timing import Ledger, Stepper
+from minigan.train.timing import Ledger, Stepper, flops
 
 ADAM = 28  # bytes a parameter: θ, g, m and v are read, θ, m and v are written
+
+
+class Products:
+    """The matrix products of a step, each shape by itself, by a library's `matmul(a, b, out=None)`.
+
+    `counted` is Ledger.products; `array` makes the library's array of NumPy's, transposed in memory where that one is.
+    """
+
+    def __init__(self, counted: Counter, matmul: Callable[..., Any], array: Callable[[np.ndarray], Any] = np.asarray):
+        self.matmul, self.operands = matmul, []
+        for (a, a_transposed, b, b_transposed), count in counted.items():
+            x, y = array(filled(a, a_transposed)), array(filled(b, b_transposed))
+            self.operands.append((x, y, matmul(x, y), count))
+        self.flops = sum(count * flops(a, b) for (a, _, b, _), count in counted.items())
+
+    def seconds(self) -> float:
+        """For all of them: the median of a shape, times how often a step has it."""
+        total = 0.0
+        for x, y, out, count in self.operands:
+            times = [timed(lambda x=x, y=y, out=out: self.matmul(x, y, out=out)) for _ in range(min(count + 2, 12))]
+            total += count * statistics.median(times)
+        return total
 
 
 class Roofline:
@@ -25,23 +49,18 @@ class Roofline:
         ledger, passes = Ledger(), Passes()
         with ledger.open(), passes.open():
             stepper.step()
-        self.products = []
-        for (a, a_transposed, b, b_transposed), count in ledger.products.items():
-            x, y = filled(a, a_transposed), filled(b, b_transposed)
-            self.products.append((x, y, backend.matmul(x, y), count))
+        self.products = Products(ledger.products, backend.matmul)
         self.bytes = passes.bytes + sum(ADAM * net.params.size for net in (stepper.trainer.G, stepper.trainer.D))
         self.source = np.ones(2**26, np.float32)  # 256 MiB
         self.target = np.empty_like(self.source)
 
     def measure(self) -> dict[str, float]:
-        """{"products_ms", "GB/s" (read and written), "bytes_ms"}."""
-        seconds = 0.0
-        for x, y, out, count in self.products:
-            times = [timed(lambda x=x, y=y, out=out: backend.matmul(x, y, out=out)) for _ in range(min(count + 2, 12))]
-            seconds += count * statistics.median(times)
+        """{"products_ms", "GFLOP/s" (of these), "GB/s" (read and written), "bytes_ms"}."""
+        seconds = self.products.seconds()
         copy = min(timed(lambda: backend.share(self.copy, self.target)) for _ in range(3))
         rate = 2 * self.source.nbytes / copy
-        return {"products_ms": 1e3 * seconds, "GB/s": rate / 1e9, "bytes_ms": 1e3 * self.bytes / rate}
+        products = {"products_ms": 1e3 * seconds, "GFLOP/s": self.products.flops / seconds / 1e9}
+        return {**products, "GB/s": rate / 1e9, "bytes_ms": 1e3 * self.bytes / rate}
 
     def copy(self, part: slice) -> None:
         np.copyto(self.target[part], self.source[part])

@@ -5,8 +5,8 @@
     python benchmarks/scores.py --table     print the table of docs/best.md from results/scores.json
     python benchmarks/scores.py --time      time `minigan train best` from start to end (run nothing else meanwhile)
 
-Five minutes are counted in steps: as many whole epochs as fit into 300 s at the pace of a step on two idle cores, which
-benchmarks/step.py has measured (OPENBLAS_CORETYPE unset). So the result does not depend on what else the machine is
+Five minutes are counted in steps: as many whole epochs as fit into 300 s at the pace of a step on two idle cores, as
+benchmarks/step.py had measured it before the first of them. So the result does not depend on what else the machine is
 doing, and two of these, each with an --only of its own, may run beside each other with OPENBLAS_NUM_THREADS=1. Each is
 trained by `minigan.runs.start`, alarms on, on MNIST's 60,000 training images (or those that the recipe takes:
 keras-upconv and renom-maxout learn from test images too, which flatters them), and scored as `minigan evaluate` does.
@@ -37,6 +37,13 @@ from minigan.runs.reference import Reference, measure_images
 
 RESULTS, SAMPLES, SECONDS = Results("scores"), 10_000, 300
 PUBLISHED = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
+PACE = {
+    "flux-mlp": 16.99,
+    "pytorch-mlp": 3.38,
+    "renom-maxout": 31.75,
+    "flux-dcgan": 126.23,
+    "keras-upconv": 153.12,
+}  # ms
 LONG = "best, half an hour"
 HOUSE = {  # the first shows what the cube is worth from which `best` draws its latents
     "best, normal latents": replace(RECIPES["best"], latents="normal"),
@@ -62,10 +69,9 @@ def recipe_of(name: str) -> Recipe:
     if made := {**HOUSE, **GLYPHS}.get(name):
         return made
     recipe = RECIPES[name]
-    ms = Results("step").read()[f"{name} unset"]["ms"]["minigan"]
     batches = recipe.images / recipe.batch_size
     steps = recipe.epoch_steps or (math.floor(batches) if recipe.drop_last else math.ceil(batches))
-    return replace(recipe, epochs=max(1, int(1000 * SECONDS / (ms * steps))))
+    return replace(recipe, epochs=max(1, int(1000 * SECONDS / (PACE[name] * steps))))
 
 
 def jobs() -> dict[str, tuple[str, int]]:

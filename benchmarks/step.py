@@ -1,16 +1,22 @@
 """How long does a training step take, beside PyTorch's; on what; and how near is it to what the machine can do?
 
-    python benchmarks/step.py                    measure what results/step.json lacks, print the tables
-    python benchmarks/step.py --again NAME …     measure these recipes once more
-    python benchmarks/step.py --table            print the tables of the stored results
+    python benchmarks/step.py [NAME …]      measure of these recipes, or all, what results/step.json lacks of this kind
+                                            of machine, and print the tables (step_tables.py)
+                              --again       … and what it has, once more
+                              --peers       … only beside PyTorch: no memory, no other sizes
+    python benchmarks/step.py --table       print the tables of the stored results
 
 Each library runs in a process of its own, so that their threads do not fight, and they take turns in short rounds of
 one run, since the machine's speed drifts: the ratio of a round is worth more than any absolute time. The peer is
-PyTorch as in torch_peers.py, eager and compiled, images also in its format channels_last; the best of them counts.
-OpenBLAS chooses its kernel itself unless OPENBLAS_CORETYPE is set, which can slow NumPy down: then both are measured.
+PyTorch as in torch_peers.py, eager and compiled, D's two batches also as one where that is equal, images also in its
+format channels_last; the best of them counts. Which library is ahead depends on whose matrix products are faster on
+this kind of machine: so in the same rounds the products of minigan's step are timed each shape by itself, through NumPy
+and through PyTorch. OpenBLAS chooses its kernel itself unless OPENBLAS_CORETYPE is set, which can slow NumPy down: then
+both are measured.
 
 The roofline of a step is the time of its matrix products alone, each shape by itself through NumPy, plus the least
-bytes that must move, at the speed of a large copy; it is measured in the same rounds.
+bytes that must move, at the speed of a large copy; it is measured in the same rounds, and so is the share of a step
+that is not matrix products, with a clock around each as in `minigan bench`.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,17 +41,15 @@ from typing import Any
 
 import numpy as np
 import turns
-from results import Results
-from roofline import Roofline
+from roofline import Products, Roofline
+from step_tables import GROWN, RATES, RESULTS, SYSTEMS, stored, tables
 
 from minigan.cli.machine import blas
 from minigan.recipes import RECIPES
-from minigan.train.timing import PARTS, Stepper, bench
+from minigan.train.timing import PRODUCTS, Ledger, Stepper, bench, booked
 
-RESULTS = Results("step")
-SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
 CONVOLUTIONS = ("flux-dcgan", "keras-upconv")
-TARGETS = dict(zip(SYSTEMS, (1.6, 1.6, 1.3, 1.1, 1.1), strict=True))
+SGEMM = "PyTorch's products"  # a worker
 ROUNDS = 9
 
 
@@ -61,12 +66,26 @@ def worker(library: str, name: str) -> None:
         roofline = Roofline(stepper)
 
         def times() -> dict:
-            return {"ms": statistics.median(stepper.times(idle + steps)[idle:]), **roofline.measure()}
+            ms = statistics.median(stepper.times(idle + steps)[idle:])
+            ledger = booked(stepper, steps // 2)
+            rate = ledger.flops / ledger.seconds[PRODUCTS] / 1e9
+            return {"ms": ms, "not_products": ledger.not_products, "in_step": rate, **roofline.measure()}
+
+    elif library == SGEMM:
+        import torch
+
+        with (ledger := Ledger()).open():
+            Stepper(recipe).step()
+        products = Products(ledger.products, torch.matmul, torch.from_numpy)
+
+        def times() -> dict:
+            return {"GFLOP/s": products.flops / products.seconds() / 1e9}
 
     else:
         from torch_peers import Peer
 
-        peer = Peer(recipe, 0, compiled="compiled" in library, channels_last="channels_last" in library)
+        words = ("joined", "compiled", "channels_last")
+        peer = Peer(recipe, 0, **{word: word in library for word in words})
         batches = np.random.default_rng(0).uniform(-1, 1, (10, recipe.batch_size, *recipe.image_shape))
         xs = [peer.prepare(batch.astype(np.float32)) for batch in batches]
 
@@ -91,29 +110,38 @@ def environment(coretype: str | None) -> dict[str, str]:
     return rest if coretype is None else {**rest, "OPENBLAS_CORETYPE": coretype}
 
 
-def libraries(name: str) -> list[str]:
-    if not find_spec("torch"):
-        return ["minigan"]
+def peers(name: str) -> list[str]:
+    """The forms of the peer: D's batches joined where nothing in D mixes the batch, and apart if the recipe says so."""
+    from torch_peers import mixes
+
+    recipe = RECIPES[name]
+    apart = [""] if recipe.d_batching == "separate" else []
+    joined = [] if mixes(recipe.networks(np.random.default_rng(0))[1]) else [" joined"]
     formats = ("", " channels_last") if name in CONVOLUTIONS else ("",)
-    return ["minigan", *(f"PyTorch {how}{form}" for how in ("eager", "compiled") for form in formats)]
+    return [f"PyTorch {how}{d}{form}" for how in ("eager", "compiled") for d in apart + joined for form in formats]
 
 
-def compare(name: str, coretype: str | None) -> dict:
+def compare(name: str, coretype: str | None, count: int) -> dict:
     """Rounds of all libraries in turn: medians, the ratios of the rounds to the best peer, and the roofline."""
-    names, env = libraries(name), environment(coretype)
+    names = ["minigan", *((SGEMM, *peers(name)) if find_spec("torch") else ())]
+    env = environment(coretype)
     workers = [([sys.executable, __file__, "--worker", library, name], env) for library in names]
-    rounds = dict(zip(names, turns.take_turns(workers, ROUNDS, pause=0.3), strict=True))
-    ms = {library: statistics.median(a["ms"] for a in answers) for library, answers in rounds.items()}
-    row = {"machine": machine(), "rounds": ROUNDS, "ms": {k: round(v, 2) for k, v in ms.items()}}
+    rounds = dict(zip(names, turns.take_turns(workers, count, pause=0.3), strict=True))
+    ours, sgemm = rounds["minigan"], rounds.pop(SGEMM, None)
+    row = {"machine": machine(), "rounds": count}
+    row["ms"] = {k: round(statistics.median(a["ms"] for a in answers), 2) for k, answers in rounds.items()}
     row["ms_range"] = {k: [round(f(a["ms"] for a in v), 2) for f in (min, max)] for k, v in rounds.items()}
-    if len(ms) > 1:
-        best = min((library for library in ms if library != "minigan"), key=ms.get)
-        ratios = sorted(p["ms"] / m["ms"] for p, m in zip(rounds[best], rounds["minigan"], strict=True))
+    if len(rounds) > 1:
+        best = min((library for library in rounds if library != "minigan"), key=row["ms"].get)
+        ratios = sorted(p["ms"] / m["ms"] for p, m in zip(rounds[best], ours, strict=True))
         row |= {"best_peer": best, "ratio": round(statistics.median(ratios), 3)}
         row["ratio_range"] = [round(ratios[0], 3), round(ratios[-1], 3)]
+    rates = {"NumPy": ours, "PyTorch": sgemm or [], "NumPy, within a step": [{"GFLOP/s": a["in_step"]} for a in ours]}
+    row[RATES] = {k: round(statistics.median(a["GFLOP/s"] for a in v), 1) for k, v in rates.items() if v}
+    row["not_products"] = round(statistics.median(a["not_products"] for a in ours), 3)
     for field in ("products_ms", "bytes_ms", "GB/s"):
-        row[field] = round(statistics.median(a[field] for a in rounds["minigan"]), 2)
-    shares = [(a["products_ms"] + a["bytes_ms"]) / a["ms"] for a in rounds["minigan"]]
+        row[field] = round(statistics.median(a[field] for a in ours), 2)
+    shares = [(a["products_ms"] + a["bytes_ms"]) / a["ms"] for a in ours]
     row["roofline"] = round(statistics.median(shares), 3)
     return row
 
@@ -154,113 +182,49 @@ def peak_memory(name: str) -> dict:
     return json.loads(done.stdout)
 
 
-def machine() -> dict:
+def processor() -> dict[str, str]:
+    """What /proc/cpuinfo says of the first core, where there is one."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    lines = path.read_text().partition("\n\n")[0].splitlines() if path.exists() else []
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def machine() -> dict:
+    """The machine's kind, which rows are keyed by, and what runs on it.
+
+    A virtual machine may call its processor no more than "AMD EPYC": so its family and model are told as well.
+    """
+    cpu = processor()
+    name = f"{cpu.get('model name', 'unknown')} (family {cpu.get('cpu family', '-')}, model {cpu.get('model', '-')})"
+    wide = "AVX-512" if "avx512f" in cpu.get("flags", "").split() else "no AVX-512"
     versions = {"python": sys.version.split()[0], "numpy": np.__version__}
-    return {"cpu": cpu, "cores": os.cpu_count(), **versions, "torch": version("torch") if find_spec("torch") else "-"}
+    versions["torch"] = version("torch") if find_spec("torch") else "-"
+    return {"kind": f"{name}, {wide}, {len(os.sched_getaffinity(0))} cores", **versions}
 
 
-def measure(again: list[str]) -> None:
+def measure(names: Sequence[str], again: bool, peers_only: bool, rounds: int) -> None:
     kernels = [None, *filter(None, [os.environ.get("OPENBLAS_CORETYPE")])]
-    jobs = [
-        (f"{name} {kernel or 'unset'}", name, lambda n=name, k=kernel: compare(n, k))
-        for name in SYSTEMS
-        for kernel in kernels
-    ]
-    jobs += [
-        (f"BLAS {kernel or 'unset'}", "", lambda k=kernel: in_a_process("--blas", coretype=k)) for kernel in kernels
-    ]
-    jobs += [(f"{name} parts", name, lambda n=name: in_a_process("--bench", n, "{}")) for name in SYSTEMS]
-    jobs += [(f"{name} memory", name, lambda n=name: peak_memory(n)) for name in SYSTEMS]
-    jobs += [(f"{name} growth", name, lambda n=name: growth(n)) for name in ("flux-mlp", "flux-dcgan")]
-    done = RESULTS.read()
-    for key, name, job in jobs:
-        if key not in done or name in again:
-            RESULTS.add(key, job())
-
-
-# The tables -----------------------------------------------------------------------------------------------------------
-
-
-def tables() -> dict[str, str]:
-    """{name: the table in Markdown} of the stored results."""
-    results = RESULTS.read()
-    return {
-        "machine": ", ".join(f"{k} {v}" for k, v in results["flux-mlp unset"]["machine"].items()),
-        "blas": "; ".join(f"{key.removeprefix('BLAS ')}: {found}" for key, found in results.items() if "BLAS " in key),
-        "peers": peers_table(results),
-        "parts": parts_table(results),
-        "memory": memory_table(results),
-        "growth": growth_table(results),
-    }
-
-
-def peers_table(results: dict) -> str:
-    lines = [
-        "| recipe | OPENBLAS_ CORETYPE | minigan, ms | PyTorch eager, ms | compiled, ms | best PyTorch / minigan "
-        "(rounds) | aim | products + bytes, ms | share of the roofline |",
-        "|---" * 9 + "|",
-    ]
-    for name in SYSTEMS:
-        for kernel in ("unset", os.environ.get("OPENBLAS_CORETYPE", "Haswell")):
-            if not (r := results.get(f"{name} {kernel}")):
-                continue
-            ms = r["ms"]
-            eager, compiled = (
-                " / ".join(f"{v:.1f}" for k, v in ms.items() if k.startswith(f"PyTorch {how}")) or "–"
-                for how in ("eager", "compiled")
-            )
-            low, high = r.get("ratio_range", (0, 0))
-            lines.append(
-                f"| {name} | {kernel} | {ms['minigan']:.1f} | {eager} | {compiled} "
-                f"| **{r.get('ratio', 0):.2f}** ({low:.2f}–{high:.2f}) | {TARGETS[name]} "
-                f"| {r['products_ms']:.1f} + {r['bytes_ms']:.1f} | {r['roofline']:.0%} |"
-            )
-    return "\n".join(lines)
-
-
-def parts_table(results: dict) -> str:
-    lines = [
-        f"| recipe | step, ms | {' | '.join(PARTS)} | GFLOP | GFLOP/s in products (in all) | arrays of a step, MB "
-        "| fresh pages |"
-    ]
-    lines.append("|---" * (len(PARTS) + 6) + "|")
-    for name in SYSTEMS:
-        if r := results.get(f"{name} parts"):
-            whole = sum(r["parts_ms"].values())
-            shares = " | ".join(f"{ms / whole:.0%}" for ms in r["parts_ms"].values())
-            rates = f"{r['products_gflops']:.0f} ({r['gflops']:.0f})"
-            lines.append(
-                f"| {name} | {r['step_ms']:.1f} | {shares} | {r['gflop']:.1f} | {rates} "
-                f"| {r['step_mb']} | {r['fresh_pages']} |"
-            )
-    return "\n".join(lines)
-
-
-def memory_table(results: dict) -> str:
-    lines = ["| recipe | data | most memory of `minigan train`, MB |", "|---|---|---|"]
-    for name in SYSTEMS:
-        if r := results.get(f"{name} memory"):
-            lines.append(f"| {name} | {r['dataset']} | {r['peak_mb']} |")
-    return "\n".join(lines)
-
-
-def growth_table(results: dict) -> str:
-    lines = ["| recipe | what | times the published | step, ms | memory, MB |", "|---|---|---|---|---|"]
-    for name in ("flux-mlp", "flux-dcgan"):
-        for kind, found in results.get(f"{name} growth", {}).items():
-            for k, r in found.items():
-                what = f"batch {k}" if kind == "batch" else "width"
-                times = f"{int(k) / RECIPES[name].batch_size:g}" if kind == "batch" else k
-                lines.append(f"| {name} | {what} | {times} | {r['step_ms']:.1f} | {r['peak_mb']} |")
-    return "\n".join(lines)
+    jobs = {f"BLAS {kernel or 'unset'}": lambda k=kernel: in_a_process("--blas", coretype=k) for kernel in kernels}
+    for name in names:
+        for kernel in kernels:
+            jobs[f"{name} {kernel or 'unset'}"] = lambda n=name, k=kernel: compare(n, k, rounds)
+    for name in () if peers_only else names:
+        jobs[f"{name} parts"] = lambda n=name: in_a_process("--bench", n, "{}")
+        jobs[f"{name} memory"] = lambda n=name: peak_memory(n)
+        if name in GROWN:
+            jobs[f"{name} growth"] = lambda n=name: growth(n)
+    kind = machine()["kind"]
+    for key, job in jobs.items():
+        if again or key not in stored().get(kind, {}):
+            RESULTS.add(f"{kind}: {key}", job())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--again", nargs="+", default=[], choices=SYSTEMS, help="measure these once more")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SYSTEMS))
+    parser.add_argument("--again", action="store_true", help="measure once more what is stored")
+    parser.add_argument("--peers", action="store_true", help="only beside PyTorch")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of the comparison with PyTorch ({ROUNDS})")
     parser.add_argument("--table", action="store_true", help="only print the tables of the stored results")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--blas", action="store_true", help=argparse.SUPPRESS)
@@ -278,5 +242,7 @@ if __name__ == "__main__":
         print(json.dumps(bench(replace(RECIPES[name], **fields), steps=8 if name in CONVOLUTIONS else 60)))
     else:
         if not arguments.table:
-            measure(arguments.again)
+            if unknown := set(arguments.names) - set(SYSTEMS):
+                parser.error(f"no such recipe here: {', '.join(unknown)}; there are {', '.join(SYSTEMS)}")
+            measure(arguments.names or SYSTEMS, arguments.again, arguments.peers, arguments.rounds)
         print("\n\n".join(f"{name}\n\n{table}" for name, table in tables().items()))

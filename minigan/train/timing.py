@@ -118,6 +118,11 @@ class Ledger:
                 self.seconds[REST] += time.perf_counter() - began - (self._inner[0] - booked)
 
     @property
+    def not_products(self) -> float:
+        """The share of the time that no matrix product takes."""
+        return 1 - self.seconds[PRODUCTS] / sum(self.seconds.values())
+
+    @property
     def flops(self) -> int:
         """Additions and multiplications of the matrix products."""
         return sum(count * flops(a, b) for (a, _, b, _), count in self.products.items())
@@ -132,6 +137,16 @@ def flops(a: tuple[int, ...], b: tuple[int, ...]) -> int:
     """Of the product of arrays of these shapes: 2·M·K·N for each pair of matrices."""
     matrices = np.broadcast_shapes(a[:-2], b[:-2])
     return 2 * int(np.prod(matrices, dtype=np.int64)) * a[-2] * a[-1] * b[-1]
+
+
+def booked(stepper: Stepper, count: int) -> Ledger:
+    """What happens in `count` steps."""
+    ledger = Ledger()
+    with ledger.open():
+        for _ in range(count):
+            stepper.step()
+            backend.synchronize(stepper.trainer.G.params)
+    return ledger
 
 
 def bench(recipe: Recipe, *, steps: int = 30, seed: int = 0, device: str = "cpu") -> dict[str, Any]:
@@ -151,11 +166,7 @@ def bench(recipe: Recipe, *, steps: int = 30, seed: int = 0, device: str = "cpu"
     pages = usage("ru_minflt")
     times = stepper.times(steps)
     fresh = None if pages is None else (usage("ru_minflt") - pages) / steps
-    ledger, count = Ledger(), min(steps, 10)
-    with ledger.open():
-        for _ in range(count):
-            stepper.step()
-            backend.synchronize(stepper.trainer.G.params)
+    ledger = booked(stepper, count := min(steps, 10))
     median, gflop = statistics.median(times), ledger.flops / count / 1e9
     seconds = ledger.seconds[PRODUCTS] / count
     kilobytes = usage("ru_maxrss")
