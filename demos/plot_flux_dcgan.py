@@ -172,7 +172,7 @@ recipe = RECIPES["flux-dcgan"]
 for mine, published in zip((generator, discriminator), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake one after the other
+assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake are two batches
 print(f"{generator.params.size:,} and {discriminator.params.size:,} parameters, as in the recipe")
 
 # %%

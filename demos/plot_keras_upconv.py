@@ -118,7 +118,7 @@ recipe = replace(RECIPES["keras-upconv"], merged=False)
 for mine, published in zip((gen, disc), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake one after the other
+assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake are two batches
 print(f"{gen.params.size:,} and {disc.params.size:,} parameters, as in the recipe")
 
 # %%

@@ -143,7 +143,7 @@ recipe = RECIPES["pytorch-mlp"]
 for mine, published in zip((G, D), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake one after the other
+assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake are two batches
 print(f"{G.params.size:,} and {D.params.size:,} parameters, as in the recipe")
 
 # %%

@@ -149,7 +149,7 @@ recipe = RECIPES["renom-maxout"]
 for mine, published in zip((gen, dis), recipe.networks(RandomStream(0, "init").host), strict=True):
     assert repr(mine.layers) == repr(published.layers)
     assert np.array_equal(mine.params, published.params)
-assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake one after the other
+assert (loss, Feeding()) == (recipe.loss, recipe.feeding)  # real and fake are two batches
 print(f"{gen.params.size:,} and {dis.params.size:,} parameters, as in the recipe")
 
 # %%

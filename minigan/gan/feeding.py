@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from minigan.backend import Array, array_module
-from minigan.errors import ArgumentError, check_choice, whole
+from minigan.errors import ArgumentError, DTypeError, ShapeError, check_choice, whole
+from minigan.nn.network import Sequential
 
 Losses = tuple[Array, Array, Array]
 
@@ -18,9 +19,9 @@ Losses = tuple[Array, Array, Array]
 class Feeding:
     """How D is fed in a step of the game.
 
-    `batching`: real and fake go through D one after the other ("separate"), and D's loss is the sum of two means; or
-    as one batch ("concat": see `join`), and it is one mean over both (see `mean_over_both`). To D's BatchNorm the
-    first are two batches, each with statistics of its own.
+    `batching`: real and fake are two batches to D ("separate"), and its loss is the sum of two means; or they are one
+    ("concat": see `join`), and it is one mean over both (see `mean_over_both`). To D's BatchNorm the first are two
+    batches, each with statistics of its own; where nothing in D makes a difference, they are joined too (`as_one`).
     `packing`: how many samples D judges at once, side by side (see `pack`); its input has `packing` times G's features.
     A collapsed G gives itself away in a group, whose samples are too much alike.
     Source: Lin et al., "PacGAN: the power of two samples in generative adversarial networks", 2018.
@@ -34,6 +35,14 @@ class Feeding:
         check_choice("Feeding batching", self.batching, ("separate", "concat"))
         packing = whole(self.packing, "Feeding packing must be a whole number of samples, at least 1", least=1)
         object.__setattr__(self, "packing", packing)
+
+    def as_one(self, D: Sequential) -> bool:
+        """Whether real and fake go through D in one pass: as one batch, or as two that D cannot tell from one.
+
+        The latter if every layer of D takes each example alone (`Layer.each_alone`): outputs and gradients are those of
+        two passes but for rounding, and for Dropout's draws, which are others, of the same distribution.
+        """
+        return self.batching == "concat" or D.each_alone
 
 
 #: Real and fake apart, one sample at a time.
@@ -66,8 +75,16 @@ def unpack(x: Array, m: int) -> Array:
 
 
 def join(x_real: Array, x_fake: Array) -> Array:
-    """Real and fake as one batch, the real ones first: (n_real, …) and (n_fake, …) to (n_real + n_fake, …)."""
-    return array_module(x_real=x_real, fakes=x_fake).concatenate([x_real, x_fake])
+    """Real and fake as one batch, the real ones first: (n_real, …) and (n_fake, …) to (n_real + n_fake, …).
+
+    Raises ShapeError or DTypeError if they are not alike otherwise, DeviceError if they live on two devices.
+    """
+    xp = array_module(x_real=x_real, fakes=x_fake)
+    if x_real.shape[1:] != x_fake.shape[1:]:
+        raise ShapeError(f"the real half has shape {x_real.shape} and the fake half {x_fake.shape}; D takes one shape")
+    if x_real.dtype != x_fake.dtype:
+        raise DTypeError(f"the real half is {x_real.dtype} and the fake half {x_fake.dtype}; convert with .astype(…)")
+    return xp.concatenate([x_real, x_fake])
 
 
 def split(x: Array, n_real: int) -> tuple[Array, Array]:

@@ -56,9 +56,10 @@ def discriminator_step(
 
     The fakes are made from z, without keeping a cache: D's gradient stops at its input, so nobody goes back into G
     (this is what "detach" does elsewhere). A recipe that shares its fakes with G's step hands them in as
-    `fakes=G.forward(z, train=True)`. `feeding` says whether real and fake go through D one after the other or as one
-    batch, and whether D judges several at once. If D has BatchNorm, its running statistics take in each of its passes,
-    as in PyTorch.
+    `fakes=G.forward(z, train=True)`. `feeding` says whether real and fake are two batches to D or one, and whether D
+    judges several at once. Two that no layer of D could tell from one go through as one, which is fewer and larger
+    products; the loss stays the sum of two means. If D has BatchNorm, its running statistics take in each of its
+    passes, as in PyTorch.
     """
     check_players(D, loss, D, d_optimizer, feeding)
     if fakes is not None:
@@ -69,10 +70,12 @@ def discriminator_step(
         raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
     x_real, x_fake = pack(x_real, feeding.packing), pack(x_fake, feeding.packing)
 
-    if feeding.batching == "concat":
+    if feeding.as_one(D):
         out, cache = D.forward(join(x_real, x_fake), train=True, rng=rng)
         out_real, out_fake = split(out, len(x_real))
-        losses, d_real, d_fake = mean_over_both(*loss.for_discriminator(out_real, out_fake))
+        losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
+        if feeding.batching == "concat":
+            losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
         D.backward(join(d_real, d_fake), cache, need_input_grad=False)
         D.update_buffers(cache)
     else:

@@ -10,7 +10,7 @@ import numpy as np
 from minigan.backend import to_numpy
 from minigan.gradcheck.elsewhere import FLOOR, off_along
 from minigan.gradcheck.purity import largest_of, other_values, same
-from minigan.gradcheck.trial import Trial
+from minigan.gradcheck.trial import Results, Trial
 
 SLICED = 1e-6  # of the largest output: what the products of a single row may differ by from those of many
 DRAWS = 4  # of a point, as long as kinks or rounding hide whether the gradient is right there
@@ -108,6 +108,44 @@ def neighbours(trial: Trial) -> list[str]:
         if change > room + 1e-9 * largest_of(y):
             return [f"at inference the output of an example depends {what} (by up to {change:.2g}){remedy}"]
     return []
+
+
+def claimed_alone(trial: Trial) -> list[str]:
+    """In training, what says each_alone gives some examples what it gives them beside others, and without any.
+
+    An upstream of 0 for the others leaves what the parameters owe to these examples.
+    """
+    if not (trial.train and trial.net.each_alone):
+        return []
+    n = max(1, len(trial.x) // 2)
+    x, dy = trial.x.copy(), trial.dy.copy()
+    dy[n:] = 0
+    before = trial.both(x, dy)
+    x[n:] = trial.normal(x.shape, 6)[n:]
+    parts = {"replaced": (x, dy)}
+    if same(before.y, to_numpy(trial.forward(draws=2)[0])):  # else a part has other draws than in the whole
+        parts["left out"] = (x[:n], dy[:n])
+    for how, part in parts.items():
+        try:
+            found = trial.both(*part)
+        except Exception as error:
+            return [f"says each_alone = True, but fails when others are {how} ({type(error).__name__}: {error})"]
+        if names := ", ".join(changed_in(found, before, n, trial.net.dtype)):
+            return [
+                f"says each_alone = True, but in training {names} of some examples changes when the others of their "
+                f"batch are {how}; leave each_alone out of the class"
+            ]
+    return []
+
+
+def changed_in(found: Results, before: Results, n: int, dtype: Any) -> list[str]:
+    """What two passes gave otherwise to the first n examples than before, by more than rounding."""
+    room, size = np.finfo(dtype).eps ** 0.5, largest_of(*before.gradients.values())
+    names = ["the output"] if apart(found.y[:n], before.y[:n]) > room * largest_of(before.y) else []
+    for name, old in before.gradients.items():
+        of = slice(n) if name == "x" else slice(None)
+        names += [f"the gradient of {name}"] if apart(found.gradients[name][of], old[of]) > room * size else []
+    return names
 
 
 def coupling(trial: Trial) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.gradcheck.batches import neighbours, other_batches
+from minigan.gradcheck.batches import claimed_alone, neighbours, other_batches
 from minigan.gradcheck.form import form
 from minigan.gradcheck.precision import single_precision
 from minigan.gradcheck.purity import largest_of, same, strange_points
@@ -33,7 +33,7 @@ def breaches(trial: Trial, layers: list[Layer], *, right: bool) -> list[str]:
 
     `layers` are those of the trial as they were before any pass.
     """
-    rules: list[Callable[[Trial], list[str]]] = [flags, single_precision, neighbours, statistics]
+    rules: list[Callable[[Trial], list[str]]] = [flags, single_precision, neighbours, claimed_alone, statistics]
     if right:
         rules.append(other_batches)
     with strange_points():

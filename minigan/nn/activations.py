@@ -20,6 +20,7 @@ class ReLU(Layer):
     Source: Nair & Hinton, "Rectified linear units improve restricted Boltzmann machines", 2010.
     """
 
+    each_alone = True
     kinks = (0.0,)
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
@@ -50,6 +51,7 @@ class LeakyReLU(Layer):
     Source: Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013.
     """
 
+    each_alone = True
     kinks = (0.0,)
 
     def __init__(self, *, slope: float):
@@ -83,6 +85,7 @@ class Tanh(Layer):
     Source: LeCun et al., "Efficient backprop", 1998, section 4.4.
     """
 
+    each_alone = True
     out_range = (-1.0, 1.0)
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
@@ -118,6 +121,7 @@ class Sigmoid(Layer):
     Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986.
     """
 
+    each_alone = True
     out_range = (0.0, 1.0)
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:

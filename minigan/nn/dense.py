@@ -22,6 +22,8 @@ class Dense(Layer):
     Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986.
     """
 
+    each_alone = True
+
     def __init__(
         self, features: int, *, bias: bool = True, init_W: Initialiser = glorot_uniform, init_b: Initialiser = zeros
     ):

@@ -20,6 +20,8 @@ class Dropout(Layer):
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014.
     """
 
+    each_alone = True
+
     def __init__(self, *, drop: float):
         needs = "Dropout needs 0 <= drop < 1 (the probability of silencing a feature)"
         self.drop = number(drop, needs)

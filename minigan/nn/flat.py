@@ -50,7 +50,23 @@ def walk_shapes(layers: Sequence[Layer], in_shape: Shape) -> list[Shape]:
             shapes.append(layer.out_shape(shapes[-1]))
         except ShapeError as error:
             raise ShapeError(f"layer {i} ({layer!r}) does not fit its input {shapes[-1]}: {error}") from None
+        if layer.each_alone and (what := what_is_shared(layer, shapes[-2])):
+            raise ArgumentError(
+                f"layer {i} ({layer!r}) says each_alone = True, and {what}: only one of them can be right, and without "
+                "each_alone a layer is always served"
+            )
     return shapes
+
+
+def what_is_shared(layer: Layer, in_shape: Shape) -> str:
+    """What the layer says of itself that no layer can that takes each example alone, or ""."""
+    if layer.across_batch:
+        return "across_batch = True, too"
+    if (least := layer.least_batch(in_shape)) > 1:
+        return f"learns from {least} examples at a time or more"
+    if type(layer).update_buffers is not Layer.update_buffers:
+        return "has an update_buffers, which after two passes would be called twice"
+    return ""
 
 
 def initial_values(specs: list[Specs], rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:

@@ -42,6 +42,14 @@ class Layer(CheckedCall):
     #: Whether an example's output is meant to depend on the others of its batch at inference too, as it does in
     #: minibatch discrimination; a gradient check otherwise calls it a mistake.
     across_batch: ClassVar[bool] = False
+    #: Whether in training, too, an example's output and gradients depend on no other of its batch, and a pass leaves
+    #: nothing for `update_buffers`: to such a layer two batches are the same as one of both. A class says it of its own
+    #: passes; one derived from it, which may have others in their place, has to say it again.
+    each_alone: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.each_alone = vars(cls).get("each_alone", False)
 
     def __init__(self) -> None:
         """A layer without settings, unless it says otherwise."""

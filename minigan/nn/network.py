@@ -42,7 +42,7 @@ class Sequential(CheckedCall):
     written into it, so an average is averaged.params = 0.99 * averaged.params + 0.01 * net.params. A copy, from
     copy.deepcopy, copy.copy or another process, is a network of its own with the same weights, gradients and version.
     Raises ShapeError naming the layer, its index and both shapes; ArgumentError for no layers, an impossible
-    `in_shape`, or a layer that belongs to a network already.
+    `in_shape`, a layer that belongs to a network already, or one that says of itself what cannot be.
     """
 
     params, grads, buffers = Vector(), Vector(), Vector()
@@ -82,6 +82,11 @@ class Sequential(CheckedCall):
     def out_shape(self) -> Shape:
         """The output's shape without the batch axis."""
         return self.out_shapes[-1]
+
+    @property
+    def each_alone(self) -> bool:
+        """Whether every layer takes each example of a batch alone, also in training (`Layer.each_alone`)."""
+        return all(layer.each_alone for layer in self.layers)
 
     # The two passes --------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,8 @@ class MaxPool2d(Layer):
     Source: Ranzato et al., "Unsupervised learning of invariant feature hierarchies", 2007.
     """
 
+    each_alone = True
+
     def __init__(self, kernel: int | Pair, *, stride: int | Pair | None = None, pad: Pad = 0):
         self.kernel = whole_sizes("MaxPool2d", "kernel", kernel)
         self.stride = self.kernel if stride is None else whole_sizes("MaxPool2d", "stride", stride)
@@ -121,6 +123,8 @@ class Maxout(Layer):
     Raises ArgumentError for fewer than 1 piece, ShapeError if the pieces do not divide the features.
     Source: Goodfellow et al., "Maxout networks", 2013.
     """
+
+    each_alone = True
 
     def __init__(self, pieces: int):
         self.pieces = whole(pieces, "Maxout needs a whole number of pieces, at least 1", least=1)

@@ -17,6 +17,8 @@ class Reshape(Layer):
     Raises ShapeError if the two shapes hold different numbers of values.
     """
 
+    each_alone = True
+
     def __init__(self, *shape: int):
         if not shape:
             raise ArgumentError("Reshape needs positive sizes, such as Reshape(7, 7, 64), got none")
@@ -41,6 +43,8 @@ class Flatten(Layer):
 
     Gradient: dx is dy in x's shape.
     """
+
+    each_alone = True
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return (math.prod(in_shape),)

@@ -39,7 +39,7 @@ def obstacle(recipe: Recipe, images: int, networks: Mapping[str, Sequential]) ->
         which = "a batch" if real == recipe.batch_size else "the last batch of an epoch"
         if real % recipe.packing:
             return f"{which} would hold {real} images, which cannot be packed in groups of {recipe.packing}"
-        for name, seen in passes(recipe, real):
+        for name, seen in passes(recipe, real, networks["D"]):
             for i, (layer, least) in enumerate(leasts(networks[name])):
                 if seen < least:
                     of = f" (of {recipe.packing} images side by side)" * (name == "D" and recipe.packing > 1)
@@ -56,14 +56,14 @@ def batch_sizes(batch_size: int, drop_last: bool, images: int) -> list[int]:
     return [batch_size, *([rest] if rest and not drop_last else [])]
 
 
-def passes(recipe: Recipe, real: int) -> Iterator[tuple[str, int]]:
+def passes(recipe: Recipe, real: int, D: Sequential) -> Iterator[tuple[str, int]]:
     """(G or D, how many examples it sees at once) for each pass in training of a step on `real` real images.
 
     An example of D's is a group of `packing` images. The steps are those of `minigan.gan`.
     """
     fakes = recipe.batch_size if recipe.d_fakes == "full" else real
     yield "G", fakes
-    if recipe.d_batching == "concat":
+    if recipe.update == "alternating" and recipe.feeding.as_one(D):
         yield "D", (real + fakes) // recipe.packing
     else:
         yield "D", real // recipe.packing

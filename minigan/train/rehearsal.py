@@ -79,6 +79,7 @@ def play(recipe: Recipe, count: int) -> None:
 
 def try_layer(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
     """The layer's output in training, and its shape; ArgumentError for what no layer may do."""
+    from minigan.gradcheck.batches import claimed_alone
     from minigan.gradcheck.form import check_forms, check_forward, form
     from minigan.gradcheck.trial import Trial, rebound
 
@@ -89,7 +90,7 @@ def try_layer(layer: Layer, x: Array, in_shape: Shape) -> tuple[Array, Shape]:
             raise ArgumentError(f"y has shape {y.shape} with train={train} where out_shape says (N, *{net.out_shape})")
     check_forms(net, x, train=True)
     trial = Trial(net, x, train=True)
-    if problems := form(trial) or rebound(trial) or unwritten_grads(trial):
+    if problems := form(trial) or rebound(trial) or unwritten_grads(trial) or claimed_alone(trial):
         raise ArgumentError(problems[0])
     y, cache = trial.forward()
     net.update_buffers(cache)

@@ -92,8 +92,7 @@ def products_by_hand(recipe):
     N = recipe.batch_size
     g, d = sizes_of(recipe)
     products = [] if recipe.shared_fakes else forward(g, N)
-    for n in [2 * N] if recipe.d_batching == "concat" else [N, N]:
-        products += forward(d, n) + for_weights(d, n) + for_inputs(d[1:], n)
+    products += forward(d, 2 * N) + for_weights(d, 2 * N) + for_inputs(d[1:], 2 * N)
     return products + forward(g, N) + forward(d, N) + for_inputs(d, N) + for_weights(g, N) + for_inputs(g[1:], N)
 
 

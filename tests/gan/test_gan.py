@@ -212,12 +212,12 @@ def test_the_step_of_the_check_moves_no_activation_across_a_kink(name, batch, mo
     def of_d_step():
         rng = RandomStream(0, "dropout")
         fakes, _ = G.forward(z, train=True, rng=rng)
-        passes = [np.concatenate([x, fakes])] if RECIPES[name].d_batching == "concat" else [x, fakes]
-        found = [a for images in passes for a in inputs_of_kinks(D.layers, images, rng)]
+        both = np.concatenate([x, fakes])  # in one pass, whatever the recipe's batching
+        found = inputs_of_kinks(D.layers, both, rng)
         if loss.kind == "hinge":
             rng = RandomStream(0, "dropout")
             G.forward(z, train=True, rng=rng)
-            out = np.concatenate([D.forward(images, train=True, rng=rng)[0] for images in passes])
+            out = D.forward(both, train=True, rng=rng)[0]
             found.append((out - np.repeat([1, -1], len(x))[:, None]).ravel())
         return np.concatenate(found)
 
@@ -494,7 +494,7 @@ def test_no_layer_asks_for_a_product_that_nobody_reads(name, monkeypatch):
     u = sum(isinstance(layer, SpectralNorm) for layer in D.layers)
 
     discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, feeding=recipe.feeding)
-    assert count.pop() == g + (1 if recipe.d_batching == "concat" else 2) * (d + d + d_below + 3 * u)
+    assert count.pop() == g + (d + d + d_below + 3 * u)  # real and fake as one: told so, or nothing in D minds
     count.append(0)
     generator_step(G, D, Adam(G, lr=1e-3), recipe.loss, z)
     assert count.pop() == g + g + g_below + d + d + u
@@ -529,10 +529,7 @@ def test_no_matrix_product_is_computed_and_thrown_away(name, monkeypatch):
     g, d = sizes_of(recipe)
     optimizer, options = Adam(D, lr=1e-3), {"feeding": recipe.feeding, "rng": RandomStream(0, "dropout")}
     discriminator_step(G, D, optimizer, recipe.loss, x, z, **options)
-    passes = [2 * N] if recipe.d_batching == "concat" else [N, N]
-    minimum = forward(g, N)
-    for n in passes:
-        minimum += forward(d, n) + for_weights(d, n) + for_inputs(d[1:], n)
+    minimum = forward(g, N) + forward(d, 2 * N) + for_weights(d, 2 * N) + for_inputs(d[1:], 2 * N)
     assert sorted(products) == sorted(minimum)
 
     products.clear()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from minigan import nn
-from minigan.gradcheck import batches
-from minigan.gradcheck.batches import apart, at_batch, coupling, neighbours, other_batches, wrong_along
+from minigan.errors import ArgumentError
+from minigan.gradcheck import batches, check_layer
+from minigan.gradcheck.batches import apart, at_batch, claimed_alone, coupling, neighbours, other_batches, wrong_along
 from minigan.gradcheck.trial import Trial
 from minigan.nn.init import ones
 
@@ -356,6 +357,90 @@ def test_in_training_and_where_it_is_meant_examples_may_be_seen_together():
     assert neighbours(trial(True, x=EIGHTS, forward=together)) == []
     assert neighbours(trial(x=EIGHTS, forward=together, across_batch=True)) == []
     assert neighbours(trial(True, x=EIGHTS, forward=together, across_batch=True)) == []
+
+
+def test_what_says_each_alone_and_does_is_right_and_what_says_nothing_is_not_asked():
+    def together(self, x, *, train, rng=None):
+        return RIGHT.forward(self, x - x.mean(axis=0), train=train)
+
+    assert claimed_alone(trial(True, each_alone=True)) == []
+    assert claimed_alone(trial(True, n=1, each_alone=True)) == []
+    assert claimed_alone(trial(True, forward=together)) == []
+    assert claimed_alone(trial(forward=together, each_alone=True)) == []  # at inference `neighbours` asks all layers
+
+
+def forward_of(change):
+    return {"forward": lambda self, x, *, train, rng=None: RIGHT.forward(self, change(x), train=train)}
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "what", "how"),
+    [
+        (forward_of(lambda x: x - x.mean(axis=0)), "the output, the gradient of x, the gradient of w", "replaced"),
+        (forward_of(lambda x: x / len(x)), "the output, the gradient of x, the gradient of w", "left out"),
+        (
+            {"input_grad": lambda self, dy, cache: RIGHT.input_grad(self, dy, cache) + cache.sum(axis=0)},
+            "the gradient of x",
+            "replaced",
+        ),
+        (
+            {"input_grad": lambda self, dy, cache: RIGHT.input_grad(self, dy, cache) * len(dy)},
+            "the gradient of x",
+            "left out",
+        ),
+        (
+            {"param_grads": spoils_weight_gradient(lambda n: True, lambda dw: dw / 5)},
+            None,  # wrong, but of each example alone
+            None,
+        ),
+        ({"param_grads": spoils_weight_gradient(lambda n: n == 5)}, "the gradient of w", "left out"),
+    ],
+    ids=["batch mean", "batch size", "neighbours' x", "dx by size", "alone", "dw by size"],
+)
+def test_what_says_each_alone_and_mixes_the_batch_is_caught_and_told_how(spoilt, what, how):
+    found = claimed_alone(trial(True, each_alone=True, **spoilt))
+    assert len(found) == (what is not None)
+    if found:
+        assert f"says each_alone = True, but in training {what} of some examples changes" in found[0]
+        assert f"the others of their batch are {how};" in found[0]
+
+
+def test_what_says_each_alone_and_takes_no_smaller_batch_is_told_so():
+    found = claimed_alone(trial(True, each_alone=True, forward=refuses(2)))
+    assert found == ["says each_alone = True, but fails when others are left out (ValueError: not so many)"]
+
+
+def test_the_check_of_a_layer_asks_whether_its_claim_holds():
+    class Mixes(nn.Layer):
+        each_alone = True
+
+        def forward(self, x, *, train, rng=None):
+            return (x - x.mean(axis=0) if train else x), train
+
+        def input_grad(self, dy, cache):
+            return dy - dy.mean(axis=0) if cache else dy
+
+    report = check_layer(Mixes(), (3,))
+    assert not report
+    assert "says each_alone = True, but in training the output of some examples" in " ".join(str(report).split())
+    assert check_layer(type("Silent", (Mixes,), {})(), (3,))
+
+
+def test_a_claim_against_what_else_the_layer_says_is_refused_by_the_network():
+    def least_batch(self, in_shape):
+        return 2
+
+    def update_buffers(self, cache):
+        pass
+
+    for said, told in (
+        ({"across_batch": True}, "across_batch = True, too: only one"),
+        ({"least_batch": least_batch}, "learns from 2 examples at a time or more: only one"),
+        ({"update_buffers": update_buffers}, "has an update_buffers, which"),
+    ):
+        assert trial(True, **said)
+        with pytest.raises(ArgumentError, match=rf"layer 0 \(Spoilt\(\)\) says each_alone = True, and {told}"):
+            trial(True, each_alone=True, **said)
 
 
 def test_outputs_of_other_shapes_are_as_far_apart_as_can_be():

@@ -194,6 +194,7 @@ def test_the_way_back_is_left_out_only_where_one_array_alone_has_moved_and_comes
 class Seen(Layer):
     """Keeps what comes in; a kink of it would be at 0."""
 
+    each_alone = True
     kinks = (0.0,)
 
     def __init__(self):
@@ -208,12 +209,14 @@ class Seen(Layer):
 
 
 @pytest.mark.parametrize("packing", [1, 2])
+@pytest.mark.parametrize("norm", [[BatchNorm], []], ids=["two batches to D", "two that are as one"])
 @pytest.mark.parametrize("batching", ["separate", "concat"])
-def test_the_kinks_that_are_looked_at_are_those_of_the_steps_passes(batching, packing):
+def test_the_kinks_that_are_looked_at_are_those_of_the_steps_passes(batching, norm, packing):
     loss, feeding = GANLoss(output="logit"), Feeding(batching=batching, packing=packing)
     of_G, of_D = Seen(), Seen()
     G = network(Dense(4), BatchNorm(), Dropout(drop=0.5), of_G, Dense(3), in_shape=(2,))
-    D = network(Dense(5), BatchNorm(), Dropout(drop=0.5), of_D, Dense(1), in_shape=(3 * packing,))
+    norms = [kind() for kind in norm]
+    D = network(Dense(5), *norms, Dropout(drop=0.5), of_D, Dense(1), in_shape=(3 * packing,))
     x, z = draw(6, 3), draw(6, 2)
     discriminator_step(G, D, Still(D), loss, x, z, feeding=feeding, rng=SameDraws())
     generator_step(G, D, Still(G), loss, z, feeding=feeding, rng=SameDraws())
@@ -222,7 +225,8 @@ def test_the_kinks_that_are_looked_at_are_those_of_the_steps_passes(batching, pa
 
     met = kinks_of_both_steps(G, D, loss, x, z, feeding)
     expected = [(G, in_G_step), *((D, of) for of in seen_by_D)]
-    assert [(net, i) for net, i, _ in met] == [(net, 3) for net, _ in expected]
+    assert len(seen_by_D) == (3 if norm and batching == "separate" else 2)
+    assert [(net, i) for net, i, _ in met] == [(G, 3), *[(D, 2 + len(norms))] * len(seen_by_D)]
     for (_, _, off), (_, of) in zip(met, expected, strict=True):
         np.testing.assert_array_equal(off, of)
 

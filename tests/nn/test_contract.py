@@ -9,6 +9,7 @@ from cases import ALL, CASES, IDS
 from minigan import nn
 from minigan.backend import RandomStream, to_device, to_numpy
 from minigan.gradcheck import check_layer, check_network
+from minigan.gradcheck.batches import claimed_alone
 from minigan.gradcheck.contract import flags
 from minigan.gradcheck.form import form
 from minigan.gradcheck.precision import single_precision
@@ -85,6 +86,17 @@ def test_of_all_entries_of_all_layers_none_is_wrong_or_undecided():
 @each_dtype
 def test_shape_dtype_and_device_are_kept(name, make, in_shape, train, device, dtype):
     assert form(trial_of(make, in_shape, train=train, device=device, dtype=dtype)) == []
+
+
+def test_only_layers_that_keep_statistics_of_their_passes_do_not_take_each_example_alone():
+    claims = {name: getattr(nn, name).each_alone for name in CASES}
+    assert {name for name, claim in claims.items() if not claim} == {"BatchNorm", "SpectralNorm"}
+
+
+@each_layer
+@each_device
+def test_what_says_each_alone_takes_each_example_alone(name, make, in_shape, device):
+    assert claimed_alone(trial_of(make, in_shape, train=True, device=device)) == []
 
 
 @each_layer

@@ -76,6 +76,9 @@ LAYERS = {  # a layer's method: what is said of it
     f"(mine.py, line {LINE})",
     BUFFER + "    def update_buffers(self, cache): 1 / 0": f"{WHO} raised ZeroDivisionError: division by zero "
     f"(mine.py, line {LINE + 1})",
+    "each_alone = True\n    def forward(self, x, *, train, rng=None): return x - x.mean(axis=0), x": f"{WHO}: says "
+    "each_alone = True, but in training the output of some examples changes when the others of their batch are",
+    "each_alone = across_batch = True": "says each_alone = True, and across_batch = True, too",
     "def out_shape(self, in_shape): return 1 / 0": f"{WHO} raised ZeroDivisionError: division by zero "
     f"(mine.py, line {LINE})",
     "def out_shape(self, in_shape): return 4": f"{WHO}: out_shape must return a tuple, such as (4,), got 4",

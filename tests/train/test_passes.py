@@ -200,5 +200,5 @@ def test_the_passes_are_those_that_a_step_makes(schedule, monkeypatch):
     monkeypatch.setattr(nn.Sequential, "forward", forward)
     for number, count in enumerate((8, 6)):
         trainer.train_step(trainer.batches.batch(number))
-        assert set(seen) == set(passes(recipe, count))
+        assert set(seen) == set(passes(recipe, count, trainer.D))
         seen.clear()

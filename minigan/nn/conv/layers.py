@@ -125,6 +125,8 @@ class Conv2d(Convolution):
     Source: LeCun et al., "Backpropagation applied to handwritten zip code recognition", 1989.
     """
 
+    each_alone = True
+
     def out_shape(self, in_shape: Shape) -> Shape:
         check_image_shape("Conv2d", in_shape)
         return (*self.windows(in_shape[:2]).counts, self.channels)
@@ -158,6 +160,8 @@ class ConvTranspose2d(Convolution):
     Raises ArgumentError for impossible sizes, ShapeError for an input that is no image, or if `pad` leaves nothing.
     Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016, chapter 4.
     """
+
+    each_alone = True
 
     def out_shape(self, in_shape: Shape) -> Shape:
         check_image_shape("ConvTranspose2d", in_shape)

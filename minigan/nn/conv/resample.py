@@ -19,6 +19,8 @@ class Upsample2d(Layer):
     Raises ArgumentError for a scale that is not whole, or below 1; ShapeError for an input that is no image.
     """
 
+    each_alone = True
+
     def __init__(self, scale: int | Pair):
         self.scale = whole_sizes("Upsample2d", "scale", scale)
 

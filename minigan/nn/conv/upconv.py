@@ -55,6 +55,8 @@ class UpsampleConv2d(Convolution):
     that of Shi et al., "Is the deconvolution layer the same as a convolutional layer?", 2016, in reverse.
     """
 
+    each_alone = True
+
     def __init__(
         self,
         channels: int,
