@@ -53,7 +53,7 @@ def work() -> dict[str, Callable[[], Any]]:
         "bias, 256×1024": lambda: dense.add_bias(x, features, out=x),
         "LeakyReLU, 256×1024": lambda: activations.leaky_relu(x, 0.2),
         "its gradient, 256×1024": lambda: activations.leaky_relu_grad(x, y, 0.2),
-        "Dropout, 256×1024": lambda: dropout.silence(x, draws, 19661, 1.43),
+        "Dropout, 256×1024": lambda: dropout.silenced(x, draws, 19661, 1.43),
         "BatchNorm's variance, 128×14×14×64": lambda: norm.squares(images, channels),
         "BatchNorm, 128×14×14×64": lambda: norm.normalised(images, channels, channels, channels, channels),
         "its sums for the gradient, 128×14×14×64": lambda: norm.gradient_sums(images, others),

@@ -36,14 +36,14 @@ class Dropout(Layer):
         draws = rng.bits(x.shape)
         array_module(**{"x": x, "the draws of rng": draws})
         silent = min(round(self.drop * DRAWS), DRAWS - 1)  # of so many different draws, and the rest is kept
-        return silence(x, draws, silent, DRAWS / (DRAWS - silent))  # backward must silence the same features
+        return silenced(x, draws, silent, DRAWS / (DRAWS - silent))  # backward must silence the same features
 
     def input_grad(self, dy: Array, cache: Array | None) -> Array:
         return dy if cache is None else masked(dy, cache)
 
 
 @Elementwise
-def silence(x: Array, draws: Array, silent: float, scale: float) -> tuple[Array, Array]:
+def silenced(x: Array, draws: Array, silent: float, scale: float) -> tuple[Array, Array]:
     scaled_mask = (draws >= silent) * scale
     return x * scaled_mask, scaled_mask
 

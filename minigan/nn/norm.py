@@ -83,7 +83,7 @@ class BatchNorm(Layer):
 
     def input_grad(self, dy: Array, cache: BatchNormCache) -> Array:
         if cache.batch is None:
-            return scaled(dy, self.gamma * cache.inv_std)
+            return rescaled(dy, self.gamma * cache.inv_std)
         return self.spread(dy, cache, gradient_sums(dy, cache.x_hat))
 
     def param_grads(self, dy: Array, cache: BatchNormCache, grads: Grads) -> None:
@@ -136,7 +136,7 @@ def spread_out(dy: Array, x_hat: Array, dgamma: Vector, dbeta: Vector, scale: Ve
 
 
 @Elementwise
-def scaled(dy: Array, scale: Vector) -> Array:
+def rescaled(dy: Array, scale: Vector) -> Array:
     return dy * scale
 
 
