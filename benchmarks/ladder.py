@@ -3,9 +3,10 @@
     python benchmarks/ladder.py             measure, store results/ladder.json, print the table
     python benchmarks/ladder.py --table     print the table of the stored results
 
-The first row is the code of the commit BEFORE, from a checkout of its own. Every other rung of the ladder is today's
-code with the later optimisations undone, as the functions below undo them. All are processes that take turns in short
-rounds of one run; milliseconds of a step, the least of the rounds' medians, since the machine may be slow in some.
+The first row is the code of the commit BEFORE, from a checkout of its own, and so is the one of the commit THEN, after
+which elementwise work became formulas. Every other rung of the ladder is today's code with the later optimisations
+undone, as the functions below undo them. All are processes that take turns in short rounds of one run; milliseconds of
+a step, the least of the rounds' medians, since the machine may be slow in some.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ import turns
 from minigan import backend, nn, train
 from minigan.recipes import RECIPES
 
-BEFORE = "b7f5e94"
-SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv")
+BEFORE, THEN = "b7f5e94", "1a7eb26"
+SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv", "best", "quick-mlp")
 ROUNDS = 7
 
 
@@ -85,13 +86,6 @@ def not_turned():
     turned.pays = lambda *_: False
 
 
-def guessed_branches():
-    def input_grad(self, dy, cache):
-        return dy * np.maximum(cache > 0, cache.dtype.type(self.slope))
-
-    nn.LeakyReLU.input_grad = input_grad
-
-
 def plain_sums():
     from minigan.nn import dense, norm
     from minigan.nn.conv import layers as conv
@@ -99,6 +93,24 @@ def plain_sums():
 
     for module in (conv, dense, norm, upconv):
         module.batch_sum = lambda x: x.reshape(-1, x.shape[-1]).sum(axis=0)
+
+
+def whole_arrays():
+    from minigan.backend import elementwise
+
+    elementwise.PART = 2**40
+
+
+def two_passes():
+    from minigan.gan import Feeding
+
+    Feeding.as_one = lambda self, _: self.batching == "concat"
+
+
+def no_loops():
+    from minigan.backend import loops
+
+    loops.FAST = False
 
 
 #: What was done, and what undoes it; the first rung has all of them undone.
@@ -111,32 +123,46 @@ RUNGS = {
     "upsampling and convolution in one (`UpsampleConv2d`)": two_layers,
     "products over one number elementwise (`matmul`)": outer_products,
     "few channels: the turned kernel (`turned`)": not_turned,
-    "LeakyReLU's derivative by clipping": guessed_branches,
     "sums over the batch by BLAS (`batch_sum`)": plain_sums,
+    "elementwise work in parts that stay in the cache (`Elementwise`)": whole_arrays,
+    "one pass of $D$ over real and fake where nothing in it mixes them (`each_alone`)": two_passes,
+    "elementwise work in compiled loops (numba)": no_loops,
 }
+NEW = 3  # of the rungs, that came after THEN
 
 
-def worker(name: str, rung: int) -> None:
-    """Whenever a line arrives on standard input, time some steps and answer with the median in milliseconds."""
-    if rung >= 0:
-        for undo in list(RUNGS.values())[rung:]:
+def worker(name: str, rung: str) -> None:
+    """Whenever a line arrives on standard input, time some steps and answer with the median in milliseconds.
+
+    `rung` is a commit, whose code this is, or how many of the optimisations are not undone.
+    """
+    if rung not in (BEFORE, THEN):
+        for undo in list(RUNGS.values())[int(rung) :]:
             undo()
     recipe = RECIPES[name]
     images = np.random.default_rng(0).integers(0, 256, (recipe.images, 28, 28), np.uint8)
-    metrics = import_module("minigan.train.metrics" if rung >= 0 else "minigan.train")
-    step_metrics = metrics.step_metrics if rung >= 0 else metrics.measure  # as the code before calls it
+    metrics = import_module({BEFORE: "minigan.train", THEN: "minigan.means"}.get(rung, "minigan.train.metrics"))
+    step_metrics = train.measure if rung in (BEFORE, THEN) else metrics.step_metrics  # as that code calls it
     trainer, means = train.Trainer(recipe, images), metrics.Means()
     turns.answer(name, lambda: means.add(step_metrics(*trainer.train_step(trainer.batches.batch(trainer.step)))))
 
 
-def climb(name: str, before: str) -> list[float]:
-    """The milliseconds on each rung, from the code in the folder `before` to today's."""
+def rungs() -> dict[str, str]:
+    """{what a row of the table says: the worker's rung}."""
+    undone = {what: str(i + 1) for i, what in enumerate(RUNGS)}
+    old, new = list(undone.items())[:-NEW], list(undone.items())[-NEW:]
+    first = {f"before (commit {BEFORE})": BEFORE, "today's code with all below undone": "0"}
+    return {**first, **dict(old), f"commit {THEN}, for comparison": THEN, **dict(new)}
+
+
+def climb(name: str, folder: str) -> list[float]:
+    """The milliseconds on each rung, from the code in the folder BEFORE of that folder to today's."""
     rest = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
     workers = []
-    for rung in range(-1, len(RUNGS) + 1):
-        changes = {"OPENBLAS_THREAD_TIMEOUT": "26"} if rung < 2 else {}
-        changes |= {"PYTHONPATH": before} if rung < 0 else {}
-        workers.append(([sys.executable, __file__, "--worker", name, str(rung)], {**rest, **changes}))
+    for rung in rungs().values():
+        changes = {"OPENBLAS_THREAD_TIMEOUT": "26"} if rung in (BEFORE, "0", "1") else {}
+        changes |= {"PYTHONPATH": f"{folder}/{rung}"} if rung in (BEFORE, THEN) else {}
+        workers.append(([sys.executable, __file__, "--worker", name, rung], {**rest, **changes}))
     return [round(min(found), 2) for found in turns.take_turns(workers, ROUNDS)]
 
 
@@ -144,7 +170,7 @@ def table() -> str:
     found = results().read()
     names = [name for name in SYSTEMS if name in found]
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for i, what in enumerate((f"before (commit {BEFORE})", "today's code with all below undone", *RUNGS)):
+    for i, what in enumerate(rungs()):
         cells = []
         for name in names:
             now, before = found[name][i], found[name][max(i - 1, 0)]
@@ -155,11 +181,13 @@ def table() -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        worker(sys.argv[2], int(sys.argv[3]))
+        worker(*sys.argv[2:])
     else:
         if "--table" not in sys.argv:
-            with tempfile.TemporaryDirectory() as before:
-                subprocess.run(f"git archive {BEFORE} minigan | tar -x -C {before}", shell=True, check=True)
+            with tempfile.TemporaryDirectory() as folder:
+                for commit in (BEFORE, THEN):
+                    unpack = f"mkdir {folder}/{commit} && git archive {commit} minigan | tar -x -C {folder}/{commit}"
+                    subprocess.run(unpack, shell=True, check=True)
                 for name in SYSTEMS:
-                    results().add(name, climb(name, before))
+                    results().add(name, climb(name, folder))
         print(table())
