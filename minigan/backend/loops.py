@@ -5,20 +5,26 @@ writes it once (`looptext` shows how its text comes of the formula's). All of it
 on such arrays; what there is besides (float64, few numbers, functions that NumPy computes as fast) is left to NumPy.
 Sums are taken over SUMMED rows at a time, one row after the other, and these then as in `batch_sum`: neither the number
 of cores nor their order changes a bit. MINIGAN_FAST=0 in the environment turns the loops off.
+
+A loop is compiled when it is first needed on a machine, which takes half a second or more, and is kept on the disk, in
+a folder beside this file or else in the user's cache (NUMBA_CACHE_DIR names another). Whoever calls layers or a Trainer
+waits for that without a word; `told_of_compiling` says one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from functools import cache
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import threads
-from minigan.backend.arrays import Array
+from minigan.backend.arrays import LIBRARIES, Array
 from minigan.backend.formula import Formula
 from minigan.backend.looptext import FUNCTIONS, loop_text
 from minigan.backend.products import SUMMED, batch_sum, rows
@@ -110,7 +116,7 @@ def compiled(work: Formula, by_rows: bool, into: tuple[int, ...]) -> Callable[..
     """The loop over arrays of this layout, made at the first call; None if the formula cannot be made one."""
     key = by_rows, into
     if key not in work.loops:
-        text = loop_text(work, by_rows, into)
+        text = None if why_no_loops() else loop_text(work, by_rows, into)
         work.loops[key] = None if text is None else compile_loop(*text)
     return work.loops[key]
 
@@ -123,16 +129,97 @@ def compile_loop(name: str, text: str) -> Callable[..., None]:
     exec(compile(text, __file__, "exec"), space)  # noqa: S102 (our own text; the file is where numba keeps it beside)
     options = {"nogil": True, "error_model": "numpy"}  # as NumPy divides by 0, without a check that slows the loop down
     try:
-        return numba.njit(cache=True, **options)(space[name])
+        loop = numba.njit(cache=True, **options)(space[name])
     except RuntimeError:  # there is no folder to write to
         return numba.njit(**options)(space[name])
+    loop._cache._guard_against_spurious_io_errors = partial(forgiven, loop._cache)
+    return loop
+
+
+@contextmanager
+def forgiven(kept: Any) -> Iterator[None]:
+    """While entered, an error is taken for one of the disk's, which is full, or of a file there, which is damaged.
+
+    The loop is then compiled for this process alone, or the file begun anew. (This is what numba enters whenever it
+    reads or writes; by itself it forgives no more than a file that is not there.)
+    """
+    try:
+        yield
+    except OSError:
+        pass
+    except Exception:
+        with suppress(OSError):
+            kept.flush()
+
+
+def why_no_loops() -> str:
+    """Why elementwise work on a CPU is left to NumPy, in words; an empty string where loops do it."""
+    if not FAST:
+        return "MINIGAN_FAST=0" if os.environ.get("MINIGAN_FAST") == "0" else "numba is not installed"
+    return why_no_numba()
+
+
+@cache
+def why_no_numba() -> str:
+    """What numba says if it cannot be imported: of a NumPy that is too new for it, say."""
+    try:
+        import_numba()
+    except Exception as error:  # of whatever kind: a library of its own may be missing, or broken
+        return f"numba cannot be imported: {error}"
+    return ""
+
+
+def done_by(device: str) -> str:
+    """What does the elementwise work there: a library's name, or on a CPU with loops numba's, with its version."""
+    if device != "cpu" or why_no_loops():
+        return LIBRARIES[device].name
+    return f"numba {import_numba().__version__}"
+
+
+@contextmanager
+def told_of_compiling(say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+    """While entered, `say` hears that loops are compiled, before the first, and in the end how many, in which time.
+
+    What it is given sums up at once, if there is something to say. All is silent where the loops are on the disk
+    already. This imports numba, which takes a third of a second.
+    """
+    if why_no_loops():
+        yield lambda: None
+        return
+    from numba.core.event import Listener, install_listener  # pyright: ignore[reportMissingImports]
+
+    class Told(Listener):
+        def __init__(self) -> None:
+            self.count, self.seconds, self.kept = 0, 0.0, True
+
+        def on_start(self, event: Any) -> None:
+            loop = event.data["dispatcher"]
+            if loop.py_func.__module__ == __name__:  # and none of FUNCTIONS, which are compiled within
+                if not self.count:
+                    say("Compiling loops for the elementwise work on this machine")
+                self.count, self.began = self.count + 1, time.perf_counter()
+                self.kept = self.kept and loop.stats.cache_path is not None
+
+        def on_end(self, event: Any) -> None:
+            if event.data["dispatcher"].py_func.__module__ == __name__:
+                self.seconds += time.perf_counter() - self.began
+
+        def sum_up(self) -> None:
+            if self.count:
+                again = "once" if self.kept else "at every start, as no folder can be written (see NUMBA_CACHE_DIR)"
+                say(f"{self.count} loop{'s' * (self.count > 1)} compiled, {again}: {self.seconds:.1f} s")
+            self.__init__()
+
+    with install_listener("numba:compile", told := Told()):
+        yield told.sum_up
+    told.sum_up()
 
 
 @cache
 def import_numba() -> Any:
     """numba, whose lock no child shall find taken: a fork waits until no thread compiles."""
-    import numba
-    from numba.core.compiler_lock import global_compiler_lock as lock
+    import numba  # pyright: ignore[reportMissingImports]
+    from numba.core.compiler_lock import global_compiler_lock as lock  # pyright: ignore[reportMissingImports]
 
     if at_fork := getattr(os, "register_at_fork", None):
         at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)

@@ -28,6 +28,7 @@ def command(args: list[str]) -> None:
     import json
 
     from minigan.backend import resolve_device
+    from minigan.backend.loops import told_of_compiling
     from minigan.train import timing as benchmark
     from minigan.train.rehearsal import rehearse
 
@@ -44,8 +45,10 @@ def command(args: list[str]) -> None:
     device, reason = resolve_device(options.device)
     if reason and not options.json:
         print(reason)
-    talk(options.json)(f"Timing {options.steps} steps of {recipe.name}")  # nothing alive beside what is timed
-    result = benchmark.bench(recipe, steps=options.steps, device=device)
+    say = talk(options.json)
+    say(f"Timing {options.steps} steps of {recipe.name}")  # nothing alive beside what is timed
+    with told_of_compiling(say):  # in the steps that are not counted
+        result = benchmark.bench(recipe, steps=options.steps, device=device)
     if options.json:
         print(json.dumps(result))
         return

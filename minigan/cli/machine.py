@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import minigan
-from minigan.backend import cuda, describe_gpu, why_no_gpu, why_one_core
+from minigan.backend import cuda, describe_gpu, loops, why_no_gpu, why_one_core
 from minigan.backend.threads import CORES
 from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
@@ -32,6 +32,7 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "NumPy", np.__version__
     yield from (("BLAS", line) for line in blas())
     yield "threads", why_one_core() or f"{CORES} for large elementwise work (backend.share)"
+    yield "elementwise", elementwise_way()
     yield "libraries", ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     yield "CuPy", cupy()
     yield "GPU", gpu()
@@ -60,6 +61,14 @@ def blas() -> Iterator[str]:
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         if name in os.environ:
             yield f"set by the environment: {name}={os.environ[name]}"
+
+
+def elementwise_way() -> str:
+    """What does the elementwise work on the CPU, and how to get loops where NumPy does it."""
+    if not (reason := loops.why_no_loops()):
+        return f"loops compiled by {loops.done_by('cpu')}, {CORES} core{'s' * (CORES > 1)}"
+    remedy = f"; faster, if there is one for this Python, with: {sys.executable} -m pip install --upgrade numba"
+    return f"NumPy ({reason}){remedy if reason.startswith('numba') else ''}"
 
 
 def cupy() -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigan import __version__
+from minigan.backend.loops import done_by
 from minigan.data.datasets import Dataset
 from minigan.errors import (
     RunBusyError,
@@ -111,6 +112,7 @@ def facts_of(trainer: Trainer, data: Dataset) -> dict[str, Any]:
         **record_of(trainer.recipe),
         "seed": trainer.seed,
         "dataset": data.record,
+        "elementwise": done_by(trainer.device),
         "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
 

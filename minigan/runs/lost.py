@@ -12,7 +12,7 @@ from minigan.store.files import quoted
 from minigan.watch.logs import LOGS
 
 #: What config.json and every checkpoint of a run begin with (`facts_of`).
-SHARED = ("recipe", "fields", "own", "seed", "dataset", "versions")
+SHARED = ("recipe", "fields", "own", "seed", "dataset", "elementwise", "versions")
 
 
 def stand_in(folder: Path, chosen: Path | None) -> tuple[dict[str, Any], str] | None:

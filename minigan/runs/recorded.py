@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan import __version__
+from minigan.backend.arrays import LIBRARIES
 from minigan.errors import ArgumentError, RecipeMissingError
 from minigan.recipes import DEFAULT, RECIPES, Recipe
 from minigan.recipes.own import is_own, is_required, source_of, users_code
@@ -135,6 +136,15 @@ def other_source(facts: Mapping[str, Any], kind: type[Recipe]) -> list[str]:
     if not own or text is None or hashlib.sha256(text).hexdigest() == own.get("sha256"):
         return []
     return [f"The source of {kind.name} ({source or kind.__name__}) has changed since this run was trained."]
+
+
+def other_way(facts: Mapping[str, Any], device: str, now: str) -> list[str]:
+    """A sentence if elementwise work on the CPU was done otherwise when this was recorded than it is done `now`."""
+    before = facts.get("elementwise")
+    if device != "cpu" or now == (before or LIBRARIES[device].name):  # there was nothing else before it was recorded
+        return []
+    was = before or "not recorded"
+    return [f"Elementwise work is done by {now} from here on (before: {was}): the same to rounding, not to the bit."]
 
 
 def edited(facts: Mapping[str, Any], folder: Path) -> tuple[str, str] | None:

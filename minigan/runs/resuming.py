@@ -11,7 +11,7 @@ from minigan.errors import ArgumentError, as_path
 from minigan.recipes.own import typed
 from minigan.runs.folder import facts_of, keep_source, locked, write_config
 from minigan.runs.lost import check_places
-from minigan.runs.recorded import since
+from minigan.runs.recorded import other_way, since
 from minigan.runs.resumable import accepted_changes, check_accept, load_again, missed, newest_whole, set_aside
 from minigan.runs.run import Run
 from minigan.runs.saver import CheckpointSaver
@@ -70,7 +70,7 @@ def resume(
             check_turn(trainer)
         facts = facts_of(trainer, data)
         record = [*run.config.get("changes", []), *([{"epoch": epoch, **differences}] if differences else [])]
-        for line in since(saved.header, recipe):
+        for line in (*since(saved.header, recipe), *other_way(saved.header, device, facts["elementwise"])):
             say(line)
         idle = [line for line in without_effect(trainer) if any(name in line for name in differences)]
         for line in (*idle, *missed(run), *check_places(folder)):

@@ -14,6 +14,7 @@ FACTS = {
         **{"name": str, "images": int, "sha256": str},
         **{"path": str | None, "test_images": bool | None, "split_seed": int | None},
     },
+    "elementwise": str | None,
 }
 #: What both say beside that of a recipe of one's own.
 OWN = {"class": str, "from": str | None, "sha256": str | None, "constants": dict}

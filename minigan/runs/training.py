@@ -24,6 +24,7 @@ from minigan.train import Callback, Trainer
 from minigan.train.fitting_batch import fitting_into_memory
 from minigan.watch.alarms import Alarms
 from minigan.watch.best_epoch import Quality
+from minigan.watch.compiling import Compiling
 from minigan.watch.logs import MetricsLog
 from minigan.watch.pictures import Pictures
 from minigan.watch.progress import Watch
@@ -47,6 +48,7 @@ def train(
     # The checkpoint comes last: what the others wrote before a crash is written again, the same, after a resume.
     watchers = [
         lock,
+        Compiling(watch.say),
         MetricsLog(folder),
         Pictures(folder / "samples", settings.every("sample")),
         watch,

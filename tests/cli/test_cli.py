@@ -507,7 +507,7 @@ def test_info_says_which_cupy_to_install_or_that_two_disturb_each_other(monkeypa
 
 def test_importing_minigan_loads_no_plotting_no_gpu_and_no_network():
     code = "import sys, minigan.train, minigan.gradcheck; print([m for m in sys.modules if m in sys.argv[1:]])"
-    heavy = ["matplotlib", "cupy", "PIL", "tyro", "safetensors", "rich", "pooch", "urllib.request", "socket"]
+    heavy = ["matplotlib", "cupy", "numba", "PIL", "tyro", "safetensors", "rich", "pooch", "urllib.request", "socket"]
     loaded = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
 

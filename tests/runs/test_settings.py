@@ -32,7 +32,7 @@ def test_an_option_is_one_of_both_calls_and_both_commands_and_stands_nowhere_els
     assert names(runs.resume) == {*may_change, "folder", "accept", "callbacks", "say", "changes"}
     assert names(ResumeOptions) == {*may_change, "accept", "recipe"}
     config = json.loads((whole.folder / "config.json").read_text())
-    facts = {"recipe", "fields", "seed", "dataset", "versions", "changes", "finished"}
+    facts = {"recipe", "fields", "seed", "dataset", "elementwise", "versions", "changes", "finished"}
     assert set(config) == {*RECORDED, *facts}
     assert set(NAMES) & facts == {"seed", "dataset"} <= set(KEPT)
 
