@@ -139,7 +139,8 @@ def loop_text(work: Formula, by_rows: bool, into: tuple[int, ...]) -> tuple[str,
         zeros=indented([f"{name}_[block, :] = 0" for name in sums], 2),
         body=indented(body, depth),
     )
-    name = f"{work.__name__}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    helpers = map(inspect.getsource, (larger, smaller, either))  # a loop that was compiled with others is another one
+    name = f"{work.__name__}_{hashlib.sha256(''.join([text, *helpers]).encode()).hexdigest()[:16]}"
     return name, text.replace("{name}", name)
 
 
