@@ -26,7 +26,7 @@ class Library(NamedTuple):
     load: Callable[[], ModuleType]
     asnumpy: Callable[[ModuleType, Any], np.ndarray] = lambda module, array: module.asnumpy(array)
     as_strided: Callable[..., Any] = lambda module, *view: module.lib.stride_tricks.as_strided(*view)
-    fuse: Callable[[ModuleType, Any], Any] = lambda _, formula: formula  # an elementwise formula, faster
+    fuse: Callable[..., Any] = lambda *_: None  # (module, Formula, arguments, outs or None) → its results, see kernels
     synchronize: Callable[[ModuleType, Any], object] = lambda *_: None  # waits for the array's device
     free: Callable[[ModuleType], object] = lambda *_: None  # gives back what is kept for the next arrays
     describe: Callable[[ModuleType], str] = lambda module: module.__name__
