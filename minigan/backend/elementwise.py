@@ -74,6 +74,8 @@ class Elementwise(Formula):
         work_of = HEAVY if self.heavy else 1
         if first.size * work_of < 2 * PART or not all(a.flags.c_contiguous and a.shape == first.shape for a in arrays):
             return None
+        if any(np.ndim(arguments[i]) for i in self.numbers):
+            return None
         if outs is None:
             outs = [np.empty_like(first) for kind in self.results if kind == ARRAY]
         flat = (-1, first.shape[-1]) if self.by_rows else -1
