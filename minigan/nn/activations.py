@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigan.backend import Array, Elementwise, array_module
+from minigan.backend import Array, Elementwise
 from minigan.errors import ArgumentError, number
 from minigan.nn.layer import Layer
 
