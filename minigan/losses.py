@@ -25,7 +25,7 @@ def binary_cross_entropy(p: Array, t: Target) -> tuple[Array, Array]:
     Shapes: p any; t a number, or an array of p's shape; the gradient has p's shape. Unit: nats.
     Raises ArgumentError for a target outside [0, 1], ShapeError for a target of another shape.
     """
-    array_module(p=p, t=t)
+    array_module(p=p, t=t)  # refuses what is no array, or of two libraries, by these names
     with np.errstate(divide="ignore"):  # log 0 = -inf is what the clamp is for
         losses, gradient = cross_entropy(p, target(t, p), p.size)
     return losses.mean(), gradient
@@ -46,7 +46,7 @@ def binary_cross_entropy_with_logits(x: Array, t: Target) -> tuple[Array, Array]
 
     Shapes, units and errors: as `binary_cross_entropy`.
     """
-    array_module(x=x, t=t)
+    array_module(x=x, t=t)  # as above
     losses, gradient = logits_cross_entropy(x, sigmoid(x), target(t, x), x.size)
     return losses.mean(), gradient
 
