@@ -18,8 +18,8 @@ class Library(NamedTuple):
     """What minigan asks of an array library where libraries differ; all else are NumPy's functions, by the same names.
 
     The functions are handed the module first, but for `load`, which imports it, and `explain`. `fuse` gives the results
-    of an elementwise formula in one go (`kernels.by_kernel` does), or None for what it does not take: then the library's
-    functions compute it one operation after the other, as without a `fuse`.
+    of an elementwise formula at once (`kernels.by_kernel` does), or None for what it does not take: then the library's
+    functions compute it one operation after the other, as they do without a `fuse`.
     """
 
     name: str  # as its authors write it
