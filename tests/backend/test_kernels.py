@@ -38,15 +38,15 @@ def test_a_new_name_is_declared_once_and_constants_and_comparisons_are_of_type_t
 
 def test_what_is_summed_is_made_but_where_it_is_a_result_or_an_argument_as_it_came():
     @Elementwise
-    def work(x: Array, y: Array, z: Array) -> tuple[Sum, Array, Sum, Sum, Sum, Array]:
+    def work(x: Array, y: Array, z: Array, b: Vector) -> tuple[Sum, Array, Sum, Sum, Sum, Array, Sum]:
         d = x * y
         z = z + 1
-        return d * d, d, d, x, z, d
+        return d * d, d, d, x, z, d, b
 
     text = kernel_text(work)
     assert text is not None
-    assert text.places == (2, 0, 0, ~0, 3, 1)
-    assert text.operation.splitlines()[-4:] == ["y0 = d_;", "y1 = d_;", "y2 = d_ * d_;", "y3 = z_;"]
+    assert text.places == (2, 0, 0, ~0, 3, 1, 4)
+    assert text.operation.splitlines()[-5:] == ["y0 = d_;", "y1 = d_;", "y2 = d_ * d_;", "y3 = z_;", "y4 = b_;"]
 
 
 def test_what_no_kernel_does_has_no_text():

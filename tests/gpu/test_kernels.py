@@ -217,6 +217,14 @@ def test_whole_numbers_and_truths_meet_float32_as_float32(dtype, monkeypatch):
     assert_same(out, drop(draws.astype("float32"), x, -1, 1.5), "float32")
 
 
+def test_a_number_is_of_the_arrays_type_whichever_library_it_is_from(monkeypatch):
+    (x,) = arrays(1)
+    wanted = leaky(x, 0.2)
+    kernels_only(monkeypatch)
+    for slope in (np.float64(0.2), np.float32(0.2), to_device(np.array(0.2, np.float32), "gpu")):
+        assert_same(leaky(*there([x]), slope), wanted, "float32")
+
+
 def test_nan_passes_maximum_minimum_and_where_as_numpys(monkeypatch):
     values = np.array([np.nan, -np.inf, -1, 0, 1, np.inf], np.float32)
     x, y = (a.ravel() for a in np.meshgrid(values, values))
@@ -256,8 +264,13 @@ def test_what_no_kernel_does_runs_as_it_stands():
     assert_same(waves(*there([x])), waves(x), "float32")
     assert_same(space["unseen"](*there([x])), x * 2, "float32")
     assert_same(decayed(*there([x, y[:, :1]]), 0.9), decayed(x.copy(), y[:, :1], 0.9), "float32")  # that do not line up
-    half = pass_on(*there([x.astype("f2"), y.astype("f2")]), 0.2)
-    assert half.dtype == "float16"
+    assert_same(pass_on(*there([x[:1], y]), 0.2), pass_on(x[:1], y, 0.2), "float32")
+    larger = to_device(np.zeros((2, *x.shape), np.float32), "gpu")
+    pass_on(*there([x, y]), 0.2, out=larger)
+    np.testing.assert_allclose(to_numpy(larger), [pass_on(x, y, 0.2)] * 2, rtol=1e-6)
+    half = there([x.astype("f2"), y.astype("f2")])
+    assert kernels.by_kernel(cuda.import_cupy(), pass_on, [*half, 0.2], None) is None
+    assert pass_on(*half, 0.2).dtype == "float16"
     out = to_device(np.zeros(x.shape, np.float64), "gpu")
     pass_on(*there([x, y]), 0.2, out=out)
     np.testing.assert_allclose(to_numpy(out), pass_on(x, y, 0.2), rtol=1e-6)
