@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minigan.backend import Array, array_module, to_numpy
+from minigan.backend import Array, Elementwise, array_module, to_numpy
 from minigan.errors import ArgumentError, ShapeError, number
 from minigan.nn.activations import sigmoid
 
@@ -25,13 +25,17 @@ def binary_cross_entropy(p: Array, t: Target) -> tuple[Array, Array]:
     Shapes: p any; t a number, or an array of p's shape; the gradient has p's shape. Unit: nats.
     Raises ArgumentError for a target outside [0, 1], ShapeError for a target of another shape.
     """
-    xp = array_module(p=p, t=t)
-    t = target(t, p)
+    array_module(p=p, t=t)  # refuses what is no array, or of two libraries, by these names
     with np.errstate(divide="ignore"):  # log 0 = -inf is what the clamp is for
-        log_p = xp.maximum(xp.log(p), -100)
-        log_not_p = xp.maximum(xp.log1p(-p), -100)
-    value = -(t * log_p + (1 - t) * log_not_p).mean()
-    return value, (p - t) / xp.maximum(p * (1 - p), 1e-12) / p.size
+        losses, gradient = cross_entropy(p, target(t, p), p.size)
+    return losses.mean(), gradient
+
+
+@Elementwise
+def cross_entropy(xp, p: Array, t: float, n: float) -> tuple[Array, Array]:
+    log_p = xp.maximum(xp.log(p), -100)
+    log_not_p = xp.maximum(xp.log1p(-p), -100)
+    return -(t * log_p + (1 - t) * log_not_p), (p - t) / xp.maximum(p * (1 - p), 1e-12) / n
 
 
 def binary_cross_entropy_with_logits(x: Array, t: Target) -> tuple[Array, Array]:
@@ -42,10 +46,14 @@ def binary_cross_entropy_with_logits(x: Array, t: Target) -> tuple[Array, Array]
 
     Shapes, units and errors: as `binary_cross_entropy`.
     """
-    xp = array_module(x=x, t=t)
-    t = target(t, x)
-    value = (xp.maximum(x, 0) - t * x + xp.log1p(xp.exp(-abs(x)))).mean()
-    return value, (sigmoid(x) - t) / x.size
+    array_module(x=x, t=t)  # as above
+    losses, gradient = logits_cross_entropy(x, sigmoid(x), target(t, x), x.size)
+    return losses.mean(), gradient
+
+
+@Elementwise
+def logits_cross_entropy(xp, x: Array, p: Array, t: float, n: float) -> tuple[Array, Array]:
+    return xp.maximum(x, 0) - t * x + xp.log1p(xp.exp(-abs(x))), (p - t) / n
 
 
 def hinge(x: Array, side: Literal[1, -1]) -> tuple[Array, Array]:
@@ -55,9 +63,14 @@ def hinge(x: Array, side: Literal[1, -1]) -> tuple[Array, Array]:
     Shapes: x any, the gradient x's.
     Source: Cortes & Vapnik, "Support-vector networks", 1995.
     """
-    xp = array_module(x)
+    losses, gradient = shortfalls(x, side, -side / x.size)
+    return losses.mean(), gradient
+
+
+@Elementwise
+def shortfalls(xp, x: Array, side: float, slope: float) -> tuple[Array, Array]:
     short = 1 - side * x
-    return xp.maximum(short, 0).mean(), (short > 0) * x.dtype.type(-side / x.size)
+    return xp.maximum(short, 0), (short > 0) * slope
 
 
 def softmax(x: Array) -> Array:

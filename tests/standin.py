@@ -14,8 +14,8 @@ import numpy as np
 from minigan.backend import arrays
 from minigan.backend.cuda import CUPY
 
-#: Its row of the table of libraries: CuPy's, but for the module and the class.
-STANDIN = CUPY._replace(array="standin.Array", load=lambda: cupy)
+#: Its row of the table of libraries: CuPy's, but for the module and the class, and that it has no kernels.
+STANDIN = CUPY._replace(array="standin.Array", load=lambda: cupy, fuse=lambda *_: None)
 
 
 def install(monkeypatch, library=STANDIN):

@@ -28,6 +28,14 @@ def same_draws():
     RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
 
 
+@pytest.mark.parametrize("loss", [binary_cross_entropy, binary_cross_entropy_with_logits])
+def test_a_target_for_each_of_many_predictions_is_compared_with_its_own(loss):
+    p = RNG.random((2**17 + 2**16 + 3, 1), np.float32)  # more than are computed at a time
+    t = (RNG.random(p.shape) < 0.5).astype(np.float32)
+    gradient = np.where(t, loss(p, 1.0)[1], loss(p, 0.0)[1])
+    np.testing.assert_allclose(loss(p, t)[1], gradient, rtol=1e-6)
+
+
 @settings(max_examples=50)
 @given(p=probabilities, t=st.floats(0, 1))
 def test_bce_equals_its_naive_twin_even_at_0_and_1(p, t):

@@ -17,7 +17,9 @@ Array = np.ndarray
 class Library(NamedTuple):
     """What minigan asks of an array library where libraries differ; all else are NumPy's functions, by the same names.
 
-    The functions are handed the module first, but for `load`, which imports it, and `explain`.
+    The functions are handed the module first, but for `load`, which imports it, and `explain`. `fuse` gives the results
+    of an elementwise formula at once (`kernels.by_kernel` does), or None for what it does not take: then the library's
+    functions compute it one operation after the other, as they do without a `fuse`.
     """
 
     name: str  # as its authors write it
@@ -26,7 +28,7 @@ class Library(NamedTuple):
     load: Callable[[], ModuleType]
     asnumpy: Callable[[ModuleType, Any], np.ndarray] = lambda module, array: module.asnumpy(array)
     as_strided: Callable[..., Any] = lambda module, *view: module.lib.stride_tricks.as_strided(*view)
-    fuse: Callable[[ModuleType, Any], Any] = lambda _, formula: formula  # an elementwise formula, faster
+    fuse: Callable[..., Any] = lambda *_: None  # (module, Formula, its arguments, outs or None)
     synchronize: Callable[[ModuleType, Any], object] = lambda *_: None  # waits for the array's device
     free: Callable[[ModuleType], object] = lambda *_: None  # gives back what is kept for the next arrays
     describe: Callable[[ModuleType], str] = lambda module: module.__name__

@@ -6,6 +6,7 @@ from functools import cache
 from types import ModuleType
 
 from minigan.backend.arrays import Library, register_library
+from minigan.backend.kernels import by_kernel
 
 WHEELS = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # the names under which CuPy is installed
 
@@ -78,6 +79,7 @@ CUPY = Library(
     device="gpu",
     array="cupy.ndarray",
     load=import_cupy,
+    fuse=by_kernel,
     synchronize=lambda cupy, _: cupy.cuda.get_current_stream().synchronize(),
     free=lambda cupy: cupy.get_default_memory_pool().free_all_blocks(),
     describe=nvidia_gpu,

@@ -14,9 +14,9 @@ from minigan.errors import DeviceUnavailableError, check_choice
 
 #: What a training step asks of a library's module by NumPy's names; a test compares it with the code.
 NEEDED = (
-    "add", "arange", "arccos", "asarray", "clip", "concatenate", "divide", "empty", "empty_like", "exp", "full",
+    "add", "arange", "arccos", "asarray", "clip", "concatenate", "empty", "empty_like", "exp", "full",
     "full_like", "isfinite", "linspace", "log", "log1p", "matmul", "maximum", "moveaxis", "multiply", "ones", "sin",
-    "sqrt", "subtract", "tanh", "where", "zeros", "zeros_like",
+    "sqrt", "tanh", "where", "zeros", "zeros_like",
 )  # fmt: skip
 
 

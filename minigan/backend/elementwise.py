@@ -8,7 +8,7 @@
 
 The formula is plain Python that reads alike for numbers and for arrays. On NumPy it runs as it stands, on large arrays
 in parts that stay in the cache. With numba installed it becomes one loop over the entries, compiled (`loops`), on a GPU
-one kernel (`Library.fuse`). What its annotations mean is said in `formula`.
+by CuPy one kernel (`kernels`). What its annotations mean is said in `formula`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ class Elementwise(Formula):
 
     def __call__(self, *arguments: Any, out: Any = None) -> Any:
         outs = out if out is None or isinstance(out, tuple) else (out,)
-        results = None
         if type(arguments[0]) is np.ndarray:
             results = loops.by_loop(self, arguments, outs) or self.in_parts(arguments, outs)
+        else:
+            library = library_of(arguments[0], self.names[0])
+            results = library.fuse(library.load(), self, arguments, outs)
         results = results or self.whole(arguments, outs)
         return results if len(self.results) > 1 else results[0]
 
@@ -49,8 +51,7 @@ class Elementwise(Formula):
         xp = array_module(**dict(zip(self.names, arguments, strict=True)))
         number = (outs or arguments)[0].dtype.type
         values = [number(a) if isinstance(a, (int, float)) else a for a in arguments]
-        formula = library_of(arguments[0]).fuse(xp, self.formula)
-        made = formula(xp, *values) if self.takes_xp else formula(*values)
+        made = self.formula(xp, *values) if self.takes_xp else self.formula(*values)
         made = made if len(self.results) > 1 else (made,)
         results, free = [], iter(outs or ())
         for result, kind in zip(made, self.results, strict=True):
@@ -72,6 +73,8 @@ class Elementwise(Formula):
         arrays = [*(arguments[i] for i in self.arrays), *(outs or ())]
         work_of = HEAVY if self.heavy else 1
         if first.size * work_of < 2 * PART or not all(a.flags.c_contiguous and a.shape == first.shape for a in arrays):
+            return None
+        if any(np.ndim(arguments[i]) for i in self.numbers):
             return None
         if outs is None:
             outs = [np.empty_like(first) for kind in self.results if kind == ARRAY]

@@ -4,7 +4,8 @@ Array    entry by entry with the first argument, whose shape it has; a result ha
 Vector   (C,), the same for every example: entry c goes with feature c, the last axis of the first argument
 Column   (N, 1), the same for all features: entry n goes with row n of a first argument (N, C)
 Sum      a result, (C,): the entries added up over every axis but the last (`batch_sum`)
-float    one number for all entries, in the dtype of the results, or an array () of the library
+float    one number for all entries, in the dtype of the results, or an array () of the library; an array of another
+         shape only in a formula that no loop does, and then the formula runs as it stands
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ import ast
 import hashlib
 import inspect
 import textwrap
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -66,32 +67,60 @@ def either(condition: float, a: float, b: float) -> float:
 FUNCTIONS = {"maximum": larger, "minimum": smaller, "where": either, "sqrt": np.sqrt}
 
 
+#: What a formula is made of.
+KNOWN = (ast.Assign, ast.AugAssign, ast.Name, ast.Constant, ast.Call, ast.Compare, ast.BinOp, ast.UnaryOp)
+KNOWN += (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.USub, ast.expr_context)
+
+
 class UnknownError(Exception):
     """A formula holds what no loop does."""
 
 
 class Scalars(ast.NodeTransformer):
-    """A formula's expressions of arrays, turned into the same of float32 numbers."""
+    """A formula's expressions of arrays, turned into the same of float32 numbers: of the formula's own `names`."""
+
+    functions: Mapping[str, str] = {name: name for name in ("abs", *FUNCTIONS)}
+
+    def __init__(self, names: Collection[str]):
+        self.names = names
+
+    def number(self, text: str) -> str:
+        return f"float32({text})"
+
+    def truth(self, comparison: str) -> str:
+        return f"float32(1) if {comparison} else float32(0)"
+
+    def visit(self, node: ast.AST) -> Any:
+        if not isinstance(node, KNOWN):
+            raise UnknownError
+        return super().visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        if len(node.targets) != 1:
+            raise UnknownError
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        if node.id not in self.names:
+            raise UnknownError
+        return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         if type(node.value) not in (int, float):
             raise UnknownError
-        return parsed(f"float32({node.value!r})")
+        return parsed(self.number(repr(node.value)))
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        self.generic_visit(node)
-        return parsed(f"float32(1) if {ast.unparse(node)} else float32(0)")
+        if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)):
+            raise UnknownError
+        sides = [self.visit(side) for side in (node.left, *node.comparators)]
+        return parsed(self.truth(ast.unparse(ast.Compare(sides[0], node.ops, sides[1:]))))
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         name = ast.unparse(node.func).removeprefix("xp.")
-        if node.keywords or name not in ("abs", *FUNCTIONS):
+        if node.keywords or name not in self.functions:
             raise UnknownError
-        return ast.Call(ast.Name(name), [self.visit(part) for part in node.args], [])
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        if not isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div)):
-            raise UnknownError
-        return self.generic_visit(node)
+        return ast.Call(ast.Name(self.functions[name]), [self.visit(part) for part in node.args], [])
 
 
 def parsed(expression: str) -> ast.expr:
@@ -105,11 +134,9 @@ def loop_text(work: Formula, by_rows: bool, into: tuple[int, ...]) -> tuple[str,
     called with the arrays (arguments, the other results, columns), then those of the sums (blocks, C), then with the
     vectors and the numbers. `by_rows`: the arrays have two axes, else one.
     """
-    try:
-        *lines, returned = formula_of(work)
-    except (UnknownError, OSError, SyntaxError):
+    if (found := formula_of(work, Scalars)) is None:
         return None
-    values = returned.value.elts if isinstance(returned.value, ast.Tuple) else [returned.value]
+    lines, values = found
     arrays, vectors, columns, numbers = (
         [work.names[i] for i in own] for own in (work.arrays, work.vectors, work.columns, work.numbers)
     )
@@ -144,15 +171,20 @@ def loop_text(work: Formula, by_rows: bool, into: tuple[int, ...]) -> tuple[str,
     return name, text.replace("{name}", name)
 
 
-def formula_of(work: Formula) -> list[Any]:
-    """The formula's statements, assignments and one return, for numbers."""
-    function = ast.parse(textwrap.dedent(inspect.getsource(work.formula))).body[0]
-    if not isinstance(function, ast.FunctionDef):
-        raise UnknownError
-    body = function.body[ast.get_docstring(function) is not None :]
-    if not isinstance(body[-1], ast.Return) or not all(isinstance(s, (ast.Assign, ast.AugAssign)) for s in body[:-1]):
-        raise UnknownError
-    return [Scalars().visit(statement) for statement in body]
+def formula_of(work: Formula, scalars: type[Scalars]) -> tuple[list[ast.stmt], list[ast.expr]] | None:
+    """(the formula's assignments, what it returns), for numbers; None for one without source, or that holds more."""
+    try:
+        function = ast.parse(textwrap.dedent(inspect.getsource(work.formula))).body[0]
+        if not isinstance(function, ast.FunctionDef):
+            raise UnknownError
+        *lines, last = function.body[ast.get_docstring(function) is not None :]
+        if not isinstance(last, ast.Return) or last.value is None:
+            raise UnknownError
+        values = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
+        of_numbers = scalars(work.formula.__code__.co_varnames)
+        return [of_numbers.visit(line) for line in lines], [of_numbers.visit(value) for value in values]
+    except (UnknownError, OSError, SyntaxError):
+        return None
 
 
 def indented(lines: list[str], depth: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigan.backend import Array, Elementwise, array_module
+from minigan.backend import Array, Elementwise
 from minigan.errors import ArgumentError, number
 from minigan.nn.layer import Layer
 
@@ -108,7 +108,11 @@ def tanh_grad(dy: Array, y: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """σ(x) = 1 / (1 + e⁻ˣ), written with e^(-|x|): no exponential overflows, and small values keep their digits."""
-    xp = array_module(x)
+    return logistic(x)
+
+
+@Elementwise
+def logistic(xp, x: Array) -> Array:
     z = xp.exp(-abs(x))
     return xp.maximum(z, x >= 0) / (1 + z)  # where x >= 0 the numerator is 1; z never is above it
 

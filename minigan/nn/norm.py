@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import Any, NamedTuple
 
-from minigan.backend import Array, Elementwise, Sum, Vector, array_module
+from minigan.backend import Array, Elementwise, Sum, Vector
 from minigan.backend.products import batch_sum
 from minigan.errors import ArgumentError, ShapeError, number
 from minigan.nn.init import Initialiser, ones, zeros
@@ -64,12 +64,11 @@ class BatchNorm(Layer):
         return 1 if math.prod(in_shape[:-1]) > 1 else 2  # the places of an image are values of a feature, too
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, BatchNormCache]:
-        xp, n = array_module(x=x, gamma=self.gamma), x.size // x.shape[-1]
+        n = x.size // x.shape[-1]
         if train and n < 2:
             raise ShapeError(f"BatchNorm in training needs at least 2 values per feature, got input shape {x.shape}")
         mean = batch_sum(x) / n if train else self.running_mean
-        var = squares(x, mean) / n if train else self.running_var
-        inv_std = 1 / xp.sqrt(var + self.eps)
+        var, inv_std = var_and_inv_std(squares(x, mean) if train else self.running_var, n if train else 1, self.eps)
         y, x_hat = normalised(x, mean, inv_std, self.gamma, self.beta)
         return y, BatchNormCache(x_hat, inv_std, (mean, var) if train else None)
 
@@ -78,8 +77,8 @@ class BatchNorm(Layer):
             raise ArgumentError("update_buffers needs the cache of a training pass (train=True)")
         mean, var = cache.batch
         n = cache.x_hat.size // cache.x_hat.shape[-1]
-        self.running_mean[...] = self.decay * self.running_mean + (1 - self.decay) * mean
-        self.running_var[...] = self.decay * self.running_var + (1 - self.decay) * var * (n / (n - 1))
+        running = self.running_mean, self.running_var
+        folded_in(*running, mean, var, self.decay, 1 - self.decay, n / (n - 1), out=running)
 
     def input_grad(self, dy: Array, cache: BatchNormCache) -> Array:
         if cache.batch is None:
@@ -108,9 +107,8 @@ class BatchNorm(Layer):
 
     def spread(self, dy: Array, cache: BatchNormCache, totals: tuple[Array, Array]) -> Array:
         """dx in training: what reaches x directly, and by way of the batch's mean and variance."""
-        n = dy.size // dy.shape[-1]
-        dgamma, dbeta = totals
-        return spread_out(dy, cache.x_hat, dgamma / n, dbeta / n, self.gamma * cache.inv_std)
+        shares = shares_and_scale(*totals, self.gamma, cache.inv_std, dy.size // dy.shape[-1])
+        return spread_out(dy, cache.x_hat, *shares)
 
 
 @Elementwise
@@ -120,14 +118,32 @@ def squares(x: Array, mean: Vector) -> Sum:
 
 
 @Elementwise
+def var_and_inv_std(xp, total: Array, n: float, eps: float) -> tuple[Array, Array]:
+    var = total / n
+    return var, 1 / xp.sqrt(var + eps)
+
+
+@Elementwise
 def normalised(x: Array, mean: Vector, inv_std: Vector, gamma: Vector, beta: Vector) -> tuple[Array, Array]:
     x_hat = (x - mean) * inv_std
     return x_hat * gamma + beta, x_hat
 
 
 @Elementwise
+def folded_in(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, decay: float, rest: float, unbiased: float
+) -> tuple[Array, Array]:
+    return decay * running_mean + rest * mean, decay * running_var + rest * var * unbiased
+
+
+@Elementwise
 def gradient_sums(dy: Array, x_hat: Array) -> tuple[Sum, Sum]:
     return dy * x_hat, dy
+
+
+@Elementwise
+def shares_and_scale(dgamma: Array, dbeta: Array, gamma: Array, inv_std: Array, n: float) -> tuple[Array, Array, Array]:
+    return dgamma / n, dbeta / n, gamma * inv_std
 
 
 @Elementwise

@@ -27,7 +27,10 @@ class Means:
 
     def add(self, values: dict[str, Array]) -> None:
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.astype("float64", copy=False)
+            total = self.sums.get(name, 0.0)
+            if isinstance(total, float):  # a number would take the value's type, an array of float64 keeps its own
+                value = value.astype("float64", copy=False)
+            self.sums[name] = total + value
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def result(self) -> dict[str, float | None]:
@@ -42,7 +45,7 @@ def as_float(value: Array | float) -> float:
 
 
 def step_metrics(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str, Array]:
-    """What one step contributes to a row of metrics, in float64, in which `Means` adds it up."""
+    """What one step contributes to a row of metrics: values on the device, which `Means` adds up in float64."""
     values = {
         "d_loss": d.loss,
         "d_loss_real": d.loss_real,
@@ -53,7 +56,7 @@ def step_metrics(d: DiscriminatorResult, g: GeneratorResult | None) -> dict[str,
         "acc_fake": (d.prob_fake < 0.5).mean(),
     }
     values |= {} if g is None else {"g_loss": g.loss}
-    return {name: value.astype("float64") for name, value in values.items()}
+    return values
 
 
 def gradient_norms(prefix: str, network: Sequential) -> dict[str, float]:
