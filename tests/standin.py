@@ -11,7 +11,8 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
-from minigan.backend import arrays
+from minigan.backend import arrays, loops
+from minigan.backend import elementwise as formulas
 from minigan.backend.cuda import CUPY
 
 #: Its row of the table of libraries: CuPy's, but for the module and the class, and that it has no kernels.
@@ -19,7 +20,12 @@ STANDIN = CUPY._replace(array="standin.Array", load=lambda: cupy, fuse=lambda *_
 
 
 def install(monkeypatch, library=STANDIN):
-    """Register a library, so that device "gpu" means the stand-in, until `monkeypatch` is undone."""
+    """Register a library, so that device "gpu" means the stand-in, until `monkeypatch` is undone.
+
+    And let NumPy run formulas as they stand, on whole arrays: so the stand-in does, and the bits are the same.
+    """
+    monkeypatch.setattr(loops, "FAST", False)
+    monkeypatch.setattr(formulas, "PART", 2**40)
     for table in ("LIBRARIES", "_OWNERS"):
         monkeypatch.setattr(arrays, table, dict(getattr(arrays, table)))
     arrays.register_library(library)
