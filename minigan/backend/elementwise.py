@@ -25,7 +25,6 @@ from minigan.backend.products import batch_sum
 
 #: Numbers in a part of the work on NumPy: five arrays of them, as Adam has, and what it makes of these fit in a cache.
 PART = 2**16
-HEAVY = 8  # times fewer numbers are as much work for a heavy formula
 
 
 class Elementwise(Formula):
@@ -71,8 +70,7 @@ class Elementwise(Formula):
         """
         first = arguments[0]
         arrays = [*(arguments[i] for i in self.arrays), *(outs or ())]
-        work_of = HEAVY if self.heavy else 1
-        if first.size * work_of < 2 * PART or not all(a.flags.c_contiguous and a.shape == first.shape for a in arrays):
+        if first.size < 2 * PART or not all(a.flags.c_contiguous and a.shape == first.shape for a in arrays):
             return None
         if any(np.ndim(arguments[i]) for i in self.numbers):
             return None
@@ -82,7 +80,7 @@ class Elementwise(Formula):
         lined_up = [a.reshape(flat) if k == ARRAY else a for a, k in zip(arguments, self.kinds, strict=True)]
         filled = [out.reshape(flat) for out in outs]
         count = len(lined_up[0])
-        edges = [*range(0, count, max(1, PART * count // (first.size * work_of))), count]
+        edges = [*range(0, count, max(1, PART * count // first.size)), count]
         parts = list(map(slice, edges, edges[1:]))
         sums = {i: np.empty((len(parts), first.shape[-1]), first.dtype) for i in self.sums}
 
@@ -93,6 +91,6 @@ class Elementwise(Formula):
                 for i, total in sums.items():
                     total[turn] = results[i]
 
-        threads.share_out(work, len(parts), cores=threads.CORES if first.size * work_of >= threads.SHARE_FROM else 1)
+        threads.share_out(work, len(parts), cores=threads.CORES if first.size >= threads.SHARE_FROM else 1)
         made = iter(outs)
         return tuple(batch_sum(sums[i]) if i in sums else next(made) for i in range(len(self.results)))

@@ -32,7 +32,7 @@ from minigan.backend.products import SUMMED, batch_sum, rows
 #: Numbers in an array, below which NumPy is as fast: to call a loop takes as long as some of its operations.
 LEAST = 2**11
 #: Numbers from which the cores share a loop: with fewer it is over before a sleeping thread has woken up.
-SHARE_FROM = 2**17
+SHARE_FROM = 2**20
 #: Whether loops are used: numba is here, and nobody has turned them off.
 FAST = os.environ.get("MINIGAN_FAST") != "0" and find_spec("numba") is not None
 TYPES = frozenset("fBHi?")  # of the numbers in an array, as NumPy's dtype.char; each is one of float32's
