@@ -32,7 +32,7 @@ class Elementwise(Formula):
 
     Its body may hold assignments and one `return`, of arithmetic, comparisons (1 or 0), `abs` and functions of xp.
     Called with `out`, an array or, for several results, a tuple of them, it writes into these, which may be arguments.
-    Raises ArgumentError for an annotation that is none of the four, DeviceError for arrays of two libraries.
+    Raises ArgumentError for an annotation that is none of `formula`'s, DeviceError for arrays of two libraries.
     """
 
     def __call__(self, *arguments: Any, out: Any = None) -> Any:
