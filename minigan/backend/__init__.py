@@ -21,7 +21,7 @@ from minigan.backend.formula import Column, Sum, Vector
 from minigan.backend.memory import keep_memory, release_memory
 from minigan.backend.products import matmul
 from minigan.backend.random import STREAMS, RandomStream, key_of
-from minigan.backend.threads import blas_threads, share, shared, why_one_core
+from minigan.backend.threads import blas_threads, share, why_one_core
 
 __all__ = [
     "STREAMS",
@@ -45,7 +45,6 @@ __all__ = [
     "release_memory",
     "resolve_device",
     "share",
-    "shared",
     "synchronize",
     "to_device",
     "to_numpy",

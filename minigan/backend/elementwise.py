@@ -48,13 +48,14 @@ class Elementwise(Formula):
     def whole(self, arguments: Sequence[Any], outs: Sequence[Array] | None) -> tuple[Array, ...]:
         """The results by the formula on whole arrays, of any library."""
         xp = array_module(**dict(zip(self.names, arguments, strict=True)))
-        number = (outs or arguments)[0].dtype.type
-        values = [number(a) if isinstance(a, (int, float)) else a for a in arguments]
+        dtype = (outs or arguments)[0].dtype
+        values = [dtype.type(a) if isinstance(a, (int, float)) else a for a in arguments]
         made = self.formula(xp, *values) if self.takes_xp else self.formula(*values)
         made = made if len(self.results) > 1 else (made,)
         results, free = [], iter(outs or ())
         for result, kind in zip(made, self.results, strict=True):
-            result = result.astype(number, copy=False)  # True·0.5 is a float64
+            if result.dtype != dtype:  # True·0.5 is a float64
+                result = result.astype(dtype)
             if kind == SUM:
                 result = batch_sum(result)
             elif outs is not None and (out := next(free)) is not result:

@@ -32,7 +32,8 @@ class Formula:
     """
 
     def __init__(self, formula: Callable[..., Any]):
-        self.formula, self.__name__, self.__doc__ = formula, formula.__name__, formula.__doc__
+        self.formula = self.__wrapped__ = formula  # for inspect
+        self.__name__, self.__doc__ = formula.__name__, formula.__doc__
         known = dict(formula.__annotations__)
         returned = str(known.pop("return", ""))
         names = formula.__code__.co_varnames[: formula.__code__.co_argcount]

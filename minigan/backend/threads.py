@@ -11,7 +11,6 @@ from contextvars import copy_context
 from functools import cache
 from itertools import pairwise
 from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 
@@ -145,13 +144,3 @@ def share_out(work: Callable[[slice], object], count: int, *, cores: int) -> Non
     for part in parts:
         if part.errors:
             raise part.errors.pop()
-
-
-def shared(fill: Callable[..., Any], *arrays: Array) -> Array:
-    """A new array, like the first one, made by fill(out, *arrays) on parts of the first axis, one a core.
-
-    How elementwise work on large arrays is written: entry by entry, so that a part can do without the others.
-    """
-    out = array_module(*arrays).empty_like(arrays[0])
-    share(lambda part: fill(out[part], *(array[part] for array in arrays)), out)
-    return out

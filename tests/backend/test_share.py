@@ -31,7 +31,7 @@ kills = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="a signal
 BEGIN = """
 import atexit, multiprocessing, os, sys, threading, warnings
 import numpy as np
-from minigan.backend import elementwise, loops, share, shared, threads
+from minigan.backend import elementwise, loops, share, threads
 from minigan.nn import BatchNorm, Conv2d, ConvTranspose2d, Dense, Sequential
 from minigan.optim import SGD, Adam
 
