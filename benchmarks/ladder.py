@@ -1,6 +1,6 @@
 """What each optimisation of a training step brought, in the order in which they were made.
 
-    python benchmarks/ladder.py             measure, store results/ladder.json, print the table
+    python benchmarks/ladder.py [RECIPE …]  measure, store results/ladder.json, print the table
     python benchmarks/ladder.py --table     print the table of the stored results
 
 The first row is the code of the commit BEFORE, from a checkout of its own, and so is the one of the commit THEN, after
@@ -155,25 +155,26 @@ def rungs() -> dict[str, str]:
     return {**first, **dict(old), f"commit {THEN}, for comparison": THEN, **dict(new)}
 
 
-def climb(name: str, folder: str) -> list[float]:
-    """The milliseconds on each rung, from the code in the folder BEFORE of that folder to today's."""
+def climb(name: str, folder: str) -> dict[str, float]:
+    """{what a row says: milliseconds}, from the code in the folder BEFORE of that folder to today's."""
     rest = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
     workers = []
     for rung in rungs().values():
         changes = {"OPENBLAS_THREAD_TIMEOUT": "26"} if rung in (BEFORE, "0", "1") else {}
         changes |= {"PYTHONPATH": f"{folder}/{rung}"} if rung in (BEFORE, THEN) else {}
         workers.append(([sys.executable, __file__, "--worker", name, rung], {**rest, **changes}))
-    return [round(min(found), 2) for found in turns.take_turns(workers, ROUNDS)]
+    times = turns.take_turns(workers, ROUNDS)
+    return {what: round(min(found), 2) for what, found in zip(rungs(), times, strict=True)}
 
 
 def table() -> str:
     found = results().read()
-    names = [name for name in SYSTEMS if name in found]
+    names = [name for name in SYSTEMS if found.get(name, {}).keys() == rungs().keys()]
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for i, what in enumerate(rungs()):
+    for above, what in zip([next(iter(rungs())), *rungs()], rungs(), strict=False):
         cells = []
         for name in names:
-            now, before = found[name][i], found[name][max(i - 1, 0)]
+            now, before = found[name][what], found[name][above]
             cells.append(f"{now:.1f}" + (f" ({now / before - 1:+.0%})" if abs(now / before - 1) >= 0.015 else ""))
         lines.append(f"| {what} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -188,6 +189,6 @@ if __name__ == "__main__":
                 for commit in (BEFORE, THEN):
                     unpack = f"mkdir {folder}/{commit} && git archive {commit} minigan | tar -x -C {folder}/{commit}"
                     subprocess.run(unpack, shell=True, check=True)
-                for name in SYSTEMS:
+                for name in sys.argv[1:] or SYSTEMS:
                     results().add(name, climb(name, folder))
         print(table())
