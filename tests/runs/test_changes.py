@@ -84,7 +84,7 @@ def bytes_of(folder):
 def seen(trainer):
     """What of a run anybody can see."""
     pictures = to_pixels(trainer, generate(trainer.average, trainer.preview_latents(4)))
-    weights = [network.params.tobytes() for network in (trainer.G, trainer.D)]
+    weights = [network.params.tobytes() for network in (trainer.G, trainer.D, trainer.average)]
     return weights, pictures.tobytes(), json.dumps(trainer.history), trainer.step
 
 
