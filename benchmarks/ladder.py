@@ -170,6 +170,8 @@ def climb(name: str, folder: str) -> dict[str, float]:
 def table() -> str:
     found = results().read()
     names = [name for name in SYSTEMS if found.get(name, {}).keys() == rungs().keys()]
+    if not names:
+        return "(not measured yet)"
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for above, what in zip([next(iter(rungs())), *rungs()], rungs(), strict=False):
         cells = []

@@ -23,8 +23,8 @@ from minigan.backend.arrays import Array, array_module, library_of
 from minigan.backend.formula import ARRAY, COLUMN, SUM, Formula
 from minigan.backend.products import batch_sum
 
-#: Numbers in a part of the work on NumPy: five arrays of them, as Adam has, and what it makes of these fit in a cache.
-PART = 2**16
+#: Numbers in a part of the work on NumPy, so that what one operation leaves is in a cache when the next one reads it.
+PART = 2**18  # of 2^12 to 2^18, and whole arrays, the best (benchmarks/elementwise.py)
 
 
 class Elementwise(Formula):

@@ -142,6 +142,7 @@ def test_a_formula_gives_its_numbers_in_float32_whichever_way_it_runs(way, name,
 def test_neither_the_number_of_cores_nor_the_parts_change_a_bit(way, name, monkeypatch):
     monkeypatch.setattr(threads, "SHARE_FROM", 1)
     monkeypatch.setattr(loops, "SHARE_FROM", 1)
+    monkeypatch.setattr(elementwise, "PART", 2**14)
     formula, arguments = cases((40_000, 9))[name]
     found = []
     for cores in (1, 2, 3, 7):
@@ -155,6 +156,7 @@ def test_neither_the_number_of_cores_nor_the_parts_change_a_bit(way, name, monke
 def test_parts_of_numpys_way_give_the_bits_of_the_whole(monkeypatch):
     monkeypatch.setattr(loops, "FAST", False)
     formula, arguments = cases((40_000, 9))["normal"]
+    monkeypatch.setattr(elementwise, "PART", 2**14)
     in_parts = results(formula, arguments)
     monkeypatch.setattr(elementwise, "PART", 2**30)
     for a, b in zip(in_parts, results(formula, arguments), strict=True):
