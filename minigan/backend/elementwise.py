@@ -32,6 +32,7 @@ class Elementwise(Formula):
 
     Its body may hold assignments and one `return`, of arithmetic, comparisons (1 or 0), `abs` and functions of xp.
     Called with `out`, an array or, for several results, a tuple of them, it writes into these, which may be arguments.
+    A line such as `m *= beta` writes into the argument m wherever the formula runs as it stands: name m in `out`.
     Raises ArgumentError for an annotation that is none of `formula`'s, DeviceError for arrays of two libraries.
     """
 
