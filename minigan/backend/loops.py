@@ -35,7 +35,8 @@ LEAST = 2**11
 SHARE_FROM = 2**20
 #: Whether loops are used: numba is here, and nobody has turned them off.
 FAST = os.environ.get("MINIGAN_FAST") != "0" and find_spec("numba") is not None
-TYPES = frozenset("fBHi?")  # of the numbers in an array, as NumPy's dtype.char; a whole number is exact in float32 up to 2^24
+#: Numbers that an array may hold, as NumPy's dtype.char; whole ones are exact in float32 up to 2^24.
+TYPES = frozenset("fBHi?")
 
 
 def by_loop(work: Formula, arguments: Sequence[Any], outs: tuple[Array, ...] | None) -> tuple[Array, ...] | None:
