@@ -18,6 +18,7 @@ from minigan.backend.devices import (
 )
 from minigan.backend.elementwise import Elementwise
 from minigan.backend.formula import Column, Sum, Vector
+from minigan.backend.loops import looped
 from minigan.backend.memory import keep_memory, release_memory
 from minigan.backend.products import matmul
 from minigan.backend.random import STREAMS, RandomStream, key_of
@@ -40,6 +41,7 @@ __all__ = [
     "is_number",
     "keep_memory",
     "key_of",
+    "looped",
     "matmul",
     "register_library",
     "release_memory",

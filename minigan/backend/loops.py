@@ -13,6 +13,8 @@ waits for that without a word; `told_of_compiling` says one.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -120,6 +122,29 @@ def compiled(work: Formula, by_rows: bool, into: tuple[int, ...]) -> Callable[..
         text = None if why_no_loops() else loop_text(work, by_rows, into)
         work.loops[key] = None if text is None else compile_loop(*text)
     return work.loops[key]
+
+
+def looped(function: Callable[..., None], arrays: Sequence[Any], *numbers: int) -> bool:
+    """Whether function(*arrays, *numbers) was done by a loop: for work on entries that do not line up.
+
+    `function` goes over them one by one, in plain Python, and treats the parts of the arrays' first axis alike, so that
+    the cores can share them. False, and nothing done, where NumPy has to: without numba, and unless the arrays are
+    NumPy's, of float32 and without gaps.
+    """
+    fit = all(type(a) is np.ndarray and a.dtype.char == "f" and a.flags.c_contiguous for a in arrays)
+    if not FAST or not fit or why_no_loops():
+        return False
+    loop, cores = loop_of(function), threads.CORES if max(a.size for a in arrays) >= SHARE_FROM else 1
+    threads.share_out(lambda part: loop(*[a[part] for a in arrays], *numbers), len(arrays[0]), cores=cores)
+    return True
+
+
+@cache
+def loop_of(function: Callable[..., None]) -> Callable[..., None]:
+    """The loop of a function at a module's top level, under a name that changes with its text."""
+    text = inspect.getsource(function)
+    name = f"{function.__name__}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return compile_loop(name, "from __future__ import annotations\n" + text.replace(function.__name__, name))
 
 
 def compile_loop(name: str, text: str) -> Callable[..., None]:

@@ -21,7 +21,7 @@ SHORTEST = 1e-12  # the least length that is divided by
 class SpectralCache(NamedTuple):
     """The last three are what W's gradient needs, and the next u."""
 
-    layer: Dense | Conv2d  # the wrapped layer with the weights of this pass, W̄
+    layer: Dense | Conv2d  # the wrapped layer with the weights W, and without its bias
     cache: Any  # what that one needs
     u: Array
     v: Array
@@ -35,6 +35,7 @@ class SpectralNorm(Layer):
     step: v = W u / ‖W u‖ and σ = vᵀ W u = ‖W u‖ (of the buffer u only the direction counts: an average of unit vectors,
     as in an averaged generator, is shorter than 1). After a step of training u moves on to Wᵀ v / ‖Wᵀ v‖, one power
     iteration, so that σ follows the largest singular value as W learns. At inference u stays as it is.
+    W̄ itself is never made: what is divided by σ is what W makes of x, and of dy, in the pass that adds the bias.
     Shapes: the layer's. Gradient, u being a constant: dW = (dW̄ - ⟨dW̄, W̄⟩ v uᵀ) / σ, since dσ/dW = v uᵀ; so what W
     gets says nothing about its length along v uᵀ. dx and db are the layer's own.
     Raises ArgumentError unless `layer` is a Dense or a Conv2d.
@@ -64,20 +65,23 @@ class SpectralNorm(Layer):
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, SpectralCache]:
         u, v, sigma = stretch(self.W, self.u)
         layer = copy(self.layer)
-        layer.W = divided(self.W, sigma)
-        if layer.bias:
-            layer.b = self.b
+        layer.W, layer.bias = self.W, False
         y, cache = layer.forward(x, train=train, rng=rng)
+        if self.layer.bias:
+            divided_and_shifted(y, self.b, sigma, out=y)
+        else:
+            divided(y, sigma, out=y)
         return y, SpectralCache(layer, cache, u, v, sigma)
 
     def input_grad(self, dy: Array, cache: SpectralCache) -> Array:
-        return cache.layer.input_grad(dy, cache.cache)
+        dx = cache.layer.input_grad(dy, cache.cache)
+        return divided(dx, cache.sigma, out=dx)
 
     def param_grads(self, dy: Array, cache: SpectralCache, grads: Grads) -> None:
-        cache.layer.param_grads(dy, cache.cache, grads)
+        self.layer.param_grads(dy, cache.cache, grads)
         dW, W = rows(grads["W"]), rows(cache.layer.W)
-        inner = backend.matmul(dW.reshape(1, -1), W.reshape(-1, 1))  # ⟨dW̄, W̄⟩
-        unstretched(dW, cache.v, cache.u, inner[0, 0], cache.sigma, out=dW)
+        inner = backend.matmul(dW.reshape(1, -1), W.reshape(-1, 1))[0, 0] / cache.sigma  # ⟨dW̄, W̄⟩
+        unstretched(dW, cache.v, cache.u, inner, cache.sigma, out=dW)
 
     def update_buffers(self, cache: SpectralCache) -> None:
         u, length = normalise(backend.matmul(rows(cache.layer.W).T, cache.v))
@@ -100,8 +104,13 @@ def stretch(W: Array, u: Array) -> tuple[Array, Array, Array]:
 
 
 @Elementwise
-def divided(W: Array, sigma: float) -> Array:
-    return W / sigma
+def divided(y: Array, sigma: float) -> Array:
+    return y / sigma
+
+
+@Elementwise
+def divided_and_shifted(y: Array, b: Vector, sigma: float) -> Array:
+    return y / sigma + b
 
 
 @Elementwise

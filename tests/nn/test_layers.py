@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from minigan import backend, nn, store
-from minigan.backend import RandomStream
+from minigan.backend import RandomStream, loops, threads
 from minigan.backend.products import batch_sum
 from minigan.errors import ArgumentError, ShapeError
 from minigan.gan.averaging import average
@@ -577,6 +577,31 @@ def test_gradients_by_waves_are_those_of_the_outputs_by_waves(make, in_shape, mo
     report = check_layer(make(), in_shape)
     assert report, str(report)
     assert taken, "the waves were not asked"
+
+
+@pytest.mark.skipif(not loops.FAST, reason="numba is not here, or MINIGAN_FAST=0")
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "pad"),
+    [
+        ((7, 5), 3, 1, 1),
+        ((7, 5), 4, 2, 1),
+        ((6, 6), 2, 3, 0),
+        ((5, 4), (3, 2), (1, 2), ((2, 0), (0, 1))),
+        ((2, 2), 5, 1, 4),
+    ],
+)
+def test_windows_added_up_by_a_loop_give_the_bits_of_numpy(size, kernel, stride, pad, cores, monkeypatch):
+    windows = place_windows(size, whole_sizes("", "kernel", kernel), stride, padding("", pad))
+    columns = im2col.im2col(RNG.standard_normal((5, *size, 3), np.float32), windows)
+    by_loop, by_numpy = np.full((2, 5, *size, 3), np.nan, np.float32)
+    monkeypatch.setattr(threads, "CORES", cores)
+    monkeypatch.setattr(loops, "SHARE_FROM", 1)
+    im2col.col2im(columns, by_loop, windows)
+    monkeypatch.setattr(loops, "FAST", False)
+    im2col.col2im(columns, by_numpy, windows)
+    np.testing.assert_array_equal(by_loop, by_numpy)
+    assert loops.loop_of(im2col.add_windows).signatures  # it was compiled, and used
 
 
 @pytest.mark.parametrize("way", [im2col, turned, fourier], ids=lambda way: way.__name__)

@@ -10,7 +10,7 @@ Source: Chellapilla, Puri & Simard, "High performance convolutional neural netwo
 from __future__ import annotations
 
 from minigan import backend
-from minigan.backend import Array, array_module, share
+from minigan.backend import Array, array_module, looped, share
 from minigan.nn.conv.windows import Pair, Windows, inside, surround
 
 TILE_BYTES = 2**23  # of columns at a time: the best of 0.5 to 16 MiB (benchmarks/tiles.py)
@@ -44,18 +44,35 @@ def sliding_view(x: Array, windows: Windows) -> Array:
 def col2im(columns: Array, out: Array, windows: Windows) -> None:
     """(N·OH·OW, KH·KW·C) → out (N, H, W, C): each pixel is the sum of what stands for it in the windows that see it.
 
-    The adjoint of im2col: Σ im2col(x)·c = Σ x·col2im(c) for all x and c. One addition for each place in the kernel.
+    The adjoint of im2col: Σ im2col(x)·c = Σ x·col2im(c) for all x and c. On NumPy one addition for each place in the
+    kernel, each of which goes through the whole batch; a compiled loop makes the same sums image by image, but of one
+    channel no faster.
     """
-    (KH, KW), _, _, (OH, OW) = windows
+    (KH, KW), stride, ((top, _), (left, _)), (OH, OW) = windows
     columns = columns.reshape(-1, OH, OW, KH, KW, out.shape[3])
+    out[...] = 0
+    if out.shape[3] > 1 and looped(add_windows, (columns, out), *stride, top, left):
+        return
 
     def add(images: slice) -> None:
-        out[images] = 0
         for i, (rows, OY) in enumerate(inside(windows, 0, out.shape[1])):
             for j, (cols, OX) in enumerate(inside(windows, 1, out.shape[2])):
                 out[images, rows, cols] += columns[images, OY, OX, i, j]
 
     share(add, out)
+
+
+def add_windows(columns: Array, out: Array, SH: int, SW: int, top: int, left: int) -> None:
+    """out[n, p·SH + i - top, q·SW + j - left] += columns[n, p, q, i, j], wherever that is on the image."""
+    N, OH, OW, KH, KW, C = columns.shape
+    H, W = out.shape[1], out.shape[2]
+    for n in range(N):
+        for i in range(KH):
+            for j in range(KW):
+                for p in range(max(0, -((i - top) // SH)), min(OH, (H - 1 + top - i) // SH + 1)):
+                    for q in range(max(0, -((j - left) // SW)), min(OW, (W - 1 + left - j) // SW + 1)):
+                        for c in range(C):
+                            out[n, p * SH + i - top, q * SW + j - left, c] += columns[n, p, q, i, j, c]
 
 
 def correlate(x: Array, W: Array, windows: Windows, y: Array) -> None:
