@@ -48,6 +48,10 @@ class PackageMissingError(MiniganError, ImportError):
     """An optional package that is not installed; the message says how to have it."""
 
 
+class SecondOrderError(MiniganError, NotImplementedError):
+    """A penalty on the gradient of a network with a layer that has no second order; the message says what to write."""
+
+
 class StaleCacheError(MiniganError, RuntimeError):
     """A backward pass through weights that have changed since its forward pass."""
 

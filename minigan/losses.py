@@ -73,6 +73,14 @@ def shortfalls(xp, x: Array, side: float, slope: float) -> tuple[Array, Array]:
     return xp.maximum(short, 0), (short > 0) * slope
 
 
+def signed_mean(x: Array, sign: Literal[1, -1]) -> tuple[Array, Array]:
+    """(1/n) Σ sign·x, and its gradient, sign/n for every x.
+
+    Shapes: x any, the gradient x's.
+    """
+    return sign * x.mean(), array_module(x).full_like(x, sign / x.size)
+
+
 def softmax(x: Array) -> Array:
     """p_k = e^(x_k) / Σ_j e^(x_j) along the last axis; the largest x_k is subtracted first: nothing overflows."""
     e = array_module(x).exp(x - x.max(axis=-1, keepdims=True))

@@ -116,7 +116,8 @@ def test_losses_gradients_and_updates_of_a_full_step_of_d_and_of_g_are_pytorchs(
     x_real = inputs.values("x_real", (recipe.batch_size, *recipe.image_shape))
     z, z_again = (inputs.values(name, (recipe.batch_size, recipe.latent_dim)) for name in ("z", "z again"))
     rng = RandomStream(1, "dropout")
-    if recipe.d_batching == "separate" and recipe.update == "alternating" and D.each_alone:  # PyTorch made two passes
+    if recipe.d_batching == "separate" and recipe.update == "alternating" and recipe.feeding.as_one(D):
+        # where PyTorch made two passes
         rng = OfTwoPasses(1, D, (len(x_real), len(z)))
 
     if recipe.update == "simultaneous":

@@ -13,7 +13,7 @@ from minigan.backend.arrays import Array
 from minigan.backend.devices import to_device
 from minigan.errors import ArgumentError, whole
 
-STREAMS = ("init", "shuffle", "latent", "dropout", "preview", "sample", "data", "split")
+STREAMS = ("init", "shuffle", "latent", "dropout", "preview", "sample", "data", "split", "penalty")
 
 
 @cache

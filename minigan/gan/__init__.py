@@ -2,6 +2,7 @@
 
 from minigan.gan.feeding import Feeding, pack, unpack
 from minigan.gan.loss import GANLoss
+from minigan.gan.penalty import Penalty
 from minigan.gan.steps import (
     DiscriminatorResult,
     Fakes,
@@ -17,6 +18,7 @@ __all__ = [
     "Feeding",
     "GANLoss",
     "GeneratorResult",
+    "Penalty",
     "discriminator_step",
     "generator_step",
     "pack",

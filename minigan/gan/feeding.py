@@ -40,9 +40,10 @@ class Feeding:
         """Whether real and fake go through D in one pass: as one batch, or as two that D cannot tell from one.
 
         The latter if every layer of D takes each example alone (`Layer.each_alone`): outputs and gradients are those of
-        two passes but for rounding, and for Dropout's draws, which are others, of the same distribution.
+        two passes but for rounding, and for Dropout's draws, which are others, of the same distribution. Not if a layer
+        has buffers: each pass may move them.
         """
-        return self.batching == "concat" or D.each_alone
+        return self.batching == "concat" or (D.each_alone and not D.buffers.size)
 
 
 #: Real and fake apart, one sample at a time.

@@ -1,13 +1,13 @@
-"""What the two players compare: cross-entropies or hinges, of probabilities or logits."""
+"""What the two players compare: cross-entropies, hinges or plain means, of probabilities or logits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from minigan.backend import Array, array_module
+from minigan.backend import Array
 from minigan.errors import ArgumentError, check_choice, number
-from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, hinge
+from minigan.losses import binary_cross_entropy, binary_cross_entropy_with_logits, hinge, signed_mean
 from minigan.nn.activations import sigmoid
 
 
@@ -26,6 +26,10 @@ class GANLoss:
     more from what it is sure of; G minimises -mean D(G(z)).
     Source: Lim & Ye, "Geometric GAN", 2017; Miyato et al., "Spectral normalization for GANs", 2018.
 
+    `kind="wasserstein"`, of what D (a critic) says, any numbers: D minimises mean D(G(z)) - mean D(x), G -mean D(G(z)).
+    Only of a D that is not too steep is that a distance of the two distributions: it needs a penalty (`Penalty`).
+    Source: Arjovsky, Chintala & Bottou, "Wasserstein generative adversarial networks", ICML 2017.
+
     `output`: whether D ends in a "probability" (a sigmoid) or a "logit".
     Raises ArgumentError for labels outside [0, 1] or equal, or an unknown word.
     """
@@ -33,24 +37,24 @@ class GANLoss:
     generator: Literal["non_saturating", "minimax"] = "non_saturating"
     output: Literal["probability", "logit"] = "probability"
     labels: tuple[float, float] = (1.0, 0.0)
-    kind: Literal["bce", "hinge"] = "bce"
+    kind: Literal["bce", "hinge", "wasserstein"] = "bce"
 
     def __post_init__(self) -> None:
         check_choice("GANLoss generator", self.generator, ("non_saturating", "minimax"))
-        check_choice("GANLoss kind", self.kind, ("bce", "hinge"))
+        check_choice("GANLoss kind", self.kind, ("bce", "hinge", "wasserstein"))
         check_choice("GANLoss output", self.output, ("probability", "logit"))
         labels = self.labels if isinstance(self.labels, (tuple, list)) else ()
         needs = "the labels (real, fake) must be two different numbers in [0, 1]"
         object.__setattr__(self, "labels", tuple(number(label, needs) for label in labels))
         if len(self.labels) != 2 or len(set(self.labels)) != 2 or not all(0 <= t <= 1 for t in self.labels):
             raise ArgumentError(f"{needs}, got {labels}")
-        if self.kind == "hinge" and (self.output, self.generator, self.labels) != (
+        if self.kind != "bce" and (self.output, self.generator, self.labels) != (
             "logit",
             "non_saturating",
             (1, 0),
         ):
             raise ArgumentError(
-                f"the hinge loss compares logits without labels, got output {self.output!r}, generator "
+                f"the {self.kind} loss compares logits without labels, got output {self.output!r}, generator "
                 f"{self.generator!r} and labels {self.labels}; it needs 'logit', 'non_saturating' and (1.0, 0.0) "
                 "(--d-output, --g-loss, --labels)"
             )
@@ -64,6 +68,8 @@ class GANLoss:
         if self.kind == "hinge":
             loss_real, d_real = hinge(out_real, 1)
             loss_fake, d_fake = hinge(out_fake, -1)
+        elif self.kind == "wasserstein":
+            (loss_real, d_real), (loss_fake, d_fake) = signed_mean(out_real, -1), signed_mean(out_fake, 1)
         else:
             loss_real, d_real = self.bce(out_real, self.labels[0])
             loss_fake, d_fake = self.bce(out_fake, self.labels[1])
@@ -71,8 +77,8 @@ class GANLoss:
 
     def for_generator(self, out_fake: Array) -> tuple[Array, Array]:
         """G's loss and its gradient with respect to D's output on the fakes."""
-        if self.kind == "hinge":
-            return -out_fake.mean(), array_module(out_fake).full_like(out_fake, -1 / out_fake.size)
+        if self.kind != "bce":
+            return signed_mean(out_fake, -1)
         if self.generator == "non_saturating":
             return self.bce(out_fake, self.labels[0])
         loss, d_fake = self.bce(out_fake, self.labels[1])

@@ -14,6 +14,7 @@ from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError
 from minigan.gan.feeding import PLAIN, Feeding, join, mean_over_both, pack, split, unpack
 from minigan.gan.loss import GANLoss
+from minigan.gan.penalty import Pass, Penalty, penalised_backward
 from minigan.nn.network import NetworkCache, Sequential
 from minigan.optim import Optimizer
 
@@ -23,6 +24,7 @@ Fakes = tuple[Array, NetworkCache]
 class DiscriminatorResult(NamedTuple):
     """What a discriminator step saw, before its update. The losses are 0-d arrays, the probabilities (N, 1).
 
+    `loss` is the two parts' sum (or their mean, see `feeding.mean_over_both`) and, if there is one, the penalty.
     With packing m there is one probability for each group of m samples, (N/m, 1).
     """
 
@@ -50,7 +52,9 @@ def discriminator_step(
     *,
     fakes: Fakes | None = None,
     feeding: Feeding = PLAIN,
+    penalty: Penalty | None = None,
     rng: RandomStream | None = None,
+    penalty_rng: RandomStream | None = None,
 ) -> DiscriminatorResult:
     """One update of D on a batch of real images and a batch of fakes. G does not change.
 
@@ -59,9 +63,10 @@ def discriminator_step(
     `fakes=G.forward(z, train=True)`. `feeding` says whether real and fake are two batches to D or one, and whether D
     judges several at once. Two that no layer of D could tell from one go through as one, which is fewer and larger
     products; the loss stays the sum of two means. If D has BatchNorm, its running statistics take in each of its
-    passes, as in PyTorch.
+    passes, as in PyTorch. A `penalty` on D's gradient is part of its loss, and is computed whatever its `every` says:
+    leave it out where it is not due. Its points are drawn from `penalty_rng`, a stream of its own.
     """
-    check_players(D, loss, D, d_optimizer, feeding)
+    check_players(D, loss, D, d_optimizer, feeding, penalty)
     if fakes is not None:
         x_fake = fakes[0]
     elif z is not None:
@@ -70,7 +75,7 @@ def discriminator_step(
         raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
     x_real, x_fake = pack(x_real, feeding.packing), pack(x_fake, feeding.packing)
 
-    if feeding.as_one(D):
+    if feeding.as_one(D) and penalty is None:
         out, cache = D.forward(join(x_real, x_fake), train=True, rng=rng)
         out_real, out_fake = split(out, len(x_real))
         losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
@@ -82,8 +87,15 @@ def discriminator_step(
         out_real, cache_real = D.forward(x_real, train=True, rng=rng)
         out_fake, cache_fake = D.forward(x_fake, train=True, rng=rng)
         losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
-        D.backward(d_real, cache_real, need_input_grad=False)
-        D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
+        if feeding.batching == "concat":
+            losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
+        if penalty is None:
+            D.backward(d_real, cache_real, need_input_grad=False)
+            D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
+        else:
+            real, fake = Pass(x_real, out_real, cache_real, d_real), Pass(x_fake, out_fake, cache_fake, d_fake)
+            value = penalised_backward(D, penalty, real, fake, rng, penalty_rng)
+            losses = (losses[0] + value, *losses[1:])
         D.update_buffers(cache_real)
         D.update_buffers(cache_fake)
 
@@ -165,15 +177,25 @@ def simultaneous_step(
 
 
 def check_players(
-    D: Sequential, loss: GANLoss, network: Sequential, optimizer: Optimizer, feeding: Feeding = PLAIN
+    D: Sequential,
+    loss: GANLoss,
+    network: Sequential,
+    optimizer: Optimizer,
+    feeding: Feeding = PLAIN,
+    penalty: Penalty | None = None,
 ) -> None:
     """Raise ArgumentError unless the loss suits D's output and the optimiser holds the network that is to move.
 
-    And unless `loss` is a GANLoss and `feeding` a Feeding: a word of theirs alone is neither.
+    And unless `loss` is a GANLoss, `feeding` a Feeding, `penalty` a Penalty: a word of theirs alone is none.
     """
-    for name, value, kind in (("loss", loss, GANLoss), ("feeding", feeding, Feeding)):
-        if not isinstance(value, kind):
+    for name, value, kind in (("loss", loss, GANLoss), ("feeding", feeding, Feeding), ("penalty", penalty, Penalty)):
+        if not isinstance(value, kind) and (name != "penalty" or value is not None):
             raise ArgumentError(f"{name} must be a {kind.__name__}, got {value!r}; make one: {kind.__name__}(…)")
+    if penalty is not None and feeding.batching == "concat" and not D.each_alone:
+        raise ArgumentError(
+            "a penalty takes real and fake as two batches, which to this D, whose BatchNorm mixes a batch, is not the "
+            "same as one; use Feeding(batching='separate')"
+        )
     if optimizer.network is not network:
         raise ArgumentError("the optimiser of this step holds another network; are G's and D's swapped?")
     last = D.layers[-1]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigan.backend.products import rows
-from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step, pack
+from minigan.gan import Feeding, GANLoss, Penalty, discriminator_step, generator_step, pack
 from minigan.gan.feeding import PLAIN, join, split
 from minigan.gradcheck.compare import compare
 from minigan.gradcheck.report import Report
@@ -23,6 +23,7 @@ from minigan.nn.norm import BatchNormCache
 from minigan.optim import Optimizer
 from minigan.recipes import Recipe
 
+POINTS = 1  # seed of the points at which a penalty is taken
 MANY = 5_000  # units of a layer, some of which is at its kink at every point
 LARGE = 200_000  # parameters of both networks, from which on no point is far enough from all kinks
 
@@ -35,19 +36,21 @@ def check_discriminator_step(
     z: np.ndarray,
     *,
     feeding: Feeding = PLAIN,
+    penalty: Penalty | None = None,
     step: Any = None,
     **options: Any,
 ) -> Report:
     """Check what a discriminator step writes: D's loss with respect to every parameter of D, G held fixed.
 
     `step` is called as `gan.discriminator_step`, which is the default; it hears of a `feeding` that is not the plain
-    one.
+    one, and of a `penalty`.
     """
     play, still = step or discriminator_step, Still(D)
     fed = told(feeding)
 
     def run() -> Any:
-        return play(G, D, still, loss, x_real, z, **fed, rng=SameDraws())
+        fined = {} if penalty is None else {"penalty": penalty, "penalty_rng": SameDraws(POINTS)}
+        return play(G, D, still, loss, x_real, z, **fed, **fined, rng=SameDraws())
 
     suspects = {
         f"it is the gradient of {name} alone: the other is overwritten, or never added": lambda name=name: np.ravel(
@@ -179,8 +182,8 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
         z = rng.standard_normal((batch, recipe.latent_dim))
         low, high = recipe.value_range
         x = low + (high - low) * rng.uniform(size=(batch, *recipe.image_shape))
-        step_aside(G, D, recipe.loss, x, z, rng, recipe.feeding)
-        met = kinks_of_both_steps(G, D, recipe.loss, x, z, recipe.feeding)
+        step_aside(G, D, recipe.loss, x, z, rng, recipe.feeding, recipe.gradient_penalty)
+        met = kinks_of_both_steps(G, D, recipe.loss, x, z, recipe.feeding, recipe.gradient_penalty)
         # To be awake at a kink is better than to be asleep.
         distance = -1.0 if asleep(D, met) else min(least_distance(met), least_spread(G, z) / 10)
         if distance > best[0]:
@@ -190,14 +193,21 @@ def check_recipe(recipe: Recipe, *, batch: int = 4, seed: int = 0, note: str = "
     G.params[...], D.params[...], x, z = best[1]
     titles = [f"{recipe.name}, {player}'s step{f' ({note})' if note else ''}" for player in "DG"]
     options = {**options, "seed": seed, "feeding": recipe.feeding}
+    penalty = recipe.gradient_penalty
     return [
-        check_discriminator_step(G, D, recipe.loss, x, z, title=titles[0], **options),
+        check_discriminator_step(G, D, recipe.loss, x, z, penalty=penalty, title=titles[0], **options),
         check_generator_step(G, D, recipe.loss, z, title=titles[1], **options),
     ]
 
 
 def kinks_of_both_steps(
-    G: Sequential, D: Sequential, loss: GANLoss, x: np.ndarray, z: np.ndarray, feeding: Feeding = PLAIN
+    G: Sequential,
+    D: Sequential,
+    loss: GANLoss,
+    x: np.ndarray,
+    z: np.ndarray,
+    feeding: Feeding = PLAIN,
+    penalty: Penalty | None = None,
 ) -> list[tuple[Sequential, int, np.ndarray]]:
     """The kinks met (see `kinks_met`) by every pass of the two steps; the hinge loss's as of one more layer of D."""
     rng = SameDraws()
@@ -205,9 +215,11 @@ def kinks_of_both_steps(
     x, fakes = pack(x, feeding.packing), pack(fakes, feeding.packing)
     of_g_step = kinks_met(D, fakes, train=True, rng=copy.deepcopy(rng))[0]
     outs = []
-    for images in [join(x, fakes)] if feeding.as_one(D) else [x, fakes]:
+    for images in [join(x, fakes)] if feeding.as_one(D) and penalty is None else [x, fakes]:
         met, out = kinks_met(D, images, train=True, rng=rng)
         found, outs = found + met, [*outs, out]
+    if penalty is not None and penalty.drawn:
+        found += kinks_met(D, penalty.points(x, fakes, SameDraws(POINTS)), train=True, rng=rng)[0]
     if loss.kind == "hinge":  # how far D's answers are short of 1 on real images, of -1 on fakes
         out_real, out_fake = split(np.concatenate(outs), len(x))
         found += [(D, len(D.layers), 1 - out_real), (D, len(D.layers), 1 + out_fake)]
@@ -242,6 +254,7 @@ def step_aside(
     z: np.ndarray,
     rng: np.random.Generator,
     feeding: Feeding = PLAIN,
+    penalty: Penalty | None = None,
 ) -> None:
     """Move each channel of an image, or unit of a very wide layer, by its bias wholly to one side of the next kink.
 
@@ -251,12 +264,14 @@ def step_aside(
     """
     places = {
         (net is D, i): net
-        for net, i, off in kinks_of_both_steps(G, D, loss, x, z, feeding)
+        for net, i, off in kinks_of_both_steps(G, D, loss, x, z, feeding, penalty)
         if 0 < i < len(net.layers) and net.layers[i].kinks and (off.ndim == 4 or off.size > MANY * len(off))
     }
     for (is_D, i), net in sorted(places.items(), key=lambda place: place[0]):
         met = [
-            rows(off) for of, at, off in kinks_of_both_steps(G, D, loss, x, z, feeding) if (of is D, at) == (is_D, i)
+            rows(off)
+            for of, at, off in kinks_of_both_steps(G, D, loss, x, z, feeding, penalty)
+            if (of is D, at) == (is_D, i)
         ]
         low, high = (np.min([m.min(0) for m in met], 0), np.max([m.max(0) for m in met], 0))
         up = np.arange(len(low)) % 4 != rng.integers(4)
@@ -266,7 +281,7 @@ def step_aside(
             bias += np.where(up, 2 * KINK_MARGIN - low, -2 * KINK_MARGIN - high)
     bias = getattr(D.layers[-1], "b", None)
     if loss.kind == "hinge" and bias is not None and len(x) >= 2 * feeding.packing:
-        short, _ = of_hinge(D, kinks_of_both_steps(G, D, loss, x, z, feeding))
+        short, _ = of_hinge(D, kinks_of_both_steps(G, D, loss, x, z, feeding, penalty))
         bias += np.sort(short, axis=0)[:2].mean()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from minigan.backend import Array, Elementwise
 from minigan.errors import ArgumentError, number
-from minigan.nn.layer import Layer
+from minigan.nn.layer import Grads, Layer
 
 
 class ReLU(Layer):
@@ -21,6 +21,7 @@ class ReLU(Layer):
     """
 
     each_alone = True
+    straight = True
     kinks = (0.0,)
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
@@ -29,6 +30,8 @@ class ReLU(Layer):
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
         return relu_grad(dy, cache)
+
+    tangent = input_grad  # each entry by itself: J is diagonal
 
 
 @Elementwise
@@ -52,6 +55,7 @@ class LeakyReLU(Layer):
     """
 
     each_alone = True
+    straight = True
     kinks = (0.0,)
 
     def __init__(self, *, slope: float):
@@ -65,6 +69,8 @@ class LeakyReLU(Layer):
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
         return leaky_relu_grad(dy, cache, self.slope)
+
+    tangent = input_grad  # each entry by itself: J is diagonal
 
 
 @Elementwise
@@ -81,7 +87,7 @@ class Tanh(Layer):
     """y = tanh(x), between -1 and 1.
 
     Shapes: x and y any, the same.
-    Gradient: dx = dy·(1 - y²).
+    Gradient: dx = dy·(1 - y²). Curvature: dy/dx = 1 - y² changes with x by -2y·(1 - y²).
     Source: LeCun et al., "Efficient backprop", 1998, section 4.4.
     """
 
@@ -95,6 +101,11 @@ class Tanh(Layer):
     def input_grad(self, dy: Array, cache: Array) -> Array:
         return tanh_grad(dy, cache)
 
+    tangent = input_grad  # each entry by itself: J is diagonal
+
+    def tangent_grads(self, dx: Array, dy: Array, cache: Array, grads: Grads) -> Array:
+        return tanh_bend(dy, dx, cache)
+
 
 @Elementwise
 def tanh(xp, x: Array) -> Array:
@@ -104,6 +115,11 @@ def tanh(xp, x: Array) -> Array:
 @Elementwise
 def tanh_grad(dy: Array, y: Array) -> Array:
     return dy * (1 - y * y)
+
+
+@Elementwise
+def tanh_bend(dy: Array, dx: Array, y: Array) -> Array:
+    return dy * dx * (-2 * y * (1 - y * y))
 
 
 def sigmoid(x: Array) -> Array:
@@ -121,7 +137,7 @@ class Sigmoid(Layer):
     """y = σ(x) = 1 / (1 + e⁻ˣ), between 0 and 1.
 
     Shapes: x and y any, the same.
-    Gradient: dx = dy·y·(1 - y).
+    Gradient: dx = dy·y·(1 - y). Curvature: dy/dx = y·(1 - y) changes with x by y·(1 - y)·(1 - 2y).
     Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986.
     """
 
@@ -135,7 +151,17 @@ class Sigmoid(Layer):
     def input_grad(self, dy: Array, cache: Array) -> Array:
         return sigmoid_grad(dy, cache)
 
+    tangent = input_grad  # each entry by itself: J is diagonal
+
+    def tangent_grads(self, dx: Array, dy: Array, cache: Array, grads: Grads) -> Array:
+        return sigmoid_bend(dy, dx, cache)
+
 
 @Elementwise
 def sigmoid_grad(dy: Array, y: Array) -> Array:
     return dy * (y * (1 - y))
+
+
+@Elementwise
+def sigmoid_bend(dy: Array, dx: Array, y: Array) -> Array:
+    return dy * dx * (y * (1 - y) * (1 - 2 * y))

@@ -23,6 +23,7 @@ class Dense(Layer):
     """
 
     each_alone = True
+    bilinear = True
 
     def __init__(
         self, features: int, *, bias: bool = True, init_W: Initialiser = glorot_uniform, init_b: Initialiser = zeros
@@ -50,6 +51,9 @@ class Dense(Layer):
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
         return backend.matmul(rows(dy), self.W.T).reshape(cache.shape)
+
+    def tangent(self, dx: Array, cache: Array) -> Array:
+        return backend.matmul(rows(dx), self.W).reshape(*dx.shape[:-1], -1)
 
     def param_grads(self, dy: Array, cache: Array, grads: Grads) -> None:
         backend.matmul(rows(cache).T, rows(dy), out=grads["W"])

@@ -21,6 +21,7 @@ class Dropout(Layer):
     """
 
     each_alone = True
+    straight = True
 
     def __init__(self, *, drop: float):
         needs = "Dropout needs 0 <= drop < 1 (the probability of silencing a feature)"
@@ -40,6 +41,8 @@ class Dropout(Layer):
 
     def input_grad(self, dy: Array, cache: Array | None) -> Array:
         return dy if cache is None else masked(dy, cache)
+
+    tangent = input_grad  # each entry by itself: J is diagonal
 
 
 @Elementwise

@@ -64,8 +64,6 @@ def what_is_shared(layer: Layer, in_shape: Shape) -> str:
         return "across_batch = True, too"
     if (least := layer.least_batch(in_shape)) > 1:
         return f"learns from {least} examples at a time or more"
-    if type(layer).update_buffers is not Layer.update_buffers:
-        return "has an update_buffers, which after two passes would be called twice"
     return ""
 
 

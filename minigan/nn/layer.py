@@ -1,7 +1,9 @@
-"""The contract of a layer: two questions and their answers.
+"""The contract of a layer: two questions and their answers, and two more for the gradient of a gradient.
 
 Backpropagation asks a layer how the loss changes with its input (`input_grad`) and with its parameters
-(`param_grads`). A layer is those two answers beside its `forward`; everything else here is shared.
+(`param_grads`). A layer is those two answers beside its `forward`; everything else here is shared. A penalty on D's
+gradient asks two more: how the output moves with the input (`tangent`), and how that motion changes with the
+parameters and the input (`tangent_grads`).
 
 Letters, the same in every file: x input, y output, dy and dx the loss's gradient with respect to them; W b dW db;
 N batch, H W height and width, C input features (the last axis, always), K output features.
@@ -14,13 +16,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from minigan import backend
 from minigan.backend import Array, RandomStream
-from minigan.errors import ArgumentError, DTypeError, ShapeError, UnboundLayerError
+from minigan.errors import ArgumentError, DTypeError, SecondOrderError, ShapeError, UnboundLayerError
 from minigan.nn.init import Initialiser
 from minigan.nn.names import CheckedCall
 
 Shape = tuple[int, ...]
 Specs = dict[str, tuple[Shape, Initialiser]]
 Grads = dict[str, Array]
+
+NO_TANGENT = (
+    "{} has no tangent, which a penalty on D's gradient needs: write tangent(self, dx, cache), the change of y along "
+    "dx; where y is a function of each entry by itself, tangent = input_grad"
+)
+NO_TANGENT_GRADS = (
+    "{} has no tangent_grads, which a penalty on D's gradient needs: write tangent_grads(self, dx, dy, cache, grads), "
+    "the gradient of the sum of dy·tangent(dx), for the parameters and x; or say straight = True in the class, if its "
+    "slope changes with nothing, but at kinks"
+)
 
 
 class Layer(CheckedCall):
@@ -42,10 +54,17 @@ class Layer(CheckedCall):
     #: Whether an example's output is meant to depend on the others of its batch at inference too, as it does in
     #: minibatch discrimination; a gradient check otherwise calls it a mistake.
     across_batch: ClassVar[bool] = False
-    #: Whether in training, too, an example's output and gradients depend on no other of its batch, and a pass leaves
-    #: nothing for `update_buffers`: to such a layer two batches are the same as one of both. A class says it of its own
-    #: passes; one derived from it, which may have others in their place, has to say it again.
+    #: Whether in training, too, an example's output and gradients depend on no other of its batch: to such a layer two
+    #: batches are the same as one of both. A class says it of its own passes; one derived from it, which may have
+    #: others in their place, has to say it again.
     each_alone: ClassVar[bool] = False
+
+    #: Whether y's derivative J with respect to x is the same for every x, but for jumps at kinks, and there are no
+    #: parameters: so `tangent_grads` has nothing to answer.
+    straight: ClassVar[bool] = False
+    #: Whether y is linear in x and in W, but for a bias b that is added, and the cache is x: then `param_grads` answers
+    #: for `tangent_grads`, too.
+    bilinear: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -66,6 +85,29 @@ class Layer(CheckedCall):
 
     def param_grads(self, dy: Array, cache: Any, grads: Grads) -> None:
         """Write (never add) the loss's gradient with respect to each parameter into `grads[name]`."""
+
+    def tangent(self, dx: Array, cache: Any, /) -> Array:
+        """dy = J dx: how the output moves when the input moves along dx from the x of the pass. Linear in dx.
+
+        J (the Jacobian) is the matrix of y's derivatives with respect to x, and `input_grad` the product with the same
+        matrix turned over, Jᵀ dy: so ⟨dy, J dx⟩ = ⟨Jᵀ dy, dx⟩ for all dx and dy.
+        """
+        raise SecondOrderError(NO_TANGENT.format(type(self).__name__))
+
+    def tangent_grads(self, dx: Array, dy: Array, cache: Any, grads: Grads) -> Array | None:
+        """The gradient of the number ⟨dy, tangent(dx)⟩, with dx and dy held fixed.
+
+        Write (never add) that with respect to each parameter into `grads[name]`, and return that with respect to x, the
+        curvature; None if there is none.
+        """
+        if self.straight:
+            return None
+        if not self.bilinear:
+            raise SecondOrderError(NO_TANGENT_GRADS.format(type(self).__name__))
+        self.param_grads(dy, dx, grads)
+        if "b" in grads:  # which moves y, and not how y moves
+            grads["b"][...] = 0
+        return None
 
     def out_shape(self, in_shape: Shape) -> Shape:
         """The output's shape without the batch axis; raises ShapeError if the input does not fit."""
@@ -154,6 +196,11 @@ class Layer(CheckedCall):
     def __repr__(self) -> str:
         options = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if isinstance(v, (int, float, tuple, str)))
         return f"{type(self).__name__}({options})"
+
+
+def per_example(scale: Array, like: Array) -> Array:
+    """(N,) as (N, 1, …), to be multiplied with an array (N, …)."""
+    return scale.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def check_grads_like(name: str, array: Array, own: Array) -> None:

@@ -124,14 +124,7 @@ class Sequential(CheckedCall):
         Raises StaleCacheError if the weights have changed since the forward pass, ArgumentError if it was another
         network's, ShapeError, DTypeError or DeviceError if dy is not like y, or `grads` not like the network's.
         """
-        if cache.network is not self:
-            raise ArgumentError("this cache comes from another network's forward pass")
-        if cache.version != self.version:
-            raise StaleCacheError(
-                f"this cache comes from version {cache.version} of the weights and the network is at version "
-                f"{self.version}: backward would mix old activations with new weights; run forward again"
-            )
-        self._check_kept(cache)
+        self.check_cache(cache)
         self._check_array("dy", dy)
         if dy.shape != cache.out_shape:
             raise ShapeError(f"dy has shape {dy.shape}, but the output of this pass had {cache.out_shape}")
@@ -154,6 +147,18 @@ class Sequential(CheckedCall):
                 return None
             dy = dx
         return dy
+
+    def tangent(self, dx: Array, cache: NetworkCache) -> Array:
+        """dy = J dx: how the output moves when the input moves along dx, at the x and in the mode of the pass.
+
+        Shapes: dx (N, *in_shape), dy (N, *out_shape).
+        Raises as `backward`, and SecondOrderError for a layer that has no tangent.
+        """
+        self.check_cache(cache)
+        self._check_input(dx)
+        for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
+            dx = layer.tangent(dx, layer_cache)
+        return dx
 
     def __call__(self, x: Array) -> Array:
         """Predict: the output for x at inference, keeping nothing."""
@@ -251,6 +256,17 @@ class Sequential(CheckedCall):
     def __copy__(self) -> Sequential:
         """As deep as copy.deepcopy: with the layers, their views of one network's vectors would be shared."""
         return deepcopy(self)
+
+    def check_cache(self, cache: NetworkCache) -> None:
+        """Raise ArgumentError or StaleCacheError unless it is of a pass of this network, with the weights of now."""
+        if cache.network is not self:
+            raise ArgumentError("this cache comes from another network's forward pass")
+        if cache.version != self.version:
+            raise StaleCacheError(
+                f"this cache comes from version {cache.version} of the weights and the network is at version "
+                f"{self.version}: backward would mix old activations with new weights; run forward again"
+            )
+        self._check_kept(cache)
 
     def _check_kept(self, cache: NetworkCache) -> None:
         if len(cache.layers) != len(self.layers):

@@ -105,6 +105,28 @@ class BatchNorm(Layer):
         self.write_grads(partial(store, totals), accumulate=accumulate, grads=grads)
         return self.spread(dy, cache, totals)
 
+    tangent = input_grad  # to normalise, mean and variance with it, has a symmetric J, and gamma is a factor
+
+    def tangent_grads(self, dx: Array, dy: Array, cache: BatchNormCache, grads: Grads) -> Array | None:
+        """⟨dy, J dx⟩ = Σ gamma·inv_std·A over the features, A = Σ dy·dx - n·(mean dy·mean dx + B·Q)
+
+        with B = mean(dy·x_hat) and Q = mean(dx·x_hat); at inference A = Σ dy·dx. gamma is a factor, beta is not in it.
+        In training inv_std changes with x by -inv_std²·x_hat/n, and x_hat as in `input_grad`.
+        """
+        grads["beta"][...] = 0
+        gamma, n = self.gamma, dy.size // dy.shape[-1]
+        A = batch_sum(dy * dx)
+        if cache.batch is None:
+            grads["gamma"][...] = A * cache.inv_std
+            return None
+        sums_dy, sums_dx = gradient_sums(dy, cache.x_hat), gradient_sums(dx, cache.x_hat)
+        (B, mean_dy), (Q, mean_dx) = ((total / n for total in sums) for sums in (sums_dy, sums_dx))
+        A -= n * (mean_dy * mean_dx + B * Q)
+        grads["gamma"][...] = A * cache.inv_std
+        mixed = dy * Q + dx * B  # -∂A/∂x_hat
+        through_x_hat = self.spread(mixed, cache, gradient_sums(mixed, cache.x_hat))  # times gamma·inv_std
+        return -cache.inv_std * (through_x_hat + cache.x_hat * (gamma * cache.inv_std * A / n))
+
     def spread(self, dy: Array, cache: BatchNormCache, totals: tuple[Array, Array]) -> Array:
         """dx in training: what reaches x directly, and by way of the batch's mean and variance."""
         shares = shares_and_scale(*totals, self.gamma, cache.inv_std, dy.size // dy.shape[-1])

@@ -46,6 +46,14 @@ def prize(dy: Array, which: Array, number: float) -> Array:
     return dy * (which == number)
 
 
+def winners(candidates: Sequence[Array], which: Array) -> Array:
+    """Of each entry's candidates the one with the number that `largest` gave it in another list."""
+    y = prize(candidates[0], which, 0)
+    for number, candidate in enumerate(candidates[1:], start=1):
+        y += prize(candidate, which, number)
+    return y
+
+
 def lead(candidates: Sequence[Array]) -> list[Array]:
     """How far the largest candidate is ahead of the next one, entry by entry: where it is 0, the maximum has a kink."""
     y, which = largest(candidates)
@@ -68,6 +76,7 @@ class MaxPool2d(Layer):
     """
 
     each_alone = True
+    straight = True
 
     def __init__(self, kernel: int | Pair, *, stride: int | Pair | None = None, pad: Pad = 0):
         self.kernel = whole_sizes("MaxPool2d", "kernel", kernel)
@@ -84,10 +93,10 @@ class MaxPool2d(Layer):
         """The windows on an image of `size` (H, W)."""
         return place_windows(size, self.kernel, self.stride, self.pad)
 
-    def candidates(self, x: Array) -> list[Array]:
+    def candidates(self, x: Array, outside: float = -math.inf) -> list[Array]:
         """For each place in the kernel, what falls on it in all the windows."""
         windows = self.windows(x.shape[1:3])
-        padded = surround(x, windows.pad, -math.inf)
+        padded = surround(x, windows.pad, outside)
         return [padded[places] for places in kernel_places(windows)]
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, tuple[Array, Shape]]:
@@ -102,6 +111,9 @@ class MaxPool2d(Layer):
         for number, places in enumerate(kernel_places(windows)):
             dx[places] += prize(dy, which, number)
         return dx[:, top : top + H, left : left + W]
+
+    def tangent(self, dx: Array, cache: tuple[Array, Shape]) -> Array:
+        return winners(self.candidates(dx, outside=0), cache[0])
 
     def kink_offsets(self, x: Array) -> list[Array]:
         return lead(self.candidates(x))
@@ -125,6 +137,7 @@ class Maxout(Layer):
     """
 
     each_alone = True
+    straight = True
 
     def __init__(self, pieces: int):
         self.pieces = whole(pieces, "Maxout needs a whole number of pieces, at least 1", least=1)
@@ -151,6 +164,9 @@ class Maxout(Layer):
         for j in range(self.pieces):
             prize(dy, cache, j, out=dx[..., j :: self.pieces])
         return dx
+
+    def tangent(self, dx: Array, cache: Array) -> Array:
+        return winners(self.candidates(dx), cache)
 
     def kink_offsets(self, x: Array) -> list[Array]:
         return lead(self.candidates(x))

@@ -18,6 +18,7 @@ class Reshape(Layer):
     """
 
     each_alone = True
+    straight = True
 
     def __init__(self, *shape: int):
         if not shape:
@@ -37,6 +38,9 @@ class Reshape(Layer):
     def input_grad(self, dy: Array, cache: Shape) -> Array:
         return dy.reshape(cache)
 
+    def tangent(self, dx: Array, cache: Shape) -> Array:
+        return dx.reshape(len(dx), *self.shape)
+
 
 class Flatten(Layer):
     """(N, H, W, C) → (N, H·W·C), in C order: the channels of one pixel stay together.
@@ -45,6 +49,7 @@ class Flatten(Layer):
     """
 
     each_alone = True
+    straight = True
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return (math.prod(in_shape),)
@@ -54,3 +59,6 @@ class Flatten(Layer):
 
     def input_grad(self, dy: Array, cache: Shape) -> Array:
         return dy.reshape(cache)
+
+    def tangent(self, dx: Array, cache: Shape) -> Array:
+        return dx.reshape(len(dx), -1)

@@ -42,6 +42,8 @@ class SpectralNorm(Layer):
     Source: Miyato et al., "Spectral normalization for generative adversarial networks", ICLR 2018, algorithm 1.
     """
 
+    each_alone = True
+
     def __init__(self, layer: Dense | Conv2d):
         if not isinstance(layer, (Dense, Conv2d)):
             raise ArgumentError(f"SpectralNorm needs a Dense or a Conv2d, whose weights it divides, got {layer!r}")
@@ -77,8 +79,20 @@ class SpectralNorm(Layer):
         dx = cache.layer.input_grad(dy, cache.cache)
         return divided(dx, cache.sigma, out=dx)
 
+    def tangent(self, dx: Array, cache: SpectralCache) -> Array:
+        dy = cache.layer.tangent(dx, cache.cache)
+        return divided(dy, cache.sigma, out=dy)
+
     def param_grads(self, dy: Array, cache: SpectralCache, grads: Grads) -> None:
         self.layer.param_grads(dy, cache.cache, grads)
+        self.unstretch(cache, grads)
+
+    def tangent_grads(self, dx: Array, dy: Array, cache: SpectralCache, grads: Grads) -> None:
+        self.layer.tangent_grads(dx, dy, cache.cache, grads)
+        self.unstretch(cache, grads)
+
+    def unstretch(self, cache: SpectralCache, grads: Grads) -> None:
+        """The gradient with respect to W̄ made that with respect to W, in place."""
         dW, W = rows(grads["W"]), rows(cache.layer.W)
         inner = backend.matmul(dW.reshape(1, -1), W.reshape(-1, 1))[0, 0] / cache.sigma  # ⟨dW̄, W̄⟩
         unstretched(dW, cache.v, cache.u, inner, cache.sigma, out=dW)

@@ -10,14 +10,17 @@ from typing import Any, ClassVar, Literal, Self, get_type_hints
 import numpy as np
 
 from minigan.errors import ArgumentError
-from minigan.gan import Feeding, GANLoss
+from minigan.gan import Feeding, GANLoss, Penalty
 from minigan.nn import Layer, Sequential, Sigmoid
 from minigan.recipes.kinds import check_comma, check_most, of_kind
 
 SIZE = 28  # pixels of an image, in each direction
 #: The least that a field of whole numbers, or of sizes, may be; one of somebody's own recipe may be any.
 LEAST = {
-    **dict.fromkeys(("epochs", "batch_size", "latent_dim", "g_hidden", "d_hidden", "packing", "d_steps", "images"), 1),
+    **dict.fromkeys(
+        ("epochs", "batch_size", "latent_dim", "g_hidden", "d_hidden", "packing", "d_steps", "images", "penalty_every"),
+        1,
+    ),
     **dict.fromkeys(("d_warmup", "epoch_steps", "log_every"), 0),
 }
 #: The most: what is larger no machine holds, nor can NumPy count its bytes.
@@ -71,7 +74,10 @@ class Recipe:
     d_output: Literal["probability", "logit"] = "probability"  # whether D ends in a sigmoid
     d_batching: Literal["separate", "concat"] = "separate"  # D's loss: sum of two means, or one mean over both
     labels: tuple[float, float] = (1.0, 0.0)  # what D should say of (real, fake)
-    loss_kind: Literal["bce", "hinge"] = "bce"  # cross-entropy, or the hinge loss (which needs --d-output logit)
+    loss_kind: Literal["bce", "hinge", "wasserstein"] = "bce"  # cross-entropy; others need --d-output logit
+    penalty: Literal["none", "r1", "r2", "wgan-gp", "wgan-gp-one-sided", "dragan"] = "none"  # on D's gradient
+    penalty_weight: float = 10.0  # its factor in D's loss
+    penalty_every: int = 1  # only each so many steps of D, and then so many times as strong
     packing: int = 1  # images that D judges at once, side by side: against collapse (PacGAN)
     update: Literal["alternating", "simultaneous"] = "alternating"  # D then G, or both at once
     d_steps: int = 1  # D updates for each G update
@@ -112,6 +118,13 @@ class Recipe:
                 "d_fakes 'full' is about the partial batch, which drop_last leaves out (--drop-last): take --d-fakes "
                 "match, or keep that batch"
             )
+        if self.penalty != "none" and self.update == "simultaneous":
+            raise ArgumentError(f"penalty {self.penalty!r} needs update 'alternating' (--update alternating)")
+        if self.penalty.startswith("wgan-gp") and self.d_fakes == "full":
+            raise ArgumentError(
+                f"penalty {self.penalty!r} draws a line from each real image to a fake, and d_fakes 'full' makes more "
+                "fakes beside a partial batch: take --d-fakes match"
+            )
         if self.batch_size % self.packing:
             raise ArgumentError(
                 f"batch_size {self.batch_size} is not a multiple of packing {self.packing}; D judges {self.packing} "
@@ -119,6 +132,7 @@ class Recipe:
             )
         self.loss  # noqa: B018 (its own checks, now rather than at the first step)
         self.feeding  # noqa: B018 (likewise)
+        self.gradient_penalty  # noqa: B018 (likewise)
 
     @property
     def pixels(self) -> int:
@@ -134,6 +148,13 @@ class Recipe:
     def feeding(self) -> Feeding:
         """How D is fed."""
         return Feeding(self.d_batching, self.packing)
+
+    @property
+    def gradient_penalty(self) -> Penalty | None:
+        """What D pays for being steep."""
+        if self.penalty == "none":
+            return None
+        return Penalty(self.penalty, self.penalty_weight, self.penalty_every)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -11,6 +11,7 @@ from typing import Any
 
 from minigan.errors import ArgumentError
 from minigan.nn import Sequential
+from minigan.nn.second import check_second_order
 from minigan.recipes import Recipe
 
 
@@ -31,6 +32,19 @@ def check_batches(recipe: Recipe, images: int, networks: Mapping[str, Sequential
         ways += [f"take another batch size (--batch-size {size})"]
     told = ", or ".join(ways) or "there are too few images for it"
     raise ArgumentError(f"{images:,} images in batches of {recipe.batch_size}: {problem}; {told}")
+
+
+def check_penalty(recipe: Recipe, D: Sequential) -> None:
+    """Raise ArgumentError if the recipe's penalty means nothing to this D, SecondOrderError if D cannot compute it."""
+    if recipe.gradient_penalty is None:
+        return
+    for i, layer in enumerate(D.layers):
+        if not layer.each_alone:
+            raise ArgumentError(
+                f"penalty {recipe.penalty!r} is on the gradient of each example, and layer {i} of D, {layer}, mixes "
+                "those of a batch, so that none has a gradient of its own; leave it out of D, or take penalty 'none'"
+            )
+        check_second_order(layer)
 
 
 def obstacle(recipe: Recipe, images: int, networks: Mapping[str, Sequential]) -> str:
@@ -63,7 +77,7 @@ def passes(recipe: Recipe, real: int, D: Sequential) -> Iterator[tuple[str, int]
     """
     fakes = recipe.batch_size if recipe.d_fakes == "full" else real
     yield "G", fakes
-    if recipe.update == "alternating" and recipe.feeding.as_one(D):
+    if recipe.update == "alternating" and recipe.feeding.as_one(D) and not recipe.gradient_penalty:
         yield "D", (real + fakes) // recipe.packing
     else:
         yield "D", real // recipe.packing

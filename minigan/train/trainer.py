@@ -24,7 +24,7 @@ from minigan.nn import Sequential
 from minigan.optim import Adam
 from minigan.recipes import Recipe
 from minigan.train.metrics import Means, gradient_norms, step_metrics
-from minigan.train.passes import check_batches
+from minigan.train.passes import check_batches, check_penalty
 
 Row = dict[str, Any]
 
@@ -66,6 +66,7 @@ class Trainer:
         self.epoch_steps = recipe.epoch_steps or len(self.batches)
         self.average = recipe.networks(RandomStream(self.seed, "init").host)[0].to(device) if recipe.average else self.G
         check_batches(recipe, len(self.batches.images), {"G": self.G, "D": self.D})
+        check_penalty(recipe, self.D)
         self.step = self.epoch = 0
         self.history: list[Row] = []
         self.epochs: list[Row] = []
@@ -174,11 +175,19 @@ class Trainer:
             optimizers = self.g_optimizer, self.d_optimizer
             return simultaneous_step(G, D, *optimizers, self.loss, x_real, z, feeding=feeding, rng=rng)
         fakes = G.forward(z, train=True, rng=rng) if recipe.shared_fakes and g_due else None
-        d = discriminator_step(G, D, self.d_optimizer, self.loss, x_real, z, fakes=fakes, feeding=feeding, rng=rng)
+        drawn = {"rng": rng, **self.penalty()}
+        d = discriminator_step(G, D, self.d_optimizer, self.loss, x_real, z, fakes=fakes, feeding=feeding, **drawn)
         if not g_due:
             return d, None
         z = None if fakes else self.latents(recipe.batch_size, latent)
         return d, generator_step(G, D, self.g_optimizer, self.loss, z, fakes=fakes, feeding=feeding, rng=rng)
+
+    def penalty(self) -> dict[str, Any]:
+        """What D's step is told of the recipe's penalty, where it is due: in each `every`th step, from the first on."""
+        penalty, step = self.recipe.gradient_penalty, self.step - 1  # `train_step` has counted this one already
+        if penalty is None or step % penalty.every:
+            return {}
+        return {"penalty": penalty, "penalty_rng": RandomStream(self.seed, "penalty", step, device=self.device)}
 
     def latents(self, count: int, rng: RandomStream) -> Array:
         """(count, latent_dim) draws for G, of the recipe's kind."""

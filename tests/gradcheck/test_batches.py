@@ -430,13 +430,9 @@ def test_a_claim_against_what_else_the_layer_says_is_refused_by_the_network():
     def least_batch(self, in_shape):
         return 2
 
-    def update_buffers(self, cache):
-        pass
-
     for said, told in (
         ({"across_batch": True}, "across_batch = True, too: only one"),
         ({"least_batch": least_batch}, "learns from 2 examples at a time or more: only one"),
-        ({"update_buffers": update_buffers}, "has an update_buffers, which"),
     ):
         assert trial(True, **said)
         with pytest.raises(ArgumentError, match=rf"layer 0 \(Spoilt\(\)\) says each_alone = True, and {told}"):

@@ -126,6 +126,7 @@ class Conv2d(Convolution):
     """
 
     each_alone = True
+    bilinear = True
 
     def out_shape(self, in_shape: Shape) -> Shape:
         check_image_shape("Conv2d", in_shape)
@@ -135,9 +136,12 @@ class Conv2d(Convolution):
         return self.kernel_params((in_shape[2], self.channels), in_shape[2])
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
-        y = correlate(x, self.W, self.windows(x.shape[1:3]))
+        y = self.tangent(x, x)
         self.add_bias(y)
         return y, x  # dW needs x; its columns are KH·KW times as large, and cheaper to make again than to keep
+
+    def tangent(self, dx: Array, cache: Array) -> Array:
+        return correlate(dx, self.W, self.windows(dx.shape[1:3]))
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
         size = cache.shape[1:3]
@@ -162,6 +166,7 @@ class ConvTranspose2d(Convolution):
     """
 
     each_alone = True
+    bilinear = True
 
     def out_shape(self, in_shape: Shape) -> Shape:
         check_image_shape("ConvTranspose2d", in_shape)
@@ -185,10 +190,13 @@ class ConvTranspose2d(Convolution):
         return self.kernel_params((self.channels, in_shape[2]), in_shape[2])
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
-        size = self.out_size(x.shape[1:3])
-        y = spread(x, self.W, size, self.windows(size))
+        y = self.tangent(x, x)
         self.add_bias(y)
         return y, x  # dW needs x; dx needs only W
+
+    def tangent(self, dx: Array, cache: Array) -> Array:
+        size = self.out_size(dx.shape[1:3])
+        return spread(dx, self.W, size, self.windows(size))
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
         return correlate(dy, self.W, self.windows(dy.shape[1:3]))

@@ -56,6 +56,7 @@ class UpsampleConv2d(Convolution):
     """
 
     each_alone = True
+    bilinear = True
 
     def __init__(
         self,
@@ -79,16 +80,23 @@ class UpsampleConv2d(Convolution):
         return self.kernel_params((in_shape[2], self.channels), in_shape[2])
 
     def forward(self, x: Array, *, train: bool, rng: Any = None) -> tuple[Array, Array]:
+        return self.drawn(x, self.b if self.bias else 0), x
+
+    def tangent(self, dx: Array, cache: Array) -> Array:
+        return self.drawn(dx, 0)
+
+    def drawn(self, x: Array, b: Array | float) -> Array:
+        """The larger image's convolution, and b."""
         xp = array_module(x)
         y = xp.empty((len(x), *self.out_shape(x.shape[1:])), dtype=x.dtype)
         z = correlate(x, self.merged(), self.small_windows(x.shape[1:3]))
 
         def draw(images: slice) -> None:
-            for seen, drawn in self.pairs(z[images], y[images]):
-                xp.add(seen, self.b if self.bias else 0, out=drawn)
+            for seen, place in self.pairs(z[images], y[images]):
+                xp.add(seen, b, out=place)
 
         share(draw, y)
-        return y, x
+        return y
 
     def input_grad(self, dy: Array, cache: Array) -> Array:
         size = cache.shape[1:3]

@@ -1,0 +1,130 @@
+"""Penalties on D's gradient with respect to what it sees: the steeper D, the dearer.
+
+g = ∇ₓ Σ D(x), a row for each example (of a group, with packing); N is how many examples there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from minigan.backend import Array, RandomStream, array_module
+from minigan.errors import ArgumentError, ShapeError, check_choice, number, whole
+from minigan.nn.network import NetworkCache, Sequential
+from minigan.nn.second import second_order, signals
+
+Kind = Literal["r1", "r2", "wgan-gp", "wgan-gp-one-sided", "dragan"]
+KINDS: tuple[Kind, ...] = ("r1", "r2", "wgan-gp", "wgan-gp-one-sided", "dragan")
+SHORTEST = 1e-12  # the least length that is divided by
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What D's loss gains by a penalty on its gradient g, at which x it is taken, and how often.
+
+    "r1"                  weight/2 · mean ‖g‖², at the real images (Mescheder, Geiger & Nowozin, "Which training methods
+                          for GANs do actually converge?", ICML 2018)
+    "r2"                  the same at the fakes
+    "wgan-gp"             weight · mean (‖g‖ - 1)², on the lines between: ε·real + (1 - ε)·fake, ε from U[0, 1) for each
+                          example (Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017)
+    "wgan-gp-one-sided"   weight · mean max(0, ‖g‖ - 1)², there (Petzka, Fischer & Lukovnikov, "On the regularization of
+                          Wasserstein GANs", ICLR 2018)
+    "dragan"              weight · mean (‖g‖ - 1)², around the real images: real + α·s/2·U[0, 1) for each number, s the
+                          batch's standard deviation, α from U[0, 1) for each example (Kodali et al., "On convergence
+                          and stability of GANs", 2017, in its authors' code)
+
+    `every`: only each so many steps of D, and then so many times as strong, which is nearly the same for less ("lazy":
+    Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020). Where g is 0, ‖g‖ has no
+    derivative; 0 is taken for it.
+    Raises ArgumentError for an unknown kind, a weight that is not above 0, an `every` below 1.
+    """
+
+    kind: Kind
+    weight: float = 10.0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("Penalty kind", self.kind, KINDS)
+        needs = "a penalty's weight must be a finite number above 0"
+        object.__setattr__(self, "weight", number(self.weight, needs))
+        if not self.weight > 0:
+            raise ArgumentError(f"{needs}, got {self.weight}; for none leave the penalty out")
+        every = whole(self.every, "a penalty's every must be a whole number of steps, at least 1", least=1)
+        object.__setattr__(self, "every", every)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether g is taken neither at the real images nor at the fakes, but at points that are drawn."""
+        return self.kind not in ("r1", "r2")
+
+    def points(self, x_real: Array, x_fake: Array, rng: RandomStream) -> Array:
+        """Where g is taken: as many points as there are real images."""
+        share = rng.uniform((len(x_real), *[1] * (x_real.ndim - 1)), x_real.dtype)
+        if self.kind == "dragan":
+            spread = array_module(x_real).sqrt(((x_real - x_real.mean()) ** 2).mean())
+            return x_real + share * (spread / 2 * rng.uniform(x_real.shape, x_real.dtype))
+        if x_fake.shape != x_real.shape:
+            raise ShapeError(
+                f"penalty {self.kind!r} draws a line from each real image to a fake, got {len(x_real)} and "
+                f"{len(x_fake)}; take as many (d_fakes 'match')"
+            )
+        return share * x_real + (1 - share) * x_fake
+
+    def value(self, g: Array) -> tuple[Array, Array]:
+        """(P, ∂P/∂g): the penalty `every` times over, and how it moves with g (N, …)."""
+        xp = array_module(g)
+        weight, N = g.dtype.type(self.weight * self.every), len(g)
+        axes = tuple(range(1, g.ndim))
+        squares = (g * g).sum(axis=axes, keepdims=True)
+        if not self.drawn:
+            return weight / 2 * squares.mean(), weight / N * g
+        norms = xp.sqrt(squares)
+        off = norms - 1
+        if self.kind == "wgan-gp-one-sided":
+            off = xp.maximum(off, 0)
+        return weight * (off * off).mean(), 2 * weight / N * (off / xp.maximum(norms, SHORTEST)) * g
+
+
+class Pass(NamedTuple):
+    """A pass through D, and the loss's gradient with respect to its output."""
+
+    x: Array
+    out: Array
+    cache: NetworkCache
+    d_out: Array
+
+
+def penalised_backward(
+    D: Sequential, penalty: Penalty, real: Pass, fake: Pass, rng: RandomStream | None, penalty_rng: RandomStream | None
+) -> Array:
+    """Write the gradient of the loss and the penalty with respect to D's parameters; returns the penalty.
+
+    Raises ArgumentError for a penalty whose points are drawn, without a stream for them.
+    """
+    if penalty.drawn and penalty_rng is None:
+        raise ArgumentError(
+            f"penalty {penalty.kind!r} draws its points: pass penalty_rng=RandomStream(seed, 'penalty')"
+        )
+    if penalty_rng is None or not penalty.drawn:
+        at, other = (real, fake) if penalty.kind == "r1" else (fake, real)
+        D.backward(other.d_out, other.cache, need_input_grad=False)
+        return penalise(D, penalty, at.out, at.cache, d_out=at.d_out)
+    D.backward(real.d_out, real.cache, need_input_grad=False)
+    D.backward(fake.d_out, fake.cache, need_input_grad=False, accumulate=True)
+    out, cache = D.forward(penalty.points(real.x, fake.x, penalty_rng), train=True, rng=rng)
+    return penalise(D, penalty, out, cache)
+
+
+def penalise(D: Sequential, penalty: Penalty, out: Array, cache: NetworkCache, *, d_out: Array | None = None) -> Array:
+    """Add the penalty's gradient to D's `grads`, of a pass that gave `out` and `cache`; returns the penalty.
+
+    With `d_out` that of the loss for the same pass is added, too. Where D takes each example alone, one way back serves
+    both: from ones it is the penalty's g, and times example n's d_out the loss's.
+    """
+    found = signals(D, array_module(out).ones_like(out), cache)
+    value, u = penalty.value(found[0])
+    if d_out is not None and not D.each_alone:
+        D.backward(d_out, cache, need_input_grad=False, accumulate=True)
+        d_out = None
+    second_order(D, u, found, cache, scale=None if d_out is None else d_out.reshape(-1), accumulate=True)
+    return value
