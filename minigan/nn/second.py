@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from minigan.backend import Array, RandomStream
+from minigan.backend import Array, Column, Elementwise, RandomStream
 from minigan.backend.products import batch_sum
 from minigan.errors import SecondOrderError
 from minigan.nn.layer import NO_TANGENT, NO_TANGENT_GRADS, Grads, Layer, per_example
@@ -95,9 +95,16 @@ def second_order(
 
 def joint_grads(layer: Layer, dx: Array, dy: Array, x: Array, scale: Array, grads: Grads) -> None:
     """What `tangent_grads` writes, and with it the gradient of Σₙ scaleₙ·⟨dyₙ, yₙ⟩: one product, with the same dy."""
-    layer.param_grads(dy, dx + per_example(scale, x) * x, grads)
+    N = len(x)
+    both = shifted(dx.reshape(N, -1), x.reshape(N, -1), scale[:, None])
+    layer.param_grads(dy, both.reshape(x.shape), grads)
     if "b" in grads:
-        grads["b"][...] = batch_sum(per_example(scale, dy) * dy)
+        grads["b"][...] = batch_sum((scale @ dy.reshape(N, -1)).reshape(dy.shape[1:]))
+
+
+@Elementwise
+def shifted(dx: Array, x: Array, scale: Column) -> Array:
+    return dx + scale * x
 
 
 def collect(into: list[Any], answer: Callable[[Grads], Any], grads: Grads) -> None:
