@@ -92,7 +92,9 @@ def products_by_hand(recipe):
     N = recipe.batch_size
     g, d = sizes_of(recipe)
     products = [] if recipe.shared_fakes else forward(g, N)
-    if recipe.penalty == "r1":  # back from the real images, for loss and penalty at once, then forward along the penalty
+    if (
+        recipe.penalty == "r1"
+    ):  # back from the real images, for loss and penalty at once, then forward along the penalty
         products += 2 * forward(d, N) + 2 * for_weights(d, N) + for_inputs(d[1:], N) + for_inputs(d, N)
         products += forward(d[:-1], N)
     else:
