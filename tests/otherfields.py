@@ -28,6 +28,9 @@ OTHERS = {
     "d_batching": ("separate", "concat"),
     "labels": ((0.9, 0.2),),
     "loss_kind": ("hinge",),
+    "penalty": ("dragan",),
+    "penalty_weight": (3.0,),
+    "penalty_every": (2,),
     "packing": (2,),
     "update": ("alternating", "simultaneous"),
     "d_steps": (2,),
@@ -52,4 +55,4 @@ OTHERS = {
 
 def tiny(name):
     """Three or four steps: 30 images with test images, else 20, in batches of 8, the last of which is not full."""
-    return replace(RECIPES[name].smoke(), images=30, batch_size=8)
+    return replace(RECIPES[name].smoke(), images=30, batch_size=8, d_steps=1)

@@ -110,14 +110,15 @@ def test_losses_gradients_and_updates_of_a_full_step_of_d_and_of_g_are_pytorchs(
     recipe = inputs.GAMES[case]
     G, D = recipe.networks(np.random.default_rng(0), dtype=np.float64)
     fill("G", G)
-    fill("D", D)
+    fill("D", D).params *= inputs.steepness(recipe)
     options = {"beta1": recipe.beta1, "beta2": recipe.beta2, "eps": recipe.eps}
     g_adam, d_adam = optim.Adam(G, lr=recipe.lr_g, **options), optim.Adam(D, lr=recipe.lr_d, **options)
     x_real = inputs.values("x_real", (recipe.batch_size, *recipe.image_shape))
     z, z_again = (inputs.values(name, (recipe.batch_size, recipe.latent_dim)) for name in ("z", "z again"))
     rng = RandomStream(1, "dropout")
-    if recipe.d_batching == "separate" and recipe.update == "alternating" and recipe.feeding.as_one(D):
-        # where PyTorch made two passes
+    penalty = recipe.gradient_penalty
+    as_one = recipe.update == "alternating" and recipe.feeding.as_one(D, penalty)
+    if recipe.d_batching == "separate" and as_one:  # where PyTorch made two passes
         rng = OfTwoPasses(1, D, (len(x_real), len(z)))
 
     if recipe.update == "simultaneous":
@@ -125,10 +126,14 @@ def test_losses_gradients_and_updates_of_a_full_step_of_d_and_of_g_are_pytorchs(
     else:
         fakes = G.forward(z, train=True, rng=rng) if recipe.shared_fakes else None
         options = {"fakes": fakes, "feeding": recipe.feeding, "rng": rng}
-        d = discriminator_step(G, D, d_adam, recipe.loss, x_real, z, **options)
+        drawn = {"penalty": penalty, "penalty_rng": RandomStream(1, "penalty")}
+        d = discriminator_step(G, D, d_adam, recipe.loss, x_real, z, **options, **drawn)
         g = generator_step(G, D, g_adam, recipe.loss, z_again, **options)
 
     found = {**named("D", d._asdict()), **named("G", g._asdict())}
+    if penalty is not None:
+        share = 0.5 if recipe.d_batching == "concat" else 1
+        found["D.penalty"] = d.loss - share * (d.loss_real + d.loss_fake)
     for name, net in (("D", D), ("G", G)):
         found |= {**named(f"grad.{name}", net.named_grads()), **named(f"after.{name}", net.state())}
     # BatchNorm over four images takes most of a gradient away: here and there a number a million times smaller is left,

@@ -10,6 +10,7 @@ from typing import Literal
 
 from minigan.backend import Array, array_module
 from minigan.errors import ArgumentError, DTypeError, ShapeError, check_choice, whole
+from minigan.gan.penalty import Penalty
 from minigan.nn.network import Sequential
 
 Losses = tuple[Array, Array, Array]
@@ -36,13 +37,15 @@ class Feeding:
         packing = whole(self.packing, "Feeding packing must be a whole number of samples, at least 1", least=1)
         object.__setattr__(self, "packing", packing)
 
-    def as_one(self, D: Sequential) -> bool:
+    def as_one(self, D: Sequential, penalty: Penalty | None = None) -> bool:
         """Whether real and fake go through D in one pass: as one batch, or as two that D cannot tell from one.
 
         The latter if every layer of D takes each example alone (`Layer.each_alone`): outputs and gradients are those of
         two passes but for rounding, and for Dropout's draws, which are others, of the same distribution. Not if a layer
-        has buffers: each pass may move them.
+        has buffers, since each pass may move them; nor with a penalty on the gradient at one of the two.
         """
+        if penalty is not None and not penalty.drawn:
+            return False
         return self.batching == "concat" or (D.each_alone and not D.buffers.size)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from minigan.backend import Array, RandomStream, array_module
+from minigan.backend import Array, Column, Elementwise, RandomStream, array_module
 from minigan.errors import ArgumentError, ShapeError, check_choice, number, whole
 from minigan.nn.network import NetworkCache, Sequential
 from minigan.nn.second import second_order, signals
@@ -57,18 +57,27 @@ class Penalty:
         """Whether g is taken neither at the real images nor at the fakes, but at points that are drawn."""
         return self.kind not in ("r1", "r2")
 
-    def points(self, x_real: Array, x_fake: Array, rng: RandomStream) -> Array:
-        """Where g is taken: as many points as there are real images."""
-        share = rng.uniform((len(x_real), *[1] * (x_real.ndim - 1)), x_real.dtype)
+    def points(self, x_real: Array, x_fake: Array, rng: RandomStream | None) -> Array:
+        """Where g is taken: as many points as there are real images.
+
+        Raises ArgumentError without a stream to draw them from, ShapeError where not each real image has its fake.
+        """
+        if rng is None:
+            raise ArgumentError(
+                f"penalty {self.kind!r} draws its points: pass penalty_rng=RandomStream(seed, 'penalty')"
+            )
+        N, flat = len(x_real), x_real.reshape(len(x_real), -1)
+        share = rng.uniform((N, 1), x_real.dtype)
         if self.kind == "dragan":
-            spread = array_module(x_real).sqrt(((x_real - x_real.mean()) ** 2).mean())
-            return x_real + share * (spread / 2 * rng.uniform(x_real.shape, x_real.dtype))
+            off = flat - flat.mean()
+            spread = array_module(flat).sqrt((off * off).mean())
+            return around(flat, rng.uniform(flat.shape, x_real.dtype), share, spread / 2).reshape(x_real.shape)
         if x_fake.shape != x_real.shape:
             raise ShapeError(
                 f"penalty {self.kind!r} draws a line from each real image to a fake, got {len(x_real)} and "
                 f"{len(x_fake)}; take as many (d_fakes 'match')"
             )
-        return share * x_real + (1 - share) * x_fake
+        return between(flat, x_fake.reshape(N, -1), share).reshape(x_real.shape)
 
     def value(self, g: Array) -> tuple[Array, Array]:
         """(P, ∂P/∂g): the penalty `every` times over, and how it moves with g (N, …)."""
@@ -85,43 +94,37 @@ class Penalty:
         return weight * (off * off).mean(), 2 * weight / N * (off / xp.maximum(norms, SHORTEST)) * g
 
 
+@Elementwise
+def between(x_real: Array, x_fake: Array, share: Column) -> Array:
+    return share * x_real + (1 - share) * x_fake
+
+
+@Elementwise
+def around(x_real: Array, draws: Array, share: Column, spread: float) -> Array:
+    return x_real + share * (spread * draws)
+
+
 class Pass(NamedTuple):
     """A pass through D, and the loss's gradient with respect to its output."""
 
-    x: Array
-    out: Array
     cache: NetworkCache
     d_out: Array
 
 
-def penalised_backward(
-    D: Sequential, penalty: Penalty, real: Pass, fake: Pass, rng: RandomStream | None, penalty_rng: RandomStream | None
-) -> Array:
-    """Write the gradient of the loss and the penalty with respect to D's parameters; returns the penalty.
-
-    Raises ArgumentError for a penalty whose points are drawn, without a stream for them.
-    """
-    if penalty.drawn and penalty_rng is None:
-        raise ArgumentError(
-            f"penalty {penalty.kind!r} draws its points: pass penalty_rng=RandomStream(seed, 'penalty')"
-        )
-    if penalty_rng is None or not penalty.drawn:
-        at, other = (real, fake) if penalty.kind == "r1" else (fake, real)
-        D.backward(other.d_out, other.cache, need_input_grad=False)
-        return penalise(D, penalty, at.out, at.cache, d_out=at.d_out)
-    D.backward(real.d_out, real.cache, need_input_grad=False)
-    D.backward(fake.d_out, fake.cache, need_input_grad=False, accumulate=True)
-    out, cache = D.forward(penalty.points(real.x, fake.x, penalty_rng), train=True, rng=rng)
-    return penalise(D, penalty, out, cache)
+def penalised_backward(D: Sequential, penalty: Penalty, real: Pass, fake: Pass) -> Array:
+    """Write the gradient of the loss and of R1 or R2 with respect to D's parameters; returns the penalty."""
+    at, other = (real, fake) if penalty.kind == "r1" else (fake, real)
+    D.backward(other.d_out, other.cache, need_input_grad=False)
+    return penalise(D, penalty, at.cache, d_out=at.d_out)
 
 
-def penalise(D: Sequential, penalty: Penalty, out: Array, cache: NetworkCache, *, d_out: Array | None = None) -> Array:
-    """Add the penalty's gradient to D's `grads`, of a pass that gave `out` and `cache`; returns the penalty.
+def penalise(D: Sequential, penalty: Penalty, cache: NetworkCache, *, d_out: Array | None = None) -> Array:
+    """Add the penalty's gradient at the x of a pass to D's `grads`; returns the penalty.
 
     With `d_out` that of the loss for the same pass is added, too. Where D takes each example alone, one way back serves
     both: from ones it is the penalty's g, and times example n's d_out the loss's.
     """
-    found = signals(D, array_module(out).ones_like(out), cache)
+    found = signals(D, array_module(D.params).ones(cache.out_shape, dtype=D.dtype), cache)
     value, u = penalty.value(found[0])
     if d_out is not None and not D.each_alone:
         D.backward(d_out, cache, need_input_grad=False, accumulate=True)

@@ -14,8 +14,9 @@ from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError
 from minigan.gan.feeding import PLAIN, Feeding, join, mean_over_both, pack, split, unpack
 from minigan.gan.loss import GANLoss
-from minigan.gan.penalty import Pass, Penalty, penalised_backward
+from minigan.gan.penalty import Pass, Penalty, penalise, penalised_backward
 from minigan.nn.network import NetworkCache, Sequential
+from minigan.nn.second import unread_pass
 from minigan.optim import Optimizer
 
 Fakes = tuple[Array, NetworkCache]
@@ -75,30 +76,34 @@ def discriminator_step(
         raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
     x_real, x_fake = pack(x_real, feeding.packing), pack(x_fake, feeding.packing)
 
-    if feeding.as_one(D) and penalty is None:
+    if feeding.as_one(D, penalty):
         out, cache = D.forward(join(x_real, x_fake), train=True, rng=rng)
         out_real, out_fake = split(out, len(x_real))
         losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
         if feeding.batching == "concat":
             losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
         D.backward(join(d_real, d_fake), cache, need_input_grad=False)
-        D.update_buffers(cache)
+        caches = [cache]
     else:
         out_real, cache_real = D.forward(x_real, train=True, rng=rng)
         out_fake, cache_fake = D.forward(x_fake, train=True, rng=rng)
         losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
         if feeding.batching == "concat":
             losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
-        if penalty is None:
+        if penalty is None or penalty.drawn:
             D.backward(d_real, cache_real, need_input_grad=False)
             D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
         else:
-            real, fake = Pass(x_real, out_real, cache_real, d_real), Pass(x_fake, out_fake, cache_fake, d_fake)
-            value = penalised_backward(D, penalty, real, fake, rng, penalty_rng)
+            value = penalised_backward(D, penalty, Pass(cache_real, d_real), Pass(cache_fake, d_fake))
             losses = (losses[0] + value, *losses[1:])
-        D.update_buffers(cache_real)
-        D.update_buffers(cache_fake)
+        caches = [cache_real, cache_fake]
+    if penalty is not None and penalty.drawn:
+        points = penalty.points(x_real, x_fake, penalty_rng)
+        value = penalise(D, penalty, unread_pass(D, points, rng=rng))
+        losses = (losses[0] + value, *losses[1:])
 
+    for cache in caches:
+        D.update_buffers(cache)
     d_optimizer.step()
     return DiscriminatorResult(*losses, loss.probability(out_real), loss.probability(out_fake))
 

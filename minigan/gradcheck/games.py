@@ -215,7 +215,7 @@ def kinks_of_both_steps(
     x, fakes = pack(x, feeding.packing), pack(fakes, feeding.packing)
     of_g_step = kinks_met(D, fakes, train=True, rng=copy.deepcopy(rng))[0]
     outs = []
-    for images in [join(x, fakes)] if feeding.as_one(D) and penalty is None else [x, fakes]:
+    for images in [join(x, fakes)] if feeding.as_one(D, penalty) else [x, fakes]:
         met, out = kinks_met(D, images, train=True, rng=rng)
         found, outs = found + met, [*outs, out]
     if penalty is not None and penalty.drawn:

@@ -77,7 +77,7 @@ def passes(recipe: Recipe, real: int, D: Sequential) -> Iterator[tuple[str, int]
     """
     fakes = recipe.batch_size if recipe.d_fakes == "full" else real
     yield "G", fakes
-    if recipe.update == "alternating" and recipe.feeding.as_one(D) and not recipe.gradient_penalty:
+    if recipe.update == "alternating" and recipe.feeding.as_one(D, recipe.gradient_penalty):
         yield "D", (real + fakes) // recipe.packing
     else:
         yield "D", real // recipe.packing

@@ -29,8 +29,8 @@ MLPS = [name for name in SYSTEMS if isinstance(RECIPES[name], MLP)]
 
 
 def smoke(name, **changes):
-    """So small that a step takes a few milliseconds; all 200 images are one batch, so all steps are alike."""
-    return replace(RECIPES[name].smoke(), batch_size=200, **changes)
+    """So small that a step takes a few milliseconds; all 200 images are one batch, and G learns in each: all alike."""
+    return replace(RECIPES[name].smoke(), batch_size=200, d_steps=1, **changes)
 
 
 @pytest.fixture
@@ -92,7 +92,15 @@ def products_by_hand(recipe):
     N = recipe.batch_size
     g, d = sizes_of(recipe)
     products = [] if recipe.shared_fakes else forward(g, N)
-    products += forward(d, 2 * N) + for_weights(d, 2 * N) + for_inputs(d[1:], 2 * N)
+    if (
+        recipe.penalty == "r1"
+    ):  # back from the real images, for loss and penalty at once, then forward along the penalty
+        products += 2 * forward(d, N) + 2 * for_weights(d, N) + for_inputs(d[1:], N) + for_inputs(d, N)
+        products += forward(d[:-1], N)
+    else:
+        products += forward(d, 2 * N) + for_weights(d, 2 * N) + for_inputs(d[1:], 2 * N)
+    if recipe.penalty == "wgan-gp":  # forward to D's last layer, back, and forward again, all at points in between
+        products += 2 * forward(d[:-1], N) + for_inputs(d, N) + for_weights(d, N)
     return products + forward(g, N) + forward(d, N) + for_inputs(d, N) + for_weights(g, N) + for_inputs(g[1:], N)
 
 

@@ -85,9 +85,25 @@ LOSSES = [
 ]
 
 
-@pytest.mark.parametrize("changes", LOSSES, ids=lambda c: "-".join(map(str, c.values())))
+def has_that_loss(name, changes):
+    """The Wasserstein loss has one form alone."""
+    only = {"g_loss": "non_saturating", "d_output": "logit", "labels": (1.0, 0.0)}
+    return RECIPES[name].loss_kind != "wasserstein" or only.items() <= changes.items()
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=slow_if(n in CONVOLUTIONS or n == "renom-maxout")) for n in UNLIKE]
+    ("name", "changes"),
+    [
+        pytest.param(
+            name,
+            changes,
+            id="-".join(map(str, (name, *changes.values()))),
+            marks=slow_if(name in CONVOLUTIONS or name == "renom-maxout"),
+        )
+        for name in UNLIKE
+        for changes in LOSSES
+        if has_that_loss(name, changes)
+    ],
 )
 def test_whole_steps_pass_the_gradient_check(name, changes, tiny_images):
     if RECIPES[name].update == "simultaneous":
@@ -171,8 +187,8 @@ def test_both_steps_at_smoke_size_pass_the_gradient_check_for_small_batches(name
 def test_every_single_entry_of_both_steps_passes_the_gradient_check(name, batch, tiny_images):
     recipe = RECIPES[name]
     narrow = {"latent_dim": 2, "g_hidden": (3,) * len(recipe.g_hidden), "d_hidden": (2,) * len(recipe.d_hidden)}
-    seed = 1 if name == "best" else 0  # from 0 a feature of its G varies by 0.017 over the batch, and divided by that
-    for report in check_recipe(replace(recipe.smoke(), **narrow), batch=batch, seed=seed, elementwise=10**6):
+    seed = name in ("best", "r1")  # from 0 a feature of their G varies little over the batch, and is divided by that
+    for report in check_recipe(replace(recipe.smoke(), **narrow), batch=batch, seed=int(seed), elementwise=10**6):
         assert report, str(report)
         assert all(row.how == "entries" for row in report.rows)
         assert report.undecided < (0.01 if batch == 2 else 1e-9)  # BatchNorm over two images is nearly a step function
@@ -262,7 +278,8 @@ def test_one_step_of_a_player_moves_all_of_its_parameters_and_none_of_the_others
     g0, d0 = copies()
     discriminator_step(G, D, Adam(D, lr=1e-3), recipe.loss, x, z, feeding=recipe.feeding, rng=rng)
     assert changed(G, g0) == []
-    assert changed(D, d0) == list(d0)
+    alike = [*d0][-1:] if recipe.loss_kind == "wasserstein" else []  # a bias that moves D(x) and D(G(z)) by the same
+    assert changed(D, d0) == [name for name in d0 if name not in alike]
     g0, d0 = copies()
     generator_step(G, D, Adam(G, lr=1e-3), recipe.loss, z, feeding=recipe.feeding, rng=rng)
     assert changed(G, g0) == list(g0)

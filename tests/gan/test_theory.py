@@ -11,10 +11,11 @@ import matplotlib
 import numpy as np
 import pytest
 
-from minigan.gan import GANLoss, discriminator_step, generator_step
+from minigan.backend import RandomStream
+from minigan.gan import GANLoss, Penalty, discriminator_step, generator_step
 from minigan.gradcheck.games import Still
-from minigan.nn import sigmoid
-from minigan.optim import SGD
+from minigan.nn import Dense, LeakyReLU, Sequential, sigmoid
+from minigan.optim import SGD, Adam
 
 DEMOS = Path(__file__).parents[2] / "demos"
 LOG_4 = np.log(4)
@@ -180,3 +181,87 @@ def test_an_alternating_generator_sees_the_new_discriminator_and_a_simultaneous_
         step(G, D, SGD(G, lr=h), SGD(D, lr=h))
         np.testing.assert_allclose(D.params, [new_psi], rtol=1e-14)
         np.testing.assert_allclose(G.params, [theta - h * sigmoid(np.array(-theta * seen)) * seen], rtol=1e-14)
+
+
+# What bends the circles inwards: R1 -----------------------------------------------------------------------------------
+
+
+def penalised(dirac, weight):
+    """The alternating step of a D that pays weight/2·ψ², its squared gradient at the real number."""
+
+    def step(G, D, g_optimizer, d_optimizer):
+        fine = Penalty("r1", weight)
+        discriminator_step(G, D, d_optimizer, dirac.LOSS, dirac.REAL, dirac.LATENT, penalty=fine)
+        generator_step(G, D, g_optimizer, dirac.LOSS, dirac.LATENT)
+
+    return step
+
+
+def eigenvalues(h, weight):
+    """Of the linearised step: with c = h/2, ψ' = (1 - h·weight)·ψ + c·θ, and θ' = θ - c·ψ'."""
+    c, kept = h / 2, 1 - h * weight
+    return np.linalg.eigvals(np.array([[1 - c**2, -c * kept], [c, kept]]))
+
+
+@pytest.mark.parametrize(("h", "weight"), [(0.5, 0.3), (0.5, 1.0), (0.1, 0.5), (0.1, 3.0)])
+def test_with_r1_the_dirac_gan_arrives_at_the_rate_of_its_eigenvalues(dirac, h, weight):
+    found = eigenvalues(h, weight)
+    rate = abs(found).max()
+    path = dirac.trajectory(penalised(dirac, weight), h, start=(1e-6, 0.0), steps=200) / 1e-6
+    np.testing.assert_allclose(np.prod(found), 1 - h * weight, rtol=1e-12)
+    if abs(found.imag).max() > 0:  # in, and round and round: the determinant is the square of the rate
+        np.testing.assert_allclose(rate, np.sqrt(1 - h * weight), rtol=1e-12)
+    # Over a turn the distance swings about the rate; so from one stretch to another, by what is left of it in between.
+    r = dirac.distance(path)
+    turns = r[150:].max() / r[50:101].max()
+    np.testing.assert_allclose(turns ** (1 / 100), rate, rtol=2e-3)
+    around = dirac.distance(dirac.trajectory(dirac.alternating, h, start=(1e-6, 0.0), steps=200)) / 1e-6
+    assert around[150:].max() > 0.9, "without the penalty it circles"
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.8, 3.0])
+def test_for_small_steps_that_rate_is_the_papers(weight):
+    h = 1e-4  # the paper's flow: -w/2 ± √(w²/4 - f'(0)²), with f'(0) = 1/2
+    flow = -weight / 2 + np.array([1, -1]) * np.emath.sqrt(weight**2 / 4 - 0.25)
+    np.testing.assert_allclose(
+        np.sort_complex((eigenvalues(h, weight) - 1) / h), np.sort_complex(flow + 0j), rtol=0, atol=1e-3
+    )
+
+
+def test_with_r1_the_dirac_gan_arrives_from_far_away_where_without_it_does_not(dirac):
+    ways = penalised(dirac, 1.0), dirac.alternating
+    ends = [dirac.distance(dirac.trajectory(step, 0.5, start=(1.0, 1.0), steps=200))[-1] for step in ways]
+    assert ends[0] < 1e-6
+    assert ends[1] > 0.5
+
+
+# How far apart WGAN-GP says that two points are -----------------------------------------------------------------------
+
+
+def distance_told(layers, d, weight, *, steps, optimizer):
+    """What a critic says of a real point at distance d from the fake, once it is trained: D(real) - D(fake)."""
+    real = np.tile([[0.6 * d, 0.8 * d]], (8, 1))
+    G, D = (
+        Sequential(of, (2,), rng=np.random.default_rng(3), dtype=np.float64) for of in ([Dense(2, bias=False)], layers)
+    )
+    G.params = 0.0  # all fakes are at 0
+    loss, fine, optimizer = GANLoss(output="logit", kind="wasserstein"), Penalty("wgan-gp", weight), optimizer(D)
+    for step in range(steps):
+        drawn = {"penalty_rng": RandomStream(0, "penalty", step)}
+        discriminator_step(G, D, optimizer, loss, real, np.zeros((8, 2)), penalty=fine, **drawn)
+    return float((D(real) - D(0 * real))[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("d", "weight", "told"), [(1.0, 10.0, 1.05), (1.0, 1.0, 1.5), (1.0, 0.1, 6.0), (2.0, 10.0, 2.2), (0.5, 1.0, 0.625)]
+)
+def test_wgan_gp_overstates_the_distance_of_two_points_by_its_square_over_twice_the_weight(d, weight, told):
+    assert told == pytest.approx(d + d**2 / (2 * weight))
+    found = distance_told([Dense(1)], d, weight, steps=300, optimizer=lambda D: SGD(D, lr=0.8 / weight))
+    np.testing.assert_allclose(found, told, rtol=1e-6)
+
+
+def test_a_critic_that_may_bend_overstates_it_no_less():
+    layers = [Dense(8), LeakyReLU(slope=0.2), Dense(1)]
+    found = distance_told(layers, 1.0, 10.0, steps=600, optimizer=lambda D: Adam(D, lr=0.01))
+    np.testing.assert_allclose(found, 1.05, rtol=5e-3)

@@ -379,6 +379,7 @@ class Search:
             name="trial",
             loss=loss,
             feeding=Feeding(),
+            gradient_penalty=None,
             latent_dim=z,
             image_shape=(units,),
             value_range=(2.0, 5.0),
@@ -400,7 +401,7 @@ class Search:
     def point(self, x, z):
         return [a.copy() for a in (self.G.params, self.D.params, x, z)]
 
-    def note(self, G, D, loss, x, z, rng, feeding):
+    def note(self, G, D, loss, x, z, rng, feeding, penalty):
         G.params += 0.25  # as stepping aside might
         self.tried.append(self.point(x, z))
 
@@ -487,9 +488,7 @@ def test_the_batch_of_a_recipe_is_latents_and_images_within_its_range(monkeypatc
 
 def test_the_weights_are_larger_than_published_ones(monkeypatch):
     search = Search(monkeypatch, [2e-3], units=900)
-    monkeypatch.setattr(
-        games, "step_aside", lambda G, D, loss, x, z, rng, feeding: search.tried.append(search.point(x, z))
-    )
+    monkeypatch.setattr(games, "step_aside", lambda G, D, loss, x, z, rng, *_: search.tried.append(search.point(x, z)))
     search.run()
     few, many = search.G.named_params()["0.Dense.W"], search.D.named_params()["0.Dense.W"]
     np.testing.assert_allclose(few.std(), 1 / 2, rtol=0.05)  # sums of 2 terms, and

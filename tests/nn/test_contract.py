@@ -6,13 +6,14 @@ import standin
 import thirdlibrary
 from cases import ALL, CASES, IDS
 
-from minigan import nn
+from minigan import backend, nn
 from minigan.backend import RandomStream, to_device, to_numpy
 from minigan.gradcheck import check_layer, check_network
 from minigan.gradcheck.batches import claimed_alone
 from minigan.gradcheck.contract import flags
 from minigan.gradcheck.form import form
 from minigan.gradcheck.precision import single_precision
+from minigan.gradcheck.purity import layouts
 from minigan.gradcheck.trial import Trial
 
 DEVICES = ["standin", "third", pytest.param("gpu", marks=pytest.mark.gpu)]
@@ -191,3 +192,122 @@ def test_gradients_go_into_another_vector_with_the_same_bits_and_nowhere_else(
 @each_device
 def test_float32_on_this_device_agrees_with_float64_on_the_cpu(name, make, in_shape, train, device):
     assert single_precision(trial_of(make, in_shape, train=train), device) == []
+
+
+# The third question, `tangent`, needs no differences: J dx is of the same matrix as Jᵀ dy ----------------------------
+
+ROOM = {np.float32: 1e-5, np.float64: 1e-12}  # of the sum of the sizes of what is added up
+
+
+def laid_out(array):
+    """[(a word for it, the same numbers in that memory layout)], of the array's own library."""
+    own = {standin.Array: standin.Array, thirdlibrary.Array: thirdlibrary.own}
+    wrap = own.get(type(array), lambda host: to_device(host, backend.device_of(array)))
+    return [("contiguous", array), *((layout, wrap(other)) for layout, other in layouts(to_numpy(array)))]
+
+
+def arrays_in(cache):
+    """Copies of all the arrays that a cache holds."""
+    if isinstance(cache, (tuple, list)):
+        return [array for part in cache for array in arrays_in(part)]
+    return [to_numpy(cache).copy()] if hasattr(cache, "dtype") and hasattr(cache, "shape") else []
+
+
+@each_layer
+@each_mode
+@each_device
+@each_dtype
+def test_the_tangent_and_the_input_gradient_are_of_one_matrix(name, make, in_shape, train, device, dtype):
+    trial = trial_of(make, in_shape, train=train, device=device, dtype=dtype)
+    _, cache = trial.forward()
+    dx, dy = trial.normal(trial.x.shape, 2), to_numpy(trial.dy).astype(np.float64)
+    backwards = (to_numpy(trial.backward(cache)).astype(np.float64) * to_numpy(dx)).sum()
+    for layout, other in laid_out(dx):
+        forwards = dy * to_numpy(trial.net.tangent(other, cache))
+        assert abs(forwards.sum() - backwards) <= ROOM[dtype] * abs(forwards).sum(), layout
+
+
+@each_layer
+@each_mode
+@each_device
+@each_dtype
+def test_the_tangent_is_linear_and_like_the_output(name, make, in_shape, train, device, dtype):
+    trial = trial_of(make, in_shape, train=train, device=device, dtype=dtype)
+    y, cache = trial.forward()
+    (layer,), own = trial.net.layers, cache.layers[0]
+    one, other = (trial.normal(trial.x.shape, draw) for draw in (2, 3))
+    tangents = [layer.tangent(dx, own) for dx in (one, other, 2 * one - 3 * other)]
+    for tangent in tangents:
+        assert (type(tangent), tangent.shape, tangent.dtype) == (type(y), y.shape, y.dtype)
+    of_one, of_other, of_both = map(to_numpy, tangents)
+    room = ROOM[dtype] * (abs(of_one) + abs(of_other) + abs(of_one).max())
+    assert (abs(of_both - (2 * of_one - 3 * of_other)) <= 10 * room).all()
+
+
+@each_layer
+@each_mode
+@each_device
+def test_tangents_and_their_gradients_leave_arguments_weights_and_cache_alone(name, make, in_shape, train, device):
+    trial = trial_of(make, in_shape, train=train, device=device)
+    y, cache = trial.forward()
+    (layer,), own, dx = trial.net.layers, cache.layers[0], trial.normal(trial.x.shape, 2)
+    left_alone = trial.x, y, trial.dy, dx, trial.net.params, trial.net.buffers, trial.net.grads
+    kept, held = [to_numpy(array).copy() for array in left_alone], arrays_in(own)
+    into = [{n: to_device(np.full(grad.shape, -7.0), device) for n, grad in trial.grads().items()} for _ in range(2)]
+    once, again = (
+        [layer.tangent(dx, own), layer.tangent_grads(dx, trial.dy, own, grads), *grads.values()] for grads in into
+    )
+    for a, b in zip(once, again, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_array_equal(to_numpy(a), to_numpy(b))
+    for before, after in zip([*kept, *held], [*map(to_numpy, left_alone), *arrays_in(own)], strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert all((to_numpy(grad) != -7).all() for grads in into for grad in grads.values()), "not every gradient written"
+
+
+@each_layer
+@each_mode
+def test_the_tangent_is_a_central_difference(name, make, in_shape, train):
+    trial = trial_of(make, in_shape, train=train)
+    y, cache = trial.forward()
+    h, dx = 1e-6, trial.normal(trial.x.shape, 2)
+    ahead, behind = (trial.forward(trial.x + step * dx)[0] for step in (h, -h))
+    np.testing.assert_allclose(
+        trial.net.tangent(dx, cache), (ahead - behind) / (2 * h), rtol=1e-7, atol=1e-8 * (1 + abs(y).max())
+    )
+
+
+@each_layer
+@each_mode
+@each_device
+def test_the_curvature_in_float32_on_this_device_is_that_in_float64_on_the_cpu(name, make, in_shape, train, device):
+    fine = trial_of(make, in_shape, train=train)
+    found = []
+    for trial in (fine, fine.like(np.float32, device)):
+        (layer,), own = trial.net.layers, trial.forward()[1].layers[0]
+        dx = trial.normal(trial.x.shape, 2)
+        bent = layer.tangent_grads(dx, trial.dy, own, layer.grads)
+        assert bent is None or (type(bent), bent.shape, bent.dtype) == (type(dx), dx.shape, dx.dtype)
+        found.append({**({} if bent is None else {"x": to_numpy(bent)}), **trial.grads()})
+    exact, rough = found
+    assert exact.keys() == rough.keys()
+    for key, array in exact.items():
+        np.testing.assert_allclose(rough[key], array, rtol=1e-4, atol=1e-5 * (1 + abs(array).max()), err_msg=key)
+
+
+@each_mode
+def test_a_networks_tangent_is_that_of_its_layers_one_after_the_other(train):
+    layers = [
+        nn.Conv2d(3, 3, stride=2, pad=1), nn.BatchNorm(), nn.LeakyReLU(slope=0.2), nn.Flatten(), nn.Dropout(drop=0.3),
+        nn.SpectralNorm(nn.Dense(4)), nn.Tanh(), nn.Dense(2), nn.Sigmoid(),
+    ]  # fmt: skip
+    net = nn.Sequential(layers, (5, 4, 2), rng=np.random.default_rng(0), dtype=np.float64)
+    trial = Trial(net, np.random.default_rng(1).standard_normal((BATCH, 5, 4, 2)), train=train)
+    _, cache = trial.forward()
+    dx, h = trial.normal(trial.x.shape, 2), 1e-6
+    dy = net.tangent(dx, cache)
+    forwards, backwards = trial.dy * dy, (trial.backward(cache) * dx).sum()
+    assert abs(forwards.sum() - backwards) <= 1e-12 * abs(forwards).sum()
+    ahead, behind = (trial.forward(trial.x + step * dx)[0] for step in (h, -h))
+    np.testing.assert_allclose(dy, (ahead - behind) / (2 * h), rtol=1e-6, atol=1e-8)

@@ -15,7 +15,9 @@ from cases import SYSTEMS
 from minigan.nn import LeakyReLU, Tanh
 from minigan.recipes import RECIPES
 from minigan.recipes.best import Best
+from minigan.recipes.flux_dcgan import FLUX_DCGAN, FluxDCGAN
 from minigan.recipes.mlp import MLP, QUICK_MLP, QuickMLP
+from minigan.recipes.penalised import R1_MLP, Penalised
 
 FILE = Path(__file__).with_name("answers.npz")
 
@@ -103,7 +105,7 @@ LOSSES |= {
     "softmax_cross_entropy-extreme": ("softmax_cross_entropy", 300 * _LOGITS, np.array([0, 3, 1, 1, 2])),
 }
 
-LOSSES |= {f"hinge-{side}": ("hinge", _LOGITS, side) for side in (1, -1)}
+LOSSES |= {f"{loss}-{side}": (loss, _LOGITS, side) for loss in ("hinge", "signed_mean") for side in (1, -1)}
 
 STEPS = (1, 2, 10, 100)  # after which the parameters are compared
 SIZES = np.logspace(-10, 3, 12)  # of the gradient's entries: far below Adam's eps to far above
@@ -121,10 +123,28 @@ OPTIMIZERS = {
 class NormInD(QuickMLP):
     """BatchNorm in both networks: no recipe has it in D, where it matters which passes its statistics take in."""
 
+    d_activation = LeakyReLU(slope=0.2)
+
     def layers(self):
-        leaky = LeakyReLU(slope=0.2)
+        leaky, drop = LeakyReLU(slope=0.2), self.dropout
         g_layers = [*self.hidden(self.g_hidden, leaky, norm=True), self.dense(self.pixels), Tanh()]
-        d_layers = [*self.hidden(self.d_hidden, leaky, drop=self.dropout, norm=True), *self.answer(self.dense(1))]
+        d_layers = self.hidden(self.d_hidden, self.d_activation, drop=drop, norm=True)
+        return g_layers, [*d_layers, *self.answer(self.dense(1))]
+
+
+class NormAndTanhInD(NormInD):
+    """What D says of an example depends on the others, and its slopes change everywhere."""
+
+    d_activation = Tanh()
+
+
+class TanhInConvolutions(FluxDCGAN):
+    """Dropout and one curved layer between D's convolutions and its answer."""
+
+    def layers(self):
+        g_layers, d_layers = super().layers()
+        last = max(i for i, layer in enumerate(d_layers) if isinstance(layer, LeakyReLU))
+        d_layers[last] = Tanh()
         return g_layers, d_layers
 
 
@@ -152,6 +172,8 @@ def small(recipe, changes):
 
 def variants(name, recipe):
     """Of the systems of Dense layers all that are not what the recipe does anyway; the hinge loss has three."""
+    if isinstance(recipe, Penalised):
+        return set()
     if isinstance(recipe, Best):
         return {"separate", "own-fakes", "simultaneous"}
     if isinstance(recipe, MLP) and (name in SYSTEMS or name not in RECIPES):
@@ -166,3 +188,31 @@ GAMES = {
     for variant, changes in _VARIANTS.items()
     if variant == "published" or variant in variants(name, recipe)
 }
+
+#: Penalties on the gradient of these D's.
+_CRITICS = {
+    "dense": R1_MLP,
+    "convolutions": TanhInConvolutions(**vars(FLUX_DCGAN)),
+    "norm": NormAndTanhInD(**vars(QUICK_MLP)),
+}
+_BCE, _WASSERSTEIN = ({"d_output": "logit", "loss_kind": kind} for kind in ("bce", "wasserstein"))
+_PENALTIES = {
+    "r1": {**_BCE, "penalty": "r1"},
+    "r1-every-third": {**_BCE, "penalty": "r1", "penalty_every": 3},
+    "r2": {**_BCE, "penalty": "r2"},
+    "dragan": {**_BCE, "penalty": "dragan"},
+    "wgan-gp": {**_WASSERSTEIN, "penalty": "wgan-gp"},
+    "wgan-gp-one-sided": {**_WASSERSTEIN, "penalty": "wgan-gp-one-sided"},
+}
+_PLAIN = {"d_batching": "separate", "d_fakes": "match"}
+GAMES |= {
+    f"penalised-{name}-{penalty}": small(recipe, {**_PLAIN, **changes})
+    for name, recipe in _CRITICS.items()
+    for penalty, changes in _PENALTIES.items()
+}
+GAMES["penalised-dense-r1-concat"] = replace(GAMES["penalised-dense-r1"], d_batching="concat")
+
+
+def steepness(recipe):
+    """What D's parameters are multiplied with: so that penalised gradients are longer than 1 in places, not in all."""
+    return 1.0 if recipe.penalty == "none" else 1.5

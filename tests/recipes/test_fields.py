@@ -31,9 +31,21 @@ REFUSED = {
         "d_warmup": "leave d_steps, d_warmup, shared_fakes",
         "shared_fakes": "leave d_steps, d_warmup, shared_fakes",
         "d_fakes": "--drop-last",
+        "penalty": "--update alternating",
     },
+    "wgan-gp": {
+        "update": "--update alternating",
+        "g_loss": "--g-loss",
+        "d_output": "--d-output",
+        "labels": "--labels",
+        "d_fakes": "--d-fakes match",
+    },
+    "r1": {"update": "leave d_steps, d_warmup, shared_fakes"},
 }
 REFUSED["flux-dcgan-half"] = REFUSED["flux-dcgan"]
+for name, refused in REFUSED.items():
+    if RECIPES[name].penalty == "none":
+        refused |= dict.fromkeys(("penalty_weight", "penalty_every"), "there is none")
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

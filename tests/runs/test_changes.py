@@ -36,6 +36,8 @@ WITH = {
     "--d-output, --g-loss, --labels": {"d_output": "logit", "g_loss": "non_saturating", "labels": (1.0, 0.0)},
     "--d-batching separate": {"d_batching": "separate"},
     "--d-fakes match": {"d_fakes": "match"},
+    "--penalty r1": {"penalty": "r1"},
+    "--update alternating": {"update": "alternating"},
 }
 FAST = ("quick-mlp", "renom-maxout")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file
 from minigan import plot
 from minigan.cli.main import main
 from minigan.errors import ArgumentError, CheckpointError, RunMissingError
-from minigan.recipes import RECIPES
+from minigan.recipes import RECIPES, Recipe
 from minigan.recipes.mlp import QuickMLP
 from minigan.runs import evaluation as evaluate
 from minigan.runs.reference import Reference
@@ -62,7 +63,10 @@ def test_a_stored_run_is_read_sampled_gone_on_with_and_exported(stored, tmp_path
     assert (Run(run).epoch, len(Run(run).metrics())) == (3, 6)
     main(["export", str(run), "--out", "G.safetensors", *own])
     assert load_file("G.safetensors")["0.weight"].shape == (2, 4)
-    assert "Not yet recorded" not in capsys.readouterr().out
+    recorded = json.loads((stored / "config.json").read_text())["fields"]
+    told = re.findall(r"Not yet recorded when this run was made, so as it was before: (.*)\.", capsys.readouterr().out)
+    new = {field.name for field in fields(Recipe)} - recorded.keys()
+    assert {each.split()[0] for line in told for each in line.split(", ")} == new
 
 
 # What was not there yet -----------------------------------------------------------------------------------------------
