@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from minigan.backend import Array, RandomStream, array_module
 from minigan.errors import ArgumentError, ShapeError, check_choice, number, whole
 from minigan.nn.network import NetworkCache, Sequential
-from minigan.nn.second import second_order, signals
+from minigan.nn.second import second_order, signals, unread_pass
 
 Kind = Literal["r1", "r2", "wgan-gp", "wgan-gp-one-sided", "dragan"]
 KINDS: tuple[Kind, ...] = ("r1", "r2", "wgan-gp", "wgan-gp-one-sided", "dragan")
@@ -61,7 +61,8 @@ class Penalty:
         """Where g is taken: as many points as there are real images."""
         share = rng.uniform((len(x_real), *[1] * (x_real.ndim - 1)), x_real.dtype)
         if self.kind == "dragan":
-            spread = array_module(x_real).sqrt(((x_real - x_real.mean()) ** 2).mean())
+            off = x_real - x_real.mean()
+            spread = array_module(x_real).sqrt((off * off).mean())
             return x_real + share * (spread / 2 * rng.uniform(x_real.shape, x_real.dtype))
         if x_fake.shape != x_real.shape:
             raise ShapeError(
@@ -89,7 +90,6 @@ class Pass(NamedTuple):
     """A pass through D, and the loss's gradient with respect to its output."""
 
     x: Array
-    out: Array
     cache: NetworkCache
     d_out: Array
 
@@ -108,20 +108,19 @@ def penalised_backward(
     if penalty_rng is None or not penalty.drawn:
         at, other = (real, fake) if penalty.kind == "r1" else (fake, real)
         D.backward(other.d_out, other.cache, need_input_grad=False)
-        return penalise(D, penalty, at.out, at.cache, d_out=at.d_out)
+        return penalise(D, penalty, at.cache, d_out=at.d_out)
     D.backward(real.d_out, real.cache, need_input_grad=False)
     D.backward(fake.d_out, fake.cache, need_input_grad=False, accumulate=True)
-    out, cache = D.forward(penalty.points(real.x, fake.x, penalty_rng), train=True, rng=rng)
-    return penalise(D, penalty, out, cache)
+    return penalise(D, penalty, unread_pass(D, penalty.points(real.x, fake.x, penalty_rng), rng=rng))
 
 
-def penalise(D: Sequential, penalty: Penalty, out: Array, cache: NetworkCache, *, d_out: Array | None = None) -> Array:
-    """Add the penalty's gradient to D's `grads`, of a pass that gave `out` and `cache`; returns the penalty.
+def penalise(D: Sequential, penalty: Penalty, cache: NetworkCache, *, d_out: Array | None = None) -> Array:
+    """Add the penalty's gradient at the x of a pass to D's `grads`; returns the penalty.
 
     With `d_out` that of the loss for the same pass is added, too. Where D takes each example alone, one way back serves
     both: from ones it is the penalty's g, and times example n's d_out the loss's.
     """
-    found = signals(D, array_module(out).ones_like(out), cache)
+    found = signals(D, array_module(D.params).ones(cache.out_shape, dtype=D.dtype), cache)
     value, u = penalty.value(found[0])
     if d_out is not None and not D.each_alone:
         D.backward(d_out, cache, need_input_grad=False, accumulate=True)

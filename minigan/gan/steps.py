@@ -93,7 +93,7 @@ def discriminator_step(
             D.backward(d_real, cache_real, need_input_grad=False)
             D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
         else:
-            real, fake = Pass(x_real, out_real, cache_real, d_real), Pass(x_fake, out_fake, cache_fake, d_fake)
+            real, fake = Pass(x_real, cache_real, d_real), Pass(x_fake, cache_fake, d_fake)
             value = penalised_backward(D, penalty, real, fake, rng, penalty_rng)
             losses = (losses[0] + value, *losses[1:])
         D.update_buffers(cache_real)

@@ -18,11 +18,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from minigan.backend import Array
+from minigan.backend import Array, RandomStream
 from minigan.backend.products import batch_sum
 from minigan.errors import SecondOrderError
 from minigan.nn.layer import NO_TANGENT, NO_TANGENT_GRADS, Grads, Layer, per_example
 from minigan.nn.network import NetworkCache, Sequential
+
+
+def unread_pass(network: Sequential, x: Array, *, rng: RandomStream | None = None) -> NetworkCache:
+    """The cache of a pass of training whose output nobody reads: a last layer that is `bilinear` takes no product.
+
+    For x of a pass before, (N, *in_shape): it is not looked at.
+    """
+    *layers, last = network.layers
+    if not last.bilinear:
+        return network.forward(x, train=True, rng=rng)[1]
+    caches = []
+    for layer in layers:
+        x, cache = layer.forward(x, train=True, rng=rng)
+        caches.append(cache)
+    return NetworkCache(network, network.version, (len(x), *network.out_shape), [*caches, x])
 
 
 def signals(network: Sequential, dy: Array, cache: NetworkCache) -> list[Array]:

@@ -118,6 +118,14 @@ class Recipe:
                 "d_fakes 'full' is about the partial batch, which drop_last leaves out (--drop-last): take --d-fakes "
                 "match, or keep that batch"
             )
+        if self.penalty == "none" and (self.penalty_weight, self.penalty_every) != (
+            Recipe.penalty_weight,
+            Recipe.penalty_every,
+        ):
+            raise ArgumentError(
+                "penalty_weight and penalty_every are about a penalty, and there is none: leave them, or take one "
+                "(--penalty r1)"
+            )
         if self.penalty != "none" and self.update == "simultaneous":
             raise ArgumentError(f"penalty {self.penalty!r} needs update 'alternating' (--update alternating)")
         if self.penalty.startswith("wgan-gp") and self.d_fakes == "full":
