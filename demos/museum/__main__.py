@@ -1,4 +1,4 @@
-"""A museum of wrong backwards: twelve bugs, the check that let each pass, what minigan says, what became of the digits.
+"""A museum of wrong backwards: fifteen bugs, the check that each passed, what minigan says, what became of the digits.
 
 python demos/museum             the list
 python demos/museum 6           one exhibit, by its number or its name

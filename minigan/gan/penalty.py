@@ -22,16 +22,16 @@ SHORTEST = 1e-12  # the least length that is divided by
 class Penalty:
     """What D's loss gains by a penalty on its gradient g, at which x it is taken, and how often.
 
-    "r1"                  weight/2 · mean ‖g‖², at the real images (Mescheder, Geiger & Nowozin, "Which training methods
-                          for GANs do actually converge?", ICML 2018)
-    "r2"                  the same at the fakes
-    "wgan-gp"             weight · mean (‖g‖ - 1)², on the lines between: ε·real + (1 - ε)·fake, ε from U[0, 1) for each
-                          example (Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017)
-    "wgan-gp-one-sided"   weight · mean max(0, ‖g‖ - 1)², there (Petzka, Fischer & Lukovnikov, "On the regularization of
-                          Wasserstein GANs", ICLR 2018)
-    "dragan"              weight · mean (‖g‖ - 1)², around the real images: real + α·s/2·U[0, 1) for each number, s the
-                          batch's standard deviation, α from U[0, 1) for each example (Kodali et al., "On convergence
-                          and stability of GANs", 2017, in its authors' code)
+    - "r1": weight/2 · mean ‖g‖², at the real images (Mescheder, Geiger & Nowozin, "Which training methods for GANs do
+      actually converge?", ICML 2018);
+    - "r2": the same at the fakes;
+    - "wgan-gp": weight · mean (‖g‖ - 1)², on the lines between: ε·real + (1 - ε)·fake, ε from U[0, 1) for each example
+      (Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017);
+    - "wgan-gp-one-sided": weight · mean max(0, ‖g‖ - 1)², there (Petzka, Fischer & Lukovnikov, "On the regularization
+      of Wasserstein GANs", ICLR 2018);
+    - "dragan": weight · mean (‖g‖ - 1)², around the real images: real + α·s/2·U[0, 1) for each number, s the batch's
+      standard deviation, α from U[0, 1) for each example (Kodali et al., "On convergence and stability of GANs", 2017,
+      in its authors' code).
 
     `every`: only each so many steps of D, and then so many times as strong, which is nearly the same for less ("lazy":
     Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020). Where g is 0, ‖g‖ has no

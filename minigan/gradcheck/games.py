@@ -14,6 +14,7 @@ from minigan.backend.products import rows
 from minigan.gan import Feeding, GANLoss, Penalty, discriminator_step, generator_step, pack
 from minigan.gan.feeding import PLAIN, join, split
 from minigan.gradcheck.compare import compare
+from minigan.gradcheck.fines import penalty_suspects
 from minigan.gradcheck.report import Report
 from minigan.gradcheck.subject import Subject
 from minigan.gradcheck.targets import KINK_MARGIN, TRIES, kinks_met, least_distance
@@ -48,7 +49,7 @@ def check_discriminator_step(
     play, still = step or discriminator_step, Still(D)
     fed = told(feeding)
 
-    def run() -> Any:
+    def run(penalty: Penalty | None = penalty) -> Any:
         fined = {} if penalty is None else {"penalty": penalty, "penalty_rng": SameDraws(POINTS)}
         return play(G, D, still, loss, x_real, z, **fed, **fined, rng=SameDraws())
 
@@ -58,6 +59,10 @@ def check_discriminator_step(
         )
         for name in ("loss_real", "loss_fake")
     }
+    if penalty is not None:
+        suspects |= penalty_suspects(
+            lambda: run().loss, lambda: run(None).loss, penalty, len(x_real) // feeding.packing
+        )
     return check_step("discriminator_step", run, D, (G, D), suspects, options, own=step is None)
 
 

@@ -42,7 +42,8 @@ def check_penalty(recipe: Recipe, D: Sequential) -> None:
         if not layer.each_alone:
             raise ArgumentError(
                 f"penalty {recipe.penalty!r} is on the gradient of each example, and layer {i} of D, {layer}, mixes "
-                "those of a batch, so that none has a gradient of its own; leave it out of D, or take penalty 'none'"
+                "those of a batch, so that none has a gradient of its own; leave it out of D, or take penalty 'none' "
+                "(if it does not, let its class say each_alone = True)"
             )
         check_second_order(layer)
 

@@ -183,7 +183,7 @@ class Trainer:
         return d, generator_step(G, D, self.g_optimizer, self.loss, z, fakes=fakes, feeding=feeding, rng=rng)
 
     def penalty(self) -> dict[str, Any]:
-        """What D's step is told of the recipe's penalty, where it is due: in each `every`th step, from the first on."""
+        """What D's step is told of the recipe's penalty, where it is due: the first of `every` steps."""
         penalty, step = self.recipe.gradient_penalty, self.step - 1  # `train_step` has counted this one already
         if penalty is None or step % penalty.every:
             return {}
