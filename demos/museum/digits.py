@@ -103,7 +103,7 @@ def runs_of(recipe: Recipe) -> dict[str, tuple[str, dict[str, Any]]]:
     penalised = recipe is PENALISED
     found: dict[str, tuple[str, dict[str, Any]]] = {"penalty" if penalised else "0": ("the right library", {})}
     for number, exhibit in enumerate(EXHIBITS, start=1):
-        if (exhibit.name == "penalised_backward") == penalised:
+        if (exhibit.name == "penalise") == penalised:
             found[str(number)] = exhibit.title, exhibit.pieces
     return found
 

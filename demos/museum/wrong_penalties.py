@@ -12,7 +12,7 @@ from minigan import gan
 from minigan.backend import RandomStream
 from minigan.exercises import plugged_in
 from minigan.gan import GANLoss, Penalty
-from minigan.gan.penalty import penalised_backward
+from minigan.gan.penalty import penalise
 from minigan.gradcheck import Report, check_discriminator_step
 from minigan.nn import Dense, LeakyReLU, Sequential, Tanh
 from minigan.nn.second import second_order, signals
@@ -35,7 +35,7 @@ def step_with(piece: Any, penalty: Penalty) -> tuple[Any, Sequential, float]:
     G, D, real, z = players()
     points = penalty.points(real, G.forward(z, train=True)[0], RandomStream(0, "penalty"))
     value = penalty.value(slopes(D, points))[0]
-    with plugged_in(penalised_backward=piece):
+    with plugged_in(penalise=piece):
         drawn = RandomStream(0, "penalty")
         seen = gan.discriminator_step(G, D, SGD(D, lr=0.01), LOSS, real, z, penalty=penalty, penalty_rng=drawn)
     return seen, D, float(value)
@@ -51,19 +51,15 @@ def checked(penalty: Penalty) -> Callable[[Any], Report]:
     """minigan's check of D's step with a piece in place of minigan's own."""
 
     def check(piece: Any) -> Report:
-        with plugged_in(penalised_backward=piece):
+        with plugged_in(penalise=piece):
             G, D, real, z = players()
             return check_discriminator_step(G, D, LOSS, real, z, penalty=penalty, step=gan.discriminator_step)
 
     return check
 
 
-def value_without_gradient(D, penalty, real, fake, rng, penalty_rng):
-    D.backward(real.d_out, real.cache, need_input_grad=False)
-    D.backward(fake.d_out, fake.cache, need_input_grad=False, accumulate=True)
-    x = penalty.points(real.x, fake.x, penalty_rng)
-    out, cache = D.forward(x, train=True, rng=rng)
-    g = D.backward(np.ones_like(out), cache, need_param_grads=False)
+def value_without_gradient(D, penalty, cache):
+    g = D.backward(np.ones(cache.out_shape), cache, need_param_grads=False)
     return penalty.value(g)[0]  # added to the loss, and that is all
 
 
@@ -80,8 +76,8 @@ WITHOUT_GRADIENT = Exhibit(
     story="The penalty is computed and added to the critic's loss. What the critic learns from is the gradient, which "
     "knows nothing of it. “… the term is added to the critic's loss function but it's gradient is not computed.”",
     where="mlpack/mlpack#2891, #3063",
-    name="penalised_backward",
-    right=penalised_backward,
+    name="penalise",
+    right=penalise,
     wrong=value_without_gradient,
     usual=the_loss_holds_it,
     check=checked(EACH_STEP),
@@ -89,12 +85,8 @@ WITHOUT_GRADIENT = Exhibit(
 )
 
 
-def images_for_weights(D, penalty, real, fake, rng, penalty_rng):
-    D.backward(real.d_out, real.cache, need_input_grad=False)
-    D.backward(fake.d_out, fake.cache, need_input_grad=False, accumulate=True)
-    x = penalty.points(real.x, fake.x, penalty_rng)
-    out, cache = D.forward(x, train=True, rng=rng)
-    dys = signals(D, np.ones_like(out), cache)
+def images_for_weights(D, penalty, cache):
+    dys = signals(D, np.ones(cache.out_shape), cache)
     value, u = penalty.value(dys[0])
     dx = bend(D, u, dys, cache)  # the penalty's derivative with respect to the images x
     D.backward(dx.sum(axis=-1, keepdims=True), cache, need_input_grad=False, accumulate=True)
@@ -137,8 +129,8 @@ BY_THE_IMAGES = Exhibit(
     "critic of leaky ReLUs is zero: its slope is the same all around. “… shouldn't the gradient be computed with "
     "respect to the mixed image x'?” (It should not, and in the library that was asked it is not.)",
     where="after ddbourgin/numpy-ml#65",
-    name="penalised_backward",
-    right=penalised_backward,
+    name="penalise",
+    right=penalise,
     wrong=images_for_weights,
     usual=right_by_the_images,
     check=checked(EACH_STEP),
@@ -146,18 +138,15 @@ BY_THE_IMAGES = Exhibit(
 )
 
 
-def seldom_and_not_more(D, penalty, real, fake, rng, penalty_rng):
-    D.backward(real.d_out, real.cache, need_input_grad=False)
-    D.backward(fake.d_out, fake.cache, need_input_grad=False, accumulate=True)
-    out, cache = D.forward(penalty.points(real.x, fake.x, penalty_rng), train=True, rng=rng)
-    dys = signals(D, np.ones_like(out), cache)
+def seldom_and_not_more(D, penalty, cache):
+    dys = signals(D, np.ones(cache.out_shape), cache)
     value, u = penalty.value(dys[0])
     second_order(D, u / penalty.every, dys, cache, accumulate=True)  # that of one step, though the next have none
     return value
 
 
 def right_in_every_step(piece: Any) -> str:
-    off = abs(step_with(piece, EACH_STEP)[1].grads - step_with(penalised_backward, EACH_STEP)[1].grads).max()
+    off = abs(step_with(piece, EACH_STEP)[1].grads - step_with(penalise, EACH_STEP)[1].grads).max()
     assert off < 1e-12
     return f"passed: with the penalty in every step, the gradients agree with a reference to {off:.0e}"
 
@@ -167,8 +156,8 @@ UNSCALED = Exhibit(
     story="A lazy penalty is computed in every sixteenth step alone, and has to count sixteen times there. “… when it "
     "was 32 latent vector was ignored”: of what should have regularised, a 32nd was left.",
     where="after labmlai/annotated_deep_learning_paper_implementations#161",
-    name="penalised_backward",
-    right=penalised_backward,
+    name="penalise",
+    right=penalise,
     wrong=seldom_and_not_more,
     usual=right_in_every_step,
     check=checked(LAZY),

@@ -73,7 +73,7 @@ MODULES = (recipe, mlp, flux_dcgan, keras_upconv, renom_maxout, loss, steps, tra
 PIECES = (
     *nn.__all__,
     *("binary_cross_entropy", "binary_cross_entropy_with_logits", "softmax_cross_entropy"),
-    *("Adam", "discriminator_step", "generator_step", "simultaneous_step", "penalised_backward"),
+    *("Adam", "discriminator_step", "generator_step", "simultaneous_step", "penalise"),
 )
 
 

@@ -6,7 +6,7 @@ g = ∇ₓ Σ D(x), a row for each example (of a group, with packing); N is how 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from minigan.backend import Array, Column, Elementwise, RandomStream, array_module
 from minigan.errors import ArgumentError, ShapeError, check_choice, number, whole
@@ -102,20 +102,6 @@ def between(x_real: Array, x_fake: Array, share: Column) -> Array:
 @Elementwise
 def around(x_real: Array, draws: Array, share: Column, spread: float) -> Array:
     return x_real + share * (spread * draws)
-
-
-class Pass(NamedTuple):
-    """A pass through D, and the loss's gradient with respect to its output."""
-
-    cache: NetworkCache
-    d_out: Array
-
-
-def penalised_backward(D: Sequential, penalty: Penalty, real: Pass, fake: Pass) -> Array:
-    """Write the gradient of the loss and of R1 or R2 with respect to D's parameters; returns the penalty."""
-    at, other = (real, fake) if penalty.kind == "r1" else (fake, real)
-    D.backward(other.d_out, other.cache, need_input_grad=False)
-    return penalise(D, penalty, at.cache, d_out=at.d_out)
 
 
 def penalise(D: Sequential, penalty: Penalty, cache: NetworkCache, *, d_out: Array | None = None) -> Array:

@@ -14,7 +14,7 @@ from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError
 from minigan.gan.feeding import PLAIN, Feeding, join, mean_over_both, pack, split, unpack
 from minigan.gan.loss import GANLoss
-from minigan.gan.penalty import Pass, Penalty, penalise, penalised_backward
+from minigan.gan.penalty import Penalty, penalise
 from minigan.nn.network import NetworkCache, Sequential
 from minigan.nn.second import unread_pass
 from minigan.optim import Optimizer
@@ -94,7 +94,10 @@ def discriminator_step(
             D.backward(d_real, cache_real, need_input_grad=False)
             D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
         else:
-            value = penalised_backward(D, penalty, Pass(cache_real, d_real), Pass(cache_fake, d_fake))
+            halves = [(d_real, cache_real), (d_fake, cache_fake)]
+            at, other = halves if penalty.kind == "r1" else reversed(halves)
+            D.backward(*other, need_input_grad=False)
+            value = penalise(D, penalty, at[1], d_out=at[0])
             losses = (losses[0] + value, *losses[1:])
         caches = [cache_real, cache_fake]
     if penalty is not None and penalty.drawn:

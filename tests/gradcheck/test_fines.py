@@ -6,7 +6,7 @@ import pytest
 from minigan import gan
 from minigan.exercises import plugged_in
 from minigan.gan import Feeding, GANLoss, Penalty
-from minigan.gan.penalty import penalised_backward
+from minigan.gan.penalty import penalise
 from minigan.gradcheck import check_discriminator_step
 from minigan.nn import Dense, Sequential, Tanh
 
@@ -24,15 +24,17 @@ def report(share, penalty, *, packing=1):
         dtype=np.float64,
     )
 
-    def wrong(D, penalty, real, fake, rng, penalty_rng):
-        value = penalised_backward(D, penalty, real, fake, rng, penalty_rng)
+    def wrong(D, penalty, cache, *, d_out=None):
+        before = D.grads.copy()
+        value = penalise(D, penalty, cache, d_out=d_out)
         whole = D.grads.copy()
-        D.backward(real.d_out, real.cache)
-        D.backward(fake.d_out, fake.cache, accumulate=True)
+        D.grads[...] = before
+        if d_out is not None:
+            D.backward(d_out, cache, accumulate=True)
         D.grads[...] = share * whole + (1 - share) * D.grads
         return value
 
-    with plugged_in(penalised_backward=wrong):
+    with plugged_in(penalise=wrong):
         loss, feeding = GANLoss(output="logit"), Feeding(packing=packing)
         return check_discriminator_step(
             G, D, loss, REAL, Z, penalty=penalty, feeding=feeding, step=gan.discriminator_step

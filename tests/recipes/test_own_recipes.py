@@ -634,7 +634,11 @@ def test_a_run_is_read_again_whose_recipe_has_defaults_of_another_type_than_it_s
         Loose(**vars(SMOKE), word="another")
 
 
-@pytest.mark.parametrize("held", [object(), np.float32(1), {1: 2}, float("nan"), float("inf"), {"a"}, b"x"], ids=repr)
+@pytest.mark.parametrize(
+    "held",
+    [object(), np.float32(1), {1: 2}, float("nan"), float("inf"), {"a"}, b"x"],
+    ids=["an object", "float32", "a dict", "nan", "inf", "a set", "bytes"],
+)
 def test_a_field_that_no_file_can_hold_is_refused_at_the_start(tmp_path, held):
     with pytest.raises(
         ArgumentError, match=r"held of Holder is .*, which a run cannot record: it must be a finite number, a te"
