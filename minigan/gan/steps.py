@@ -14,9 +14,9 @@ from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError
 from minigan.gan.feeding import PLAIN, Feeding, join, mean_over_both, pack, split, unpack
 from minigan.gan.loss import GANLoss
-from minigan.gan.penalty import Pass, Penalty, penalise, penalised_backward
+from minigan.gan.penalty import Pass, Penalty, jointly_penalised_backward, penalise, penalised_backward
 from minigan.nn.network import NetworkCache, Sequential
-from minigan.nn.second import unread_pass
+from minigan.nn.second import divisible, unread_pass
 from minigan.optim import Optimizer
 
 Fakes = tuple[Array, NetworkCache]
@@ -76,13 +76,18 @@ def discriminator_step(
         raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
     x_real, x_fake = pack(x_real, feeding.packing), pack(x_fake, feeding.packing)
 
-    if feeding.as_one(D) and (penalty is None or penalty.drawn):
+    if feeding.as_one(D) and (penalty is None or penalty.drawn or divisible(D)):
         out, cache = D.forward(join(x_real, x_fake), train=True, rng=rng)
         out_real, out_fake = split(out, len(x_real))
         losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
         if feeding.batching == "concat":
             losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
-        D.backward(join(d_real, d_fake), cache, need_input_grad=False)
+        both = Pass(cache, join(d_real, d_fake))
+        if penalty is None or penalty.drawn:
+            D.backward(both.d_out, cache, need_input_grad=False)
+        else:
+            value = jointly_penalised_backward(D, penalty, both, len(x_real))
+            losses = (losses[0] + value, *losses[1:])
         caches = [cache]
     else:
         out_real, cache_real = D.forward(x_real, train=True, rng=rng)
