@@ -104,7 +104,7 @@ def whole_arrays():
 def two_passes():
     from minigan.gan import Feeding
 
-    Feeding.as_one = lambda self, _: self.batching == "concat"
+    Feeding.as_one = lambda self, *_: self.batching == "concat"
 
 
 def no_loops():

@@ -76,13 +76,19 @@ def discriminator_step(
         raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
     x_real, x_fake = pack(x_real, feeding.packing), pack(x_fake, feeding.packing)
 
+    on_a_half = penalty if penalty is not None and not penalty.drawn else None  # on the real images, or on the fakes
+    fine = None
     if feeding.as_one(D, penalty):
         out, cache = D.forward(join(x_real, x_fake), train=True, rng=rng)
         out_real, out_fake = split(out, len(x_real))
         losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
         if feeding.batching == "concat":
             losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
-        D.backward(join(d_real, d_fake), cache, need_input_grad=False)
+        if on_a_half is not None:
+            half = slice(len(x_real)) if on_a_half.kind == "r1" else slice(len(x_real), None)
+            fine = penalise(D, on_a_half, cache, d_out=join(d_real, d_fake), examples=half)
+        else:
+            D.backward(join(d_real, d_fake), cache, need_input_grad=False)
         caches = [cache]
     else:
         out_real, cache_real = D.forward(x_real, train=True, rng=rng)
@@ -90,20 +96,20 @@ def discriminator_step(
         losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
         if feeding.batching == "concat":
             losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
-        if penalty is None or penalty.drawn:
+        if on_a_half is not None:
+            halves = [(d_real, cache_real), (d_fake, cache_fake)]
+            (d_out, cache), other = halves if on_a_half.kind == "r1" else halves[::-1]
+            D.backward(*other, need_input_grad=False)
+            fine = penalise(D, on_a_half, cache, d_out=d_out)
+        else:
             D.backward(d_real, cache_real, need_input_grad=False)
             D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
-        else:
-            halves = [(d_real, cache_real), (d_fake, cache_fake)]
-            at, other = halves if penalty.kind == "r1" else reversed(halves)
-            D.backward(*other, need_input_grad=False)
-            value = penalise(D, penalty, at[1], d_out=at[0])
-            losses = (losses[0] + value, *losses[1:])
         caches = [cache_real, cache_fake]
     if penalty is not None and penalty.drawn:
         points = penalty.points(x_real, x_fake, penalty_rng)
-        value = penalise(D, penalty, unread_pass(D, points, rng=rng))
-        losses = (losses[0] + value, *losses[1:])
+        fine = penalise(D, penalty, unread_pass(D, points, rng=rng))
+    if fine is not None:
+        losses = (losses[0] + fine, *losses[1:])
 
     for cache in caches:
         D.update_buffers(cache)
