@@ -321,7 +321,7 @@ def test_points_lie_on_the_line_from_a_fake_to_a_real_image_each_at_a_share_of_i
     assert abs(of_each.mean() - 0.5) < 0.06
 
 
-def test_draganss_points_lie_beside_the_real_images_and_hear_of_no_fake():
+def test_dragans_points_lie_beside_the_real_images_and_hear_of_no_fake():
     real = 3 * draw(200, 50)
     points, others = (
         Penalty("dragan").points(real, fake, RandomStream(0, "penalty")) for fake in (real, draw(7, 50, seed=1))

@@ -162,10 +162,15 @@ NEW = (
     *("batch_size", "latent_dim", "g_hidden", "d_hidden", "packing", "images", "test_images", "random_split"),
     *("epoch_steps", "drop_last", "init", "init_std", "init_g", "init_d", "init_gamma", "merged", "pieces"),
 )
-MORE = dict.fromkeys(("best", "pytorch-mlp", "keras-upconv"), ("dropout",))  # which have none, and so no layer of it
+#: … which have no dropout, and so no layer of it.
+MORE = dict.fromkeys(("best", "pytorch-mlp", "keras-upconv", "wgan-gp", "r1"), ("dropout",))
 #: Where the way out is to leave the field as it is.
 LEFT = ("d_steps", "d_warmup", "shared_fakes", "d_batching", "d_fakes")
-IDLE = {"renom-maxout": LEFT, "keras-upconv": ("d_fakes",)}
+IDLE = {
+    "renom-maxout": LEFT,
+    "keras-upconv": ("d_fakes",),
+    "wgan-gp": ("g_loss", "d_output", "labels", "update", "d_fakes"),
+}
 
 
 # What begins or ends on the way ---------------------------------------------------------------------------------------
