@@ -87,6 +87,40 @@ class Bare(Scale):
     tangent = nn.Layer.tangent
 
 
+class OnlyForward(nn.LeakyReLU):
+    """Another function than the class that it is derived from, with another cache."""
+
+    def forward(self, x, *, train, rng=None):
+        return np.abs(x), {"x": x}
+
+    def input_grad(self, dy, cache):
+        return dy * np.sign(cache["x"])
+
+
+def test_a_derived_layer_with_another_forward_has_no_tangent_and_claims_nothing_unless_it_says_so_again():
+    report = check_layer(OnlyForward(slope=0.2), (4,))
+    assert report, str(report)
+    assert [row.name for row in report.rows] == ["x"]
+
+    class SaysSoAgain(OnlyForward):
+        straight = True
+
+        def forward(self, x, *, train, rng=None):
+            return super().forward(x, train=train)
+
+        def tangent(self, dx, cache):
+            return self.input_grad(dx, cache)
+
+    class Inherits(SaysSoAgain):
+        pass
+
+    for kind in (SaysSoAgain, Inherits):
+        report = check_layer(kind(slope=0.2), (4,))
+        assert report, str(report)
+        assert [row.name for row in report.rows] == ["x", "tangent", "∂tangent/∂x"]
+    assert not OnlyForward.straight
+
+
 class OfFirstOrder(Scale):
     tangent_grads = nn.Layer.tangent_grads
 
