@@ -1,5 +1,6 @@
 """The point at which a recipe's steps are checked, and what is looked for in a step of one's own."""
 
+import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from minigan.gradcheck.numeric import gradient
 from minigan.gradcheck.trial import SameDraws
 from minigan.nn import BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Reshape, Sequential, Tanh
 from minigan.nn.init import ones
+from minigan.recipes import RECIPES
 
 HINGE = GANLoss(kind="hinge", output="logit")
 LOGIT = GANLoss(output="logit")
@@ -238,6 +240,17 @@ def test_a_thousandth_too_much_beside_a_jump_is_found(distance, name):
     step, options = a_thousandth_too_much(name), {"penalty": penalty, "pure": False}
     report = check_discriminator_step(*game[:2], WASSERSTEIN, *game[2:], step=step, **options)
     assert [row.name for row in report.rows if row.wrong.any()] == [name], str(report)
+
+
+@pytest.mark.parametrize("name", ["wgan-gp", "r1"])
+def test_the_penalised_recipes_are_checked_with_their_penalty_and_nothing_is_left_open(name):
+    recipe = RECIPES[name].smoke()
+    of_D, of_G = check_recipe(recipe, elementwise=20)
+    for report in (of_D, of_G):
+        assert report, str(report)
+        assert report.undecided == report.kinks == 0
+    plain, _ = check_recipe(dataclasses.replace(recipe, penalty="none"), elementwise=20)
+    assert np.abs(plain["0.Dense.W"].analytic - of_D["0.Dense.W"].analytic).max() > 1e-3
 
 
 # Kinks that the steps meet --------------------------------------------------------------------------------------------
