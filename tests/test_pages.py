@@ -57,6 +57,7 @@ def test_the_page_has_a_row_for_everything_that_the_checker_looks_at():
         *(
             "the numbers",
             "where they leave a doubt",
+            "a layer's `tangent`",
             "a layer's promises",
             "the flags",
             "other batches",

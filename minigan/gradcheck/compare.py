@@ -199,8 +199,13 @@ def judged(origin: Origin, found: dict[str, Measured]) -> list[Row]:
 
 
 def judge(origin: Origin, found: dict[str, Measured]) -> list[Row]:
-    """A row for each array, with the scale by which its entries are judged."""
-    sizes = {name: largest_of(m.analytic, np.array([s.value for s in m.slopes])) for name, m in found.items()}
+    """A row for each array, with the scale by which its entries are judged.
+
+    A numeric value that its bar is wider than is no size: across a jump it is what the step makes of it, and any other
+    entry's error would be small beside it.
+    """
+    known = {name: [s.value for s in m.slopes if s.bar < abs(s.value)] for name, m in found.items()}
+    sizes = {name: largest_of(m.analytic, np.array(known[name])) for name, m in found.items()}
     top = max(sizes.values())
     rows = []
     for name, m in found.items():

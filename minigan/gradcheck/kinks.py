@@ -130,12 +130,26 @@ def forgive(origin: Origin, row: Row, rng: np.random.Generator) -> None:
 
 
 def hides_kinks(origin: Origin, v: Direction, size: float, rng: np.random.Generator) -> bool:
-    """Whether f bends near the point and not at it: as much at a larger step, where rounding would be less."""
+    """Whether f bends near the point and not at it: as much at a larger step, where rounding would be less.
+
+    Where f jumps, as what is made of a gradient does, it has another slope on the other side. That is no choice of the
+    backward's: the point is on one side.
+    """
     low, high = bounds(origin, v, rng, places=QUICK)
     if not VARIES * size < high - low < np.inf:
         return False
     low_again, high_again = bounds(origin, v, rng, LARGER, places=QUICK)
-    return 0.3 < (high_again - low_again) / (high - low) < 3
+    return 0.3 < (high_again - low_again) / (high - low) < 3 and not jumps(origin, rng)
+
+
+def jumps(origin: Origin, rng: np.random.Generator) -> bool:
+    """Whether f changes nearby by as much as ten times as far away: a bend changes it by a tenth."""
+    changes = np.zeros(2)
+    for _ in range(PASSES):
+        aside = [(a, ..., NEARBY * first_steps(a) * rng.standard_normal(a.shape)) for a in origin.arrays.values()]
+        found = [np.linalg.norm(y - origin.here) for y in walk(origin.f, aside, (1.0, -1.0, LARGER, -LARGER))]
+        changes = np.maximum(changes, np.reshape(found, (2, 2)).max(axis=1))
+    return bool(changes[1] < LARGER / 3 * changes[0])
 
 
 def bounds(

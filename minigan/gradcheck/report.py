@@ -27,8 +27,9 @@ COLUMNS = ("", "array", "shape", "checked", "error", "at", "analytic", "numeric"
 class Row:
     """One array. `analytic`, `numeric`, `bar` and `kink` hold its entries, or one number for each direction.
 
-    An entry is *wrong* if |analytic - numeric| > 1e-7·scale + bar, else *undecided* if bar > 1e-4·scale, or if it is
-    *faint*, so small beside the scale that it may be off by more than 1 % of itself; else right.
+    An entry is *wrong* if |analytic - numeric| > exact·scale + bar, else *undecided* if bar > 1e-4·scale, or if it is
+    *faint*, so small beside the scale that it may be off by more than 1 % of itself; else right. `exact` is 1e-7, or
+    less where no step is taken.
     At a kink it is wrong if it lies outside of the slopes to either side, else not decided, unless it is `tied`: the
     entries that it is tied with, moved together, have a derivative, and theirs add up to it. If they do not, `miss` is
     by how much, and they are wrong. NaN and Inf are wrong.
@@ -36,7 +37,7 @@ class Row:
 
     name: str
     shape: tuple[int, ...]
-    how: str  # "entries", "directions" or "random entries"
+    how: str  # "entries", "directions" or "random entries"; "pairs" of what two passes say
     analytic: np.ndarray
     numeric: np.ndarray
     bar: np.ndarray
@@ -49,6 +50,7 @@ class Row:
     tied: np.ndarray = field(default_factory=lambda: np.zeros(()))  # for each entry; set from `kink` if not given
     miss: np.ndarray = field(default_factory=lambda: np.zeros(()))
     size: float = 0.0  # of dy, or of the check's largest gradient
+    exact: float = TOLERANCE  # what an entry may be off by at most, beside the bar: a share of the scale
 
     def __post_init__(self) -> None:
         self.tied = np.broadcast_to(self.tied.astype(bool), self.kink.shape).copy()
@@ -66,7 +68,7 @@ class Row:
     @property
     def wrong(self) -> np.ndarray:
         """For each entry whether it is wrong."""
-        room = np.where(self.kink, DECIDED * self.scale, TOLERANCE * self.scale + self.bar)
+        room = np.where(self.kink, DECIDED * self.scale, self.exact * self.scale + self.bar)
         return ((self.difference > room) & ~self.zero) | (self.miss > 0) | ~np.isfinite(self.analytic)
 
     @property

@@ -18,6 +18,7 @@ from minigan.gradcheck.form import check_forms, two
 from minigan.gradcheck.purity import copied_arrays, other_values
 from minigan.gradcheck.report import Report
 from minigan.gradcheck.subject import Subject
+from minigan.gradcheck.tangents import check_tangents
 from minigan.gradcheck.trial import SameDraws, Trial, unbound
 from minigan.nn import Layer, Sequential
 
@@ -142,7 +143,8 @@ def check_network(
 
     Input, parameters, buffers and upstream are random. A point at which an activation is nearer than 1e-3 to a kink is
     drawn again, as far as that succeeds; kinks that are left are found and reported. Random layers see the same draws
-    on every call. What layers promise besides is looked at as well, unless `pure` is False: see `contract`.
+    on every call. What layers promise besides is looked at as well, unless `pure` is False: see `contract`. Where all
+    layers have a `tangent`, it is held against backward: see `check_tangents`.
     Options: as `compare`. Raises ArgumentError if a layer's pass takes or returns something else than it must.
     """
     title = title or f"{net!r}, train={train}"
@@ -181,9 +183,16 @@ def check_network(
         arrays, run, grads, ("x",), batched=("x",), state=(net.buffers,), constants=constants, others=others
     )
     report = compare(subject, title=title, seed=seed, **options)
-    if options.get("pure", True) and not report.problems:
-        right = not any(row.wrong.any() for row in report.rows)
-        report.problems += breaches(Trial(net, x, train=train, seed=seed), layers, right=right)
+    if report.problems:
+        return report
+    wrong = [row.name for row in report.rows if row.wrong.any()]
+    trial = Trial(net, x, train=train, seed=seed)
+    forward_mode = check_tangents(trial, wrong=wrong, **options)
+    if options.get("pure", True):
+        report.problems = breaches(trial, layers, right=not wrong)
+    report.rows += forward_mode.rows
+    report.problems += forward_mode.problems
+    report.cautions += forward_mode.cautions
     return report
 
 

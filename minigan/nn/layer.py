@@ -60,7 +60,8 @@ class Layer(CheckedCall):
     each_alone: ClassVar[bool] = False
 
     #: Whether y's derivative J with respect to x is the same for every x, but for jumps at kinks, and there are no
-    #: parameters: so `tangent_grads` has nothing to answer.
+    #: parameters: so `tangent_grads` has nothing to answer. A derived class with a forward of its own says it again, as
+    #: it says what follows, and has no `tangent` but its own.
     straight: ClassVar[bool] = False
     #: Whether y is linear in x and in W, but for a bias b that is added, and the cache is x: then `param_grads` answers
     #: for `tangent_grads`, too.
@@ -69,6 +70,10 @@ class Layer(CheckedCall):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.each_alone = vars(cls).get("each_alone", False)
+        if "forward" in vars(cls):  # another J, and another cache, than those of a class that it is derived from
+            for name in ("tangent", "tangent_grads", "straight", "bilinear"):
+                if name not in vars(cls):
+                    setattr(cls, name, getattr(Layer, name))
 
     def __init__(self) -> None:
         """A layer without settings, unless it says otherwise."""

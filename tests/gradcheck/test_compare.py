@@ -309,6 +309,17 @@ def test_where_a_direction_meets_a_kink_entries_are_drawn_instead():
     assert checked(lambda x: np.abs(x).sum(), [1, 0], [1, 0])["x"].how == "entries"  # as all of a small array are
 
 
+def test_what_a_jump_makes_of_one_entry_is_no_scale_for_the_others():
+    def f(x):
+        return 3 * x[0] + (x[1] > 0)
+
+    report = checked(f, [3, 0], [1, 0])
+    assert (report["x"].wrong.tolist(), report["x"].kink.tolist()) == ([False, False], [False, True])
+    np.testing.assert_allclose(report["x"].scale, 3)
+    report = checked(f, [3 * 1.001, 0], [1, 0])
+    assert report["x"].wrong.tolist() == [True, False]
+
+
 def test_a_function_that_does_not_change_tests_nothing():
     said = ["nothing was tested: at this point y does not change with any of the arrays"]
     assert checked(lambda x: 3.0, [0, 0], [1, 2]).problems == said

@@ -1,12 +1,13 @@
 """The point at which a recipe's steps are checked, and what is looked for in a step of one's own."""
 
+import dataclasses
 import math
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from minigan.gan import Feeding, GANLoss, discriminator_step, generator_step, pack
+from minigan.gan import Feeding, GANLoss, Penalty, discriminator_step, generator_step, pack
 from minigan.gradcheck import check_discriminator_step, check_generator_step, games
 from minigan.gradcheck.games import (
     Still,
@@ -20,6 +21,7 @@ from minigan.gradcheck.numeric import gradient
 from minigan.gradcheck.trial import SameDraws
 from minigan.nn import BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Reshape, Sequential, Tanh
 from minigan.nn.init import ones
+from minigan.recipes import RECIPES
 
 HINGE = GANLoss(kind="hinge", output="logit")
 LOGIT = GANLoss(output="logit")
@@ -186,6 +188,69 @@ def test_the_way_back_is_left_out_only_where_one_array_alone_has_moved_and_comes
     with pytest.raises(KeyError), games.no_way_back((net,)):
         raise KeyError
     assert "backward" not in vars(net)
+
+
+# A penalty, which jumps at the kinks of D -----------------------------------------------------------------------------
+
+WASSERSTEIN = GANLoss(kind="wasserstein", output="logit")
+
+
+def beside_a_jump(distance, *, seed, kind="wgan-gp", layer=0):
+    """A game whose penalty jumps where one unit of D's `layer` is by `distance` less, at a point of the penalty."""
+    G = network(Dense(2), in_shape=(2,), seed=seed)
+    hidden = [part for _ in range(1 + layer // 2) for part in (Dense(3), LeakyReLU(slope=0.2))]
+    D = network(*hidden, Dense(1), in_shape=(2,), seed=seed + 100)
+    D.params *= 3
+    x, z, penalty = draw(3, 2, seed=seed), draw(3, 2, seed=seed + 1), Penalty(kind)
+    at = penalty.points(x, G.forward(z, train=True)[0], SameDraws(games.POINTS)) if penalty.drawn else x
+    for below in D.layers[: layer + 1]:
+        at = below.forward(at, train=True)[0]
+    D.layers[layer].b[0] -= at[1, 0] - distance
+    return G, D, x, z, penalty
+
+
+def a_thousandth_too_much(name):
+    def step(G, D, *args, **options):
+        done = discriminator_step(G, D, *args, **options)
+        D.named_grads()[name][...] *= 1.001
+        return done
+
+    return step
+
+
+@pytest.mark.parametrize("kind", ["wgan-gp", "r1"])
+@pytest.mark.parametrize("distance", [1e-4, 1e-7, -1e-10, 0.0])
+@pytest.mark.parametrize("layer", [0, 2])
+def test_a_difference_across_a_jump_of_the_gradient_is_at_a_kink_and_never_called_wrong(kind, distance, layer):
+    *game, penalty = beside_a_jump(distance, seed=1 + layer, kind=kind, layer=layer)
+    report = check_discriminator_step(*game[:2], WASSERSTEIN, *game[2:], penalty=penalty, pure=False)
+    assert not any(row.wrong.any() for row in report.rows), str(report)
+    assert report.undecided == 0
+    if distance == 1e-4:
+        assert report, "a smaller step keeps clear of it"
+        assert report.kinks == 0
+    if distance == 0:
+        assert report.kinks > 0
+
+
+@pytest.mark.parametrize("distance", [1e-7, 0.0])
+@pytest.mark.parametrize("name", ["0.Dense.W", "0.Dense.b", "2.Dense.W"])
+def test_a_thousandth_too_much_beside_a_jump_is_found(distance, name):
+    *game, penalty = beside_a_jump(distance, seed=3)
+    step, options = a_thousandth_too_much(name), {"penalty": penalty, "pure": False}
+    report = check_discriminator_step(*game[:2], WASSERSTEIN, *game[2:], step=step, **options)
+    assert [row.name for row in report.rows if row.wrong.any()] == [name], str(report)
+
+
+@pytest.mark.parametrize("name", ["wgan-gp", "r1"])
+def test_the_penalised_recipes_are_checked_with_their_penalty_and_nothing_is_left_open(name):
+    recipe = RECIPES[name].smoke()
+    of_D, of_G = check_recipe(recipe, elementwise=20)
+    for report in (of_D, of_G):
+        assert report, str(report)
+        assert report.undecided == report.kinks == 0
+    plain, _ = check_recipe(dataclasses.replace(recipe, penalty="none"), elementwise=20)
+    assert np.abs(plain["0.Dense.W"].analytic - of_D["0.Dense.W"].analytic).max() > 1e-3
 
 
 # Kinks that the steps meet --------------------------------------------------------------------------------------------
@@ -379,7 +444,7 @@ class Search:
             name="trial",
             loss=loss,
             feeding=Feeding(),
-            gradient_penalty=None,
+            gradient_penalty=Penalty("r1"),
             latent_dim=z,
             image_shape=(units,),
             value_range=(2.0, 5.0),
@@ -402,12 +467,14 @@ class Search:
         return [a.copy() for a in (self.G.params, self.D.params, x, z)]
 
     def note(self, G, D, loss, x, z, rng, feeding, penalty):
+        assert penalty is self.recipe.gradient_penalty
         G.params += 0.25  # as stepping aside might
         self.tried.append(self.point(x, z))
 
     def check(self, G, D, loss, *arrays, **options):
         assert (G, D, loss) == (self.G, self.D, self.recipe.loss)
         assert options["feeding"] is self.recipe.feeding
+        assert options.get("penalty") is (self.recipe.gradient_penalty if len(arrays) == 2 else None)
         self.checked.append((self.point(arrays[0], arrays[-1]), options))
         return options["title"]
 
@@ -488,7 +555,9 @@ def test_the_batch_of_a_recipe_is_latents_and_images_within_its_range(monkeypatc
 
 def test_the_weights_are_larger_than_published_ones(monkeypatch):
     search = Search(monkeypatch, [2e-3], units=900)
-    monkeypatch.setattr(games, "step_aside", lambda G, D, loss, x, z, rng, *_: search.tried.append(search.point(x, z)))
+    monkeypatch.setattr(
+        games, "step_aside", lambda G, D, loss, x, z, rng, feeding, penalty: search.tried.append(search.point(x, z))
+    )
     search.run()
     few, many = search.G.named_params()["0.Dense.W"], search.D.named_params()["0.Dense.W"]
     np.testing.assert_allclose(few.std(), 1 / 2, rtol=0.05)  # sums of 2 terms, and

@@ -242,7 +242,7 @@ def test_a_factor_of_1_0005_is_reported_in_every_array_of_a_whole_step(name, pla
 def test_an_array_too_large_for_single_entries_is_still_caught_along_directions(where):
     report = check_layer(Wrong(where, SPOILS["0.05 % too large"]), (4,), elementwise=0)
     assert [row.name.split(".")[-1] for row in report.rows if row.wrong.any()] == [where]
-    assert all(row.how == "directions" and row.kink.size == 5 for row in report.rows)
+    assert all(report[name].how == "directions" and report[name].kink.size == 5 for name in ("x", "W", "b"))
     row = next(row for row in report.rows if row.wrong.any())
     assert "1.0005 times" in row.cause
 

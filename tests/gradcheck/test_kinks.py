@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigan.gradcheck import kinks
-from minigan.gradcheck.kinks import Corner, Origin, bounds, corners, entry, forgive, hides_kinks, walk_aside
+from minigan.gradcheck.kinks import Corner, Origin, bounds, corners, entry, forgive, hides_kinks, jumps, walk_aside
 from minigan.gradcheck.numeric import STEP, first_steps
 from minigan.gradcheck.report import DECIDED, Row
 
@@ -280,12 +280,40 @@ def found(monkeypatch):
         ((0, 10), (-np.inf, np.inf), False),
     ],
 )
-def test_kinks_hide_where_slopes_vary_by_a_fiftieth_and_as_much_at_ten_times_the_step(found, first, again, hides):
+def test_kinks_hide_where_slopes_vary_by_a_fiftieth_and_as_much_at_ten_times_the_step(
+    found, first, again, hides, monkeypatch
+):
+    monkeypatch.setattr(kinks, "jumps", lambda *_: False)
     asked = found(first, again)
     assert hides_kinks(None, {"x": at(3)}, 50.0, None) is hides
     quick = {"places": 12}
     assert asked == [([3], quick), ([3], 10.0, quick)][: 2 if asked[1:] else 1]
     assert (len(asked) == 1) == (first in [(5, 6), (-np.inf, np.inf)])
+    monkeypatch.setattr(kinks, "jumps", lambda *_: True)
+    found(first, again)
+    assert not hides_kinks(None, {"x": at(3)}, 50.0, None), "the other side of a jump is no choice"
+
+
+@pytest.mark.parametrize(
+    ("f", "jump"),
+    [
+        (lambda x: x, False),
+        (lambda x: np.maximum(x, 0), False),
+        (np.sort, False),
+        (lambda x: x * x, False),  # a hundredth, even
+        (lambda x: 0 * x, False),
+        (lambda x: x + (x > 0), True),
+        (lambda x: x + 1e-3 * (x >= 0), True),
+        (lambda x: x + (x > 1e-8), True),
+        (lambda x: x + (x > -1e-8), True),
+        (lambda x: x + (x > 1.0), False),  # far away
+    ],
+)
+def test_f_jumps_where_ten_times_as_far_it_changes_by_as_much(f, jump):
+    x = np.zeros(4)
+    there = origin(lambda: f(x), x=x)
+    assert jumps(there, np.random.default_rng(0)) is jump
+    assert not x.any()
 
 
 # What is forgiven ---------------------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ MODULES = {
     "gradcheck/report": "report diagnosis gradcheck_command gradcheck",
     "gradcheck/statistics": "statistics promises contract",
     "gradcheck/steps": "which_step others_code steps ties gradcheck",
+    "gradcheck/tangents": "tangents contract",
     "gradcheck/targets": "targets others_code two_passes promises gradcheck",
     "gradcheck/ties": "tied_entries ties others_code",
     "gradcheck/trial": "trial promises contract",
