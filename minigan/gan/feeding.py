@@ -12,6 +12,7 @@ from minigan.backend import Array, array_module
 from minigan.errors import ArgumentError, DTypeError, ShapeError, check_choice, whole
 from minigan.gan.penalty import Penalty
 from minigan.nn.network import Sequential
+from minigan.nn.second import divisible
 
 Losses = tuple[Array, Array, Array]
 
@@ -42,9 +43,10 @@ class Feeding:
 
         The latter if every layer of D takes each example alone (`Layer.each_alone`): outputs and gradients are those of
         two passes but for rounding, and for Dropout's draws, which are others, of the same distribution. Not if a layer
-        has buffers, since each pass may move them; nor with a penalty on the gradient at one of the two.
+        has buffers, since each pass may move them; nor with a penalty on the gradient at one of the two,
+        unless the pass can be divided (see `divisible`).
         """
-        if penalty is not None and not penalty.drawn:
+        if penalty is not None and not penalty.drawn and not divisible(D):
             return False
         return self.batching == "concat" or (D.each_alone and not D.buffers.size)
 

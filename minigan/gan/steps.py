@@ -14,7 +14,7 @@ from minigan.backend import Array, RandomStream
 from minigan.errors import ArgumentError
 from minigan.gan.feeding import PLAIN, Feeding, join, mean_over_both, pack, split, unpack
 from minigan.gan.loss import GANLoss
-from minigan.gan.penalty import Pass, Penalty, penalise, penalised_backward
+from minigan.gan.penalty import Pass, Penalty, jointly_penalised_backward, penalise, penalised_backward
 from minigan.nn.network import NetworkCache, Sequential
 from minigan.nn.second import unread_pass
 from minigan.optim import Optimizer
@@ -82,7 +82,12 @@ def discriminator_step(
         losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
         if feeding.batching == "concat":
             losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
-        D.backward(join(d_real, d_fake), cache, need_input_grad=False)
+        both = Pass(cache, join(d_real, d_fake))
+        if penalty is None or penalty.drawn:
+            D.backward(both.d_out, cache, need_input_grad=False)
+        else:
+            value = jointly_penalised_backward(D, penalty, both, len(x_real))
+            losses = (losses[0] + value, *losses[1:])
         caches = [cache]
     else:
         out_real, cache_real = D.forward(x_real, train=True, rng=rng)

@@ -33,6 +33,9 @@ class ReLU(Layer):
 
     tangent = input_grad  # each entry by itself: J is diagonal
 
+    def cache_of(self, cache: Array, examples: slice) -> Array:
+        return cache[examples]
+
 
 @Elementwise
 def relu(xp, x: Array) -> Array:
@@ -71,6 +74,9 @@ class LeakyReLU(Layer):
         return leaky_relu_grad(dy, cache, self.slope)
 
     tangent = input_grad  # each entry by itself: J is diagonal
+
+    def cache_of(self, cache: Array, examples: slice) -> Array:
+        return cache[examples]
 
 
 @Elementwise

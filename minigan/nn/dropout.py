@@ -44,6 +44,9 @@ class Dropout(Layer):
 
     tangent = input_grad  # each entry by itself: J is diagonal
 
+    def cache_of(self, cache: Array | None, examples: slice) -> Array | None:
+        return None if cache is None else cache[examples]
+
 
 @Elementwise
 def silenced(x: Array, draws: Array, silent: float, scale: float) -> tuple[Array, Array]:

@@ -109,6 +109,12 @@ class Layer(CheckedCall):
             grads["b"][...] = 0
         return None
 
+    def cache_of(self, cache: Any, examples: slice) -> Any:
+        """The cache of some examples of the batch; a straight layer may say so, and then halves can share products."""
+        if self.bilinear:
+            return cache[examples]
+        raise NotImplementedError(f"{type(self).__name__} has no cache_of")
+
     def out_shape(self, in_shape: Shape) -> Shape:
         """The output's shape without the batch axis; raises ShapeError if the input does not fit."""
         return in_shape

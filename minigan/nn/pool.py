@@ -168,5 +168,8 @@ class Maxout(Layer):
     def tangent(self, dx: Array, cache: Array) -> Array:
         return winners(self.candidates(dx), cache)
 
+    def cache_of(self, cache: Array, examples: slice) -> Array:
+        return cache[examples]
+
     def kink_offsets(self, x: Array) -> list[Array]:
         return lead(self.candidates(x))

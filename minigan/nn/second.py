@@ -40,16 +40,20 @@ def unread_pass(network: Sequential, x: Array, *, rng: RandomStream | None = Non
     return NetworkCache(network, network.version, (len(x), *network.out_shape), [*caches, x])
 
 
-def signals(network: Sequential, dy: Array, cache: NetworkCache) -> list[Array]:
+def signals(network: Sequential, dy: Array, cache: NetworkCache, *, examples: slice | None = None) -> list[Array]:
     """[dx, …, dy]: the gradients of ⟨dy, y⟩ with respect to x, to the output of every layer, and so to y, which is dy.
 
-    No gradient of a parameter is written. Raises as `Sequential.backward`.
+    No gradient of a parameter is written. With `examples` dx is of these alone, of a network that is `divisible`.
+    Raises as `Sequential.backward`.
     """
     network.check_cache(cache)
     found = [dy]
-    for layer, own in zip(reversed(network.layers), reversed(cache.layers), strict=True):
+    for layer, own in zip(network.layers[:0:-1], cache.layers[:0:-1], strict=True):
         found.append(layer.input_grad(found[-1], own))
-    return found[::-1]
+    first, own, dy = network.layers[0], cache.layers[0], found[-1]
+    if examples is not None:
+        own, dy = first.cache_of(own, examples), dy[examples]
+    return [first.input_grad(dy, own), *found[::-1]]
 
 
 def second_order(
@@ -59,6 +63,7 @@ def second_order(
     cache: NetworkCache,
     *,
     scale: Array | None = None,
+    examples: slice | None = None,
     accumulate: bool = False,
 ) -> None:
     """Write the gradient of ⟨u, dx⟩, dx = signals[0], with respect to every parameter into the network's `grads`.
@@ -66,12 +71,16 @@ def second_order(
     u (N, *in_shape) and signals[-1] are held fixed. With `scale` (N,) that of Σₙ scaleₙ·⟨dyₙ, yₙ⟩, dy = signals[-1], is
     added, the loss's own gradient where its dy is scaleₙ·dyₙ: that needs no pass more, and in layers that are
     `bilinear` no product, since both gradients are made of the same dy. Only right where no example depends on the
-    others of its batch. `accumulate` adds to the gradients.
+    others of its batch. `accumulate` adds to the gradients. With `examples`, of a network that is `divisible`, u and dx
+    are of these alone, scale and the rest of the whole batch; then nothing is added to.
     Raises as `Sequential.backward`, and SecondOrderError for a layer without second order, before anything is written.
     """
     network.check_cache(cache)
     for layer in network.layers:
         check_second_order(layer)
+    if examples is not None and scale is not None:
+        on_the_way_up(network, u, signals, cache, scale, examples)
+        return
     along = [u]  # how the input of each layer moves
     for layer, own in zip(network.layers[:-1], cache.layers, strict=False):
         along.append(layer.tangent(along[-1], own))
@@ -93,18 +102,44 @@ def second_order(
             bent = curvature[0] if bent is None else bent + curvature[0]
 
 
-def joint_grads(layer: Layer, dx: Array, dy: Array, x: Array, scale: Array, grads: Grads) -> None:
-    """What `tangent_grads` writes, and with it the gradient of Σₙ scaleₙ·⟨dyₙ, yₙ⟩: one product, with the same dy."""
+def divisible(network: Sequential) -> bool:
+    """Whether `second_order` can take some `examples`: no slope bends, though it may jump, and caches can be cut."""
+    return all(
+        layer.each_alone and (layer.bilinear or (layer.straight and type(layer).cache_of is not Layer.cache_of))
+        for layer in network.layers
+    )
+
+
+def on_the_way_up(
+    network: Sequential, u: Array, signals: list[Array], cache: NetworkCache, scale: Array, examples: slice
+) -> None:
+    """What `second_order` writes where no slope bends: each layer's gradient as soon as its input's motion is known."""
+    dx, last = u, network.layers[-1]
+    for layer, own, dy in zip(network.layers, cache.layers, signals[1:], strict=True):
+        if layer.bilinear:
+            layer.write_grads(partial(joint_grads, layer, dx, dy, own, scale, examples=examples), accumulate=False)
+        if layer is not last:
+            dx = layer.tangent(dx, layer.cache_of(own, examples))
+
+
+def joint_grads(
+    layer: Layer, dx: Array, dy: Array, x: Array, scale: Array, grads: Grads, *, examples: slice = slice(None)
+) -> None:
+    """What `tangent_grads` writes, and with it the gradient of Σₙ scaleₙ·⟨dyₙ, yₙ⟩: one product, with the same dy.
+
+    dx is of these `examples` alone, and as if 0 for the others.
+    """
     N = len(x)
-    both = shifted(dx.reshape(N, -1), x.reshape(N, -1), scale[:, None])
+    both = times_scale(x.reshape(N, -1), scale[:, None])
+    both[examples] += dx.reshape(len(dx), -1)
     layer.param_grads(dy, both.reshape(x.shape), grads)
     if "b" in grads:
         grads["b"][...] = batch_sum((scale @ dy.reshape(N, -1)).reshape(dy.shape[1:]))
 
 
 @Elementwise
-def shifted(dx: Array, x: Array, scale: Column) -> Array:
-    return dx + scale * x
+def times_scale(x: Array, scale: Column) -> Array:
+    return scale * x
 
 
 def collect(into: list[Any], answer: Callable[[Grads], Any], grads: Grads) -> None:

@@ -41,6 +41,9 @@ class Reshape(Layer):
     def tangent(self, dx: Array, cache: Shape) -> Array:
         return dx.reshape(len(dx), *self.shape)
 
+    def cache_of(self, cache: Shape, examples: slice) -> Shape:
+        return (len(range(cache[0])[examples]), *cache[1:])
+
 
 class Flatten(Layer):
     """(N, H, W, C) → (N, H·W·C), in C order: the channels of one pixel stay together.
@@ -62,3 +65,6 @@ class Flatten(Layer):
 
     def tangent(self, dx: Array, cache: Shape) -> Array:
         return dx.reshape(len(dx), -1)
+
+    def cache_of(self, cache: Shape, examples: slice) -> Shape:
+        return (len(range(cache[0])[examples]), *cache[1:])

@@ -210,7 +210,11 @@ GAMES |= {
     for name, recipe in _CRITICS.items()
     for penalty, changes in _PENALTIES.items()
 }
-GAMES["penalised-dense-r1-concat"] = replace(GAMES["penalised-dense-r1"], d_batching="concat")
+GAMES |= {
+    "penalised-dense-r1-concat": replace(GAMES["penalised-dense-r1"], d_batching="concat"),
+    "penalised-kinks-r1": small(FLUX_DCGAN, {**_PLAIN, "penalty": "r1"}),
+    "penalised-kinks-r2": small(FLUX_DCGAN, {**_PLAIN, "penalty": "r2"}),
+}
 
 
 def steepness(recipe):
