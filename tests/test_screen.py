@@ -159,7 +159,7 @@ def test_an_error_in_a_callback_ends_the_run_as_any_other_does_and_it_can_go_on(
         (None, r"callbacks must be a list of callbacks"),
         ((c for c in [Callback()]), r"callbacks must be a list of callbacks"),
     ],
-    ids=str,
+    ids=["a text", "None in it", "a class in it", "a callback", "a class", "None", "a generator"],
 )
 def test_what_is_no_callback_is_refused_before_anything_is_made(callbacks, message, tmp_path, whole):
     with pytest.raises(ArgumentError, match=message):

@@ -92,13 +92,9 @@ def products_by_hand(recipe):
     N = recipe.batch_size
     g, d = sizes_of(recipe)
     products = [] if recipe.shared_fakes else forward(g, N)
-    if (
-        recipe.penalty == "r1"
-    ):  # back from the real images, for loss and penalty at once, then forward along the penalty
-        products += 2 * forward(d, N) + 2 * for_weights(d, N) + for_inputs(d[1:], N) + for_inputs(d, N)
-        products += forward(d[:-1], N)
-    else:
-        products += forward(d, 2 * N) + for_weights(d, 2 * N) + for_inputs(d[1:], 2 * N)
+    products += forward(d, 2 * N) + for_weights(d, 2 * N) + for_inputs(d[1:], 2 * N)
+    if recipe.penalty == "r1":  # back to the real images, too, and forward again from there to D's last layer
+        products += for_inputs(d[:1], N) + forward(d[:-1], N)
     if recipe.penalty == "wgan-gp":  # forward to D's last layer, back, and forward again, all at points in between
         products += 2 * forward(d[:-1], N) + for_inputs(d, N) + for_weights(d, N)
     return products + forward(g, N) + forward(d, N) + for_inputs(d, N) + for_weights(g, N) + for_inputs(g[1:], N)

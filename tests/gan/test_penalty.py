@@ -117,7 +117,7 @@ def through_the_image(genuine):
     def spoilt(net, u, found, cache, **options):
         genuine(net, 0 * u, found, cache, **options)
         along = np.zeros(cache.out_shape)
-        along[: len(u), 0] = (u * found[0]).reshape(len(u), -1).sum(axis=1)  # the real ones come first
+        along[options.get("examples") or slice(None)] = (u * found[0]).reshape(len(u), -1).sum(axis=1, keepdims=True)
         net.backward(along, cache, need_input_grad=False, accumulate=True)
 
     return spoilt
