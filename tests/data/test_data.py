@@ -52,7 +52,7 @@ PAGE = b"<!DOCTYPE html><html>503 Service Unavailable</html>"
     [
         (b"", "is empty"),
         (PAGE, "not an IDX file: it looks like a web page"),
-        (gzip.compress(PAGE), "it looks like a web page"),
+        (gzip.compress(PAGE, mtime=0), "it looks like a web page"),
         (b"\0\0", "not an IDX file"),
         (b"PK\3\4" + bytes(100), "it begins with b'PK"),
         (b"\0\0\x07\3" + bytes(100), "not an IDX file"),
@@ -61,8 +61,11 @@ PAGE = b"<!DOCTYPE html><html>503 Service Unavailable</html>"
         (idx(IMAGES)[:9], "truncated in its header"),
         (idx(IMAGES)[:-1], "its header says 24 bytes of data and there are 23"),
         (idx(IMAGES) + b"x", "goes on after its data"),
-        (gzip.compress(idx(IMAGES))[:-12], "gzip data cannot be read"),
-        (gzip.compress(idx(IMAGES))[:15] + b"\xff\xff\xff" + gzip.compress(idx(IMAGES))[18:], "gzip|IDX|header"),
+        (gzip.compress(idx(IMAGES), mtime=0)[:-12], "gzip data cannot be read"),
+        (
+            gzip.compress(idx(IMAGES), mtime=0)[:15] + b"\xff\xff\xff" + gzip.compress(idx(IMAGES), mtime=0)[18:],
+            "gzip|IDX|header",
+        ),
         (b"\0\0\x08\4" + struct.pack(">4I", 0, 2**32 - 1, 2**32 - 1, 2**32 - 1), "holds nothing"),
         (b"\0\0\x08\3" + struct.pack(">3I", 10**9, 1000, 1000) + bytes(50), "says 1,000,000,000,000,000 bytes"),
     ],

@@ -164,7 +164,11 @@ def other_recipe(config):
     return {**config, "recipe": "pytorch-mlp", "fields": json.loads(json.dumps(vars(recipe)))}
 
 
-@pytest.mark.parametrize("spoil", ["", "{", "[]", "null", other_run, other_images, other_recipe], ids=str)
+@pytest.mark.parametrize(
+    "spoil",
+    ["", "{", "[]", "null", other_run, other_images, other_recipe],
+    ids=lambda spoil: getattr(spoil, "__name__", spoil),
+)
 def test_a_config_that_says_nothing_or_something_else_is_refused_and_can_be_removed(spoil, copy, refused, longer):
     config = copy.folder / "config.json"
     config.write_text(spoil if isinstance(spoil, str) else json.dumps(spoil(copy.config)))
