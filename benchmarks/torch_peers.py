@@ -148,7 +148,7 @@ class Peer:
     def __init__(
         self, recipe: Recipe, seed: int, *, joined: bool = False, compiled: bool = False, channels_last: bool = False
     ):
-        plain = {"d_steps": 1, "d_warmup": 0, "loss_kind": "bce", "packing": 1}
+        plain = {"d_steps": 1, "d_warmup": 0, "loss_kind": "bce", "packing": 1, "penalty": "none"}
         if lacking := [field for field, value in plain.items() if getattr(recipe, field) != value]:
             raise NotImplementedError(f"{recipe.name}: a peer has no {', '.join(lacking)}")
         torch.manual_seed(seed)
