@@ -76,40 +76,29 @@ def discriminator_step(
         raise ArgumentError("discriminator_step needs latents z to make fakes from, or fakes=(x, cache)")
     x_real, x_fake = pack(x_real, feeding.packing), pack(x_fake, feeding.packing)
 
-    on_a_half = penalty if penalty is not None and not penalty.drawn else None  # on the real images, or on the fakes
-    fine = None
     if feeding.as_one(D, penalty):
         out, cache = D.forward(join(x_real, x_fake), train=True, rng=rng)
         out_real, out_fake = split(out, len(x_real))
-        losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
-        if feeding.batching == "concat":
-            losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
-        if on_a_half is not None:
-            half = slice(len(x_real)) if on_a_half.kind == "r1" else slice(len(x_real), None)
-            fine = penalise(D, on_a_half, cache, d_out=join(d_real, d_fake), examples=half)
-        else:
-            D.backward(join(d_real, d_fake), cache, need_input_grad=False)
         caches = [cache]
     else:
         out_real, cache_real = D.forward(x_real, train=True, rng=rng)
         out_fake, cache_fake = D.forward(x_fake, train=True, rng=rng)
-        losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
-        if feeding.batching == "concat":
-            losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
-        if on_a_half is not None:
-            halves = [(d_real, cache_real), (d_fake, cache_fake)]
-            (d_out, cache), other = halves if on_a_half.kind == "r1" else halves[::-1]
-            D.backward(*other, need_input_grad=False)
-            fine = penalise(D, on_a_half, cache, d_out=d_out)
-        else:
-            D.backward(d_real, cache_real, need_input_grad=False)
-            D.backward(d_fake, cache_fake, need_input_grad=False, accumulate=True)
         caches = [cache_real, cache_fake]
+    losses, d_real, d_fake = loss.for_discriminator(out_real, out_fake)
+    if feeding.batching == "concat":
+        losses, d_real, d_fake = mean_over_both(losses, d_real, d_fake)
+    d_outs = [d_real, d_fake] if len(caches) == 2 else [join(d_real, d_fake)]
+
+    fines = []
+    if penalty is not None and not penalty.drawn:
+        fines.append(penalised_backward(D, penalty, d_outs, caches, n_real=len(x_real)))
+    else:
+        for i, (d_out, cache) in enumerate(zip(d_outs, caches, strict=True)):
+            D.backward(d_out, cache, need_input_grad=False, accumulate=i > 0)
     if penalty is not None and penalty.drawn:
         points = penalty.points(x_real, x_fake, penalty_rng)
-        fine = penalise(D, penalty, unread_pass(D, points, rng=rng))
-    if fine is not None:
-        losses = (losses[0] + fine, *losses[1:])
+        fines.append(penalise(D, penalty, unread_pass(D, points, rng=rng)))
+    losses = (sum(fines, losses[0]), *losses[1:])
 
     for cache in caches:
         D.update_buffers(cache)
@@ -188,6 +177,23 @@ def simultaneous_step(
     g_optimizer.step()
     probabilities = loss.probability(out_real), loss.probability(out_fake)
     return DiscriminatorResult(*losses, *probabilities), GeneratorResult(value, x_fake)
+
+
+def penalised_backward(
+    D: Sequential, penalty: Penalty, d_outs: list[Array], caches: list[NetworkCache], *, n_real: int
+) -> Array:
+    """Write the gradient of the loss and of a penalty at the real images or at the fakes; returns the penalty.
+
+    `d_outs` and `caches` are those of two passes, over the real images and over the fakes, or of one over both, the
+    `n_real` real ones first, of a D that is `divisible`.
+    """
+    at_real = penalty.kind == "r1"
+    if len(caches) == 1:
+        half = slice(n_real) if at_real else slice(n_real, None)
+        return penalise(D, penalty, caches[0], d_out=d_outs[0], examples=half)
+    here, other = (0, 1) if at_real else (1, 0)
+    D.backward(d_outs[other], caches[other], need_input_grad=False)
+    return penalise(D, penalty, caches[here], d_out=d_outs[here])
 
 
 def check_players(

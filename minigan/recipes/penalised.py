@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minigan.nn import Layer, LeakyReLU, Tanh
-from minigan.recipes.mlp import MLP
+from minigan.recipes.mlp import QuickMLP
 
 
 @dataclass(frozen=True)
-class Penalised(MLP):
-    """Dense layers, BatchNorm in G alone: with it in D no example would have a gradient of its own."""
-
-    def layers(self) -> tuple[list[Layer], list[Layer]]:
-        leaky = LeakyReLU(slope=0.2)
-        g_layers = [*self.hidden(self.g_hidden, leaky, norm=True), self.dense(self.pixels), Tanh()]
-        d_layers = [*self.hidden(self.d_hidden, leaky, drop=self.dropout), *self.answer(self.dense(1))]
-        return g_layers, d_layers
+class Penalised(QuickMLP):
+    """The networks of `quick-mlp`: BatchNorm in G alone, since with it in D no example has a gradient of its own."""
 
 
 class WGANGP(Penalised):
