@@ -2,7 +2,8 @@
 
 FOLDER is tests/stored/DATE. Each run comes with eight samples, drawn by the version that made it: `drawn.npy`. That of
 2026-11-29 was made so by commit 1a7eb26, which knew no --recipe. After a change of what a run records, make a folder
-for the day; those that are there stay as they are.
+for the day; those that are there stay as they are. Of 2026-11-30b, the first with a
+penalty, one is kept.
 """
 
 import os
@@ -13,7 +14,7 @@ from minigan.cli.main import main
 
 SMALL = "--images 100 --batch-size 32 --epochs 2 --latent-dim 4 --g-hidden 2 2 --d-hidden 2 2 --log-every 2 --keep 1"
 WHERE = "--dataset glyphs --device cpu --sample-every never"
-RECIPES = {"quick-mlp": "quick-mlp", "own": "--recipe my_recipe.py:Sketch"}
+RECIPES = {"quick-mlp": "quick-mlp", "own": "--recipe my_recipe.py:Sketch", "wgan-gp": "wgan-gp"}
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]).absolute()
