@@ -2,8 +2,8 @@
 
 FOLDER is tests/stored/DATE. Each run comes with eight samples, drawn by the version that made it: `drawn.npy`. That of
 2026-11-29 was made so by commit 1a7eb26, which knew no --recipe. After a change of what a run records, make a folder
-for the day; those that are there stay as they are. Of 2026-11-30b, the first with a
-penalty, one is kept.
+for the day; those that are there stay as they are. Of 2026-11-30b one run is kept,
+the first with a penalty.
 """
 
 import os
