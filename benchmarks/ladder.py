@@ -28,6 +28,7 @@ from minigan.recipes import RECIPES
 
 BEFORE, THEN = "b7f5e94", "1a7eb26"
 SYSTEMS = ("flux-mlp", "pytorch-mlp", "renom-maxout", "flux-dcgan", "keras-upconv", "best", "quick-mlp")
+LATER = ("best", "quick-mlp")  # than BEFORE
 ROUNDS = 7
 
 
@@ -144,14 +145,19 @@ def worker(name: str, rung: str) -> None:
     metrics = import_module({BEFORE: "minigan.train", THEN: "minigan.means"}.get(rung, "minigan.train.metrics"))
     step_metrics = train.measure if rung in (BEFORE, THEN) else metrics.step_metrics  # as that code calls it
     trainer, means = train.Trainer(recipe, images), metrics.Means()
-    turns.answer(name, lambda: means.add(step_metrics(*trainer.train_step(trainer.batches.batch(trainer.step)))))
+
+    def step():
+        means.add(step_metrics(*trainer.train_step(trainer.batches.batch(trainer.step))))
+
+    turns.answer(name, step, idle=3, steps=12)  # there are many rungs
 
 
-def rungs() -> dict[str, str]:
-    """{what a row of the table says: the worker's rung}."""
+def rungs(name: str = "") -> dict[str, str]:
+    """{what a row of the table says: the worker's rung}, of a recipe without what has none of it."""
     undone = {what: str(i + 1) for i, what in enumerate(RUNGS)}
     old, new = list(undone.items())[:-NEW], list(undone.items())[-NEW:]
-    first = {f"before (commit {BEFORE})": BEFORE, "today's code with all below undone": "0"}
+    first = {} if name in LATER else {f"before (commit {BEFORE})": BEFORE}
+    first["today's code with all below undone"] = "0"
     return {**first, **dict(old), f"commit {THEN}, for comparison": THEN, **dict(new)}
 
 
@@ -159,25 +165,29 @@ def climb(name: str, folder: str) -> dict[str, float]:
     """{what a row says: milliseconds}, from the code in the folder BEFORE of that folder to today's."""
     rest = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
     workers = []
-    for rung in rungs().values():
+    for rung in rungs(name).values():
         changes = {"OPENBLAS_THREAD_TIMEOUT": "26"} if rung in (BEFORE, "0", "1") else {}
         changes |= {"PYTHONPATH": f"{folder}/{rung}"} if rung in (BEFORE, THEN) else {}
         workers.append(([sys.executable, __file__, "--worker", name, rung], {**rest, **changes}))
     times = turns.take_turns(workers, ROUNDS)
-    return {what: round(min(found), 2) for what, found in zip(rungs(), times, strict=True)}
+    return {what: round(min(found), 2) for what, found in zip(rungs(name), times, strict=True)}
 
 
 def table() -> str:
     found = results().read()
-    names = [name for name in SYSTEMS if found.get(name, {}).keys() == rungs().keys()]
+    names = [name for name in SYSTEMS if found.get(name, {}).keys() == rungs(name).keys()]
     if not names:
         return "(not measured yet)"
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for above, what in zip([next(iter(rungs())), *rungs()], rungs(), strict=False):
         cells = []
         for name in names:
-            now, before = found[name][what], found[name][above]
-            cells.append(f"{now:.1f}" + (f" ({now / before - 1:+.0%})" if abs(now / before - 1) >= 0.015 else ""))
+            now, before = found[name].get(what), found[name].get(above)
+            if now is None:
+                cells.append("–")
+                continue
+            changed = before is not None and abs(now / before - 1) >= 0.015
+            cells.append(f"{now:.1f}" + (f" ({now / before - 1:+.0%})" if changed else ""))
         lines.append(f"| {what} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

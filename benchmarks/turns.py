@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-def answer(name: str, step: Callable[[], object]) -> None:
+def answer(name: str, step: Callable[[], object], *, idle: int = 5, steps: int = 40) -> None:
     """A worker's part: at each line on standard input, the median of some steps of the recipe `name`, in milliseconds.
 
-    The first steps of a turn, which find the caches full of others', are not counted.
+    The first `idle` steps of a turn, which find the caches full of others', are not counted. Of images: one, and four.
     """
-    idle, steps = (1, 4) if "dcgan" in name or "upconv" in name else (5, 40)
+    if "dcgan" in name or "upconv" in name:
+        idle, steps = 1, 4
     for _ in sys.stdin:
         times = []
         for _ in range(idle + steps):
