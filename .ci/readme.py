@@ -28,7 +28,7 @@ RULES = (
     (r"^(minigan train --resume \S+) --epochs 540", r"\1 --epochs 2 --offline"),
     (r"^minigan evaluate \S+", r"\g<0> --count 200 --offline"),
     (r"^sphinx-build ", r"\g<0>-W --keep-going -q "),
-    (r"^pytest$", 'MINIGAN_DATA="${MINIGAN_TEST_DATA:-}" pytest'),  # whose content one test checks
+    (r"^pytest -n auto$", r'MINIGAN_DATA="${MINIGAN_TEST_DATA:-}" \g<0>'),  # whose content one test checks
     (r'start\("quick-mlp", epochs=3\)', r'start("quick-mlp", epochs=1, images=200, batch_size=32, offline=True)'),
 )
 #: Commands that are meant to fail, and how.
