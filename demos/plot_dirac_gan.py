@@ -33,7 +33,10 @@ QUICK = "--quick" in sys.argv  # fewer steps
 # :math:`\psi = 0` the discriminator has no reason to prefer a side: :math:`(0, 0)` is the equilibrium.
 #
 # About the sign: in this paper the logit speaks for *fake*, so the labels (real, fake) are (0, 1), and minigan's loss
-# of ``D``, :math:`\mathrm{BCE}(\psi\cdot 0,\, 0) + \mathrm{BCE}(\psi\theta,\, 1) = \log 2 + \log(1 + e^{-\theta\psi})`,
+# of ``D``,
+#
+# .. math:: \mathrm{BCE}(\psi\cdot 0,\, 0) + \mathrm{BCE}(\psi\theta,\, 1) = \log 2 + \log(1 + e^{-\theta\psi}),
+#
 # is exactly :math:`-V`. (With minigan's usual labels :math:`\psi` would be :math:`-\psi`, and nothing else would be
 # different.)
 

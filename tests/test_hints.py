@@ -11,7 +11,9 @@ import minigan
 
 PACKAGE = Path(minigan.__file__).parent
 DOCS = Path(__file__).parents[1] / "docs"
-IN_A_CLONE_ONLY = re.compile(r"(?<![\w/.])(docs|demos|benchmarks|tests|findings)/|README|CONTRIBUTING|CHANGELOG|\w\.md\b")
+IN_A_CLONE_ONLY = re.compile(
+    r"(?<![\w/.])(docs|demos|benchmarks|tests|findings)/|README|CONTRIBUTING|CHANGELOG|\w\.md\b"
+)
 PAGE = re.compile(r"the\s+page\s+“([^”]*)”")
 
 
