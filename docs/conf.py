@@ -4,12 +4,13 @@ import os
 import re
 import sys
 import warnings
+from pathlib import Path
 
 from sphinx_gallery.sorting import ExplicitOrder
 
 import minigan
 
-sys.path.insert(0, os.path.dirname(__file__))  # where notebooks.py is
+sys.path.insert(0, str(Path(__file__).parent))  # where notebooks.py is
 
 # The chapters' products are small: one thread is as fast as two, and does not fight with whatever else runs.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,6 +1,6 @@
 """Looks at every page that was built, in Chromium, as wide as a desk's screen and as a phone's, in light and in dark.
 
-    python docs/looked.py docs/_build/html                          # all pages; what is wrong with them, and exit code 1
+    python docs/looked.py docs/_build/html                          # all pages: what is wrong with them; then exit code 1
     python docs/looked.py docs/_build/html conv api --shots FOLDER  # these alone, and a picture of each
 
 Wrong are: what is cut or stands out of its column, and cannot be scrolled; on the wide screen also a formula or a table
@@ -19,12 +19,16 @@ from playwright.sync_api import sync_playwright
 SIZES = {1300: 900, 390: 844}  # pixels: width and height of the window
 
 #: What is wrong with a page as it is shown now, each as a line.
-LOOK = """
+LOOK = r"""
 (wide) => {
   const found = [], told = [];
-  const name = (e) => `${e.tagName.toLowerCase()} “${(e.alt || e.textContent).trim().replace(/\\s+/g, " ").slice(0, 60)}”`;
+  const text = (e) => (e.alt || e.textContent).trim().replace(/\s+/g, " ").slice(0, 60);
   const scrolls = (e) => ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
-  const tell = (e, words) => told.some((other) => other.contains(e)) || (told.push(e), found.push(`${name(e)} ${words}`));
+  const tell = (e, words) => {
+    if (told.some((other) => other.contains(e))) return;
+    told.push(e);
+    found.push(`${e.tagName.toLowerCase()} “${text(e)}” ${words}`);
+  };
   const article = document.querySelector("article");
   const column = article.getBoundingClientRect();
   for (const e of article.querySelectorAll("p, li, dt, h1, h2, h3, table, pre, img, svg, mjx-container, div.math")) {
@@ -49,7 +53,7 @@ LOOK = """
   for (const e of article.querySelectorAll("div.highlight"))
     if (!e.querySelector("button.copybtn") && !e.closest(".cell_output, .sphx-glr-script-out"))
       tell(e, "has no button to copy it");
-  for (const e of article.querySelectorAll("dl.py.class > dt, dl.py.function > dt, dl.py.method > dt, dl.py.exception > dt"))
+  for (const e of article.querySelectorAll("dl.py:is(.class, .function, .method, .exception) > dt"))
     if (!e.querySelector(".viewcode-link")) tell(e, "has no link to its source");
   return found;
 }

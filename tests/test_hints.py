@@ -19,7 +19,7 @@ PAGE = re.compile(r"the\s+page\s+“([^”]*)”")
 
 @cache
 def texts():
-    """[(file, text)]: strings, docstrings among them, but not of modules; all of a stub, which is a student's to read."""
+    """[(file, text)]: strings, docstrings among them, but not of modules; all of a stub, which students read."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
