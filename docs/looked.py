@@ -1,6 +1,6 @@
 """Looks at every page that was built, in Chromium, as wide as a desk's screen and as a phone's, in light and in dark.
 
-    python docs/looked.py docs/_build/html                          # all pages: what is wrong with them; then exit code 1
+    python docs/looked.py docs/_build/html                          # all pages; with faults, exit code 1
     python docs/looked.py docs/_build/html conv api --shots FOLDER  # these alone, and a picture of each
 
 Wrong are: what is cut or stands out of its column, and cannot be scrolled; on the wide screen also a formula or a table
