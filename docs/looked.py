@@ -17,11 +17,12 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 SIZES = {1300: 900, 390: 844}  # pixels: width and height of the window
+HEIGHT, TALLEST = "() => document.documentElement.scrollHeight", 8000  # pixels of a page in a picture
 
 #: What is wrong with a page as it is shown now, each as a line.
 LOOK = r"""
 (wide) => {
-  const found = [], told = [];
+  const found = [], told = [], hang = 9;  // pixels: titles and signatures hang out by half a rem
   const text = (e) => (e.alt || e.textContent).trim().replace(/\s+/g, " ").slice(0, 60);
   const scrolls = (e) => ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
   const tell = (e, words) => {
@@ -38,7 +39,7 @@ LOOK = r"""
     while (around !== article && getComputedStyle(around).overflowX === "visible") around = around.parentElement;
     const over = around === e ? 0 : Math.round(box.right - around.getBoundingClientRect().right);
     const below = Math.round(e.scrollHeight - e.clientHeight);
-    if (around === article ? box.right > column.right + 1 : !scrolls(around) && over > 1)
+    if (around === article ? box.right > column.right + hang : !scrolls(around) && over > 1)
       tell(e, `is cut, or stands out, by ${Math.round(box.right - column.right)} px`);
     else if (wide && around !== e && over > 1 && e.matches("table, mjx-container"))
       tell(e, `must be scrolled, by ${over} px`);
@@ -78,7 +79,8 @@ def look(page, path, shots):
             found += [f"{width} {colours}: {line}" for line in page.evaluate(LOOK, width == max(SIZES))]
             if shots:
                 shots.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=shots / f"{path.stem}-{width}-{colours}.png", full_page=True)
+                top = {"x": 0, "y": 0, "width": width, "height": min(TALLEST, page.evaluate(HEIGHT))}
+                page.screenshot(path=shots / f"{path.stem}-{width}-{colours}.png", full_page=True, clip=top)
     return [*found, *wrong]
 
 
