@@ -73,7 +73,6 @@ warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive") 
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # shapes say more, and stand in the docstrings
-autodoc_default_options = {"members": True, "show-inheritance": False}
 default_role = "code"
 
 HEADINGS = ("Shapes:", "Gradient:", "Raises", "Source:", "Attributes:", "Unit")
