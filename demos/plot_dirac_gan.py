@@ -33,7 +33,13 @@ QUICK = "--quick" in sys.argv  # fewer steps
 # :math:`\psi = 0` the discriminator has no reason to prefer a side: :math:`(0, 0)` is the equilibrium.
 #
 # About the sign: in this paper the logit speaks for *fake*, so the labels (real, fake) are (0, 1), and minigan's loss
-# of ``D``, :math:`\mathrm{BCE}(\psi\cdot 0,\, 0) + \mathrm{BCE}(\psi\theta,\, 1) = \log 2 + \log(1 + e^{-\theta\psi})`,
+# of ``D``,
+#
+# .. math::
+#
+#    & \mathrm{BCE}(\psi\cdot 0,\, 0) + \mathrm{BCE}(\psi\theta,\, 1) \\
+#    &= \log 2 + \log(1 + e^{-\theta\psi}),
+#
 # is exactly :math:`-V`. (With minigan's usual labels :math:`\psi` would be :math:`-\psi`, and nothing else would be
 # different.)
 
@@ -84,7 +90,7 @@ def distance(path):
 # size :math:`h` adds to :math:`(\theta, \psi)` the vector :math:`h f'\cdot(-\psi, \theta)`. That is at right angles to
 # :math:`(\theta, \psi)`, and :math:`h f'` times as long. So by Pythagoras
 #
-# .. math:: \text{new distance} = \sqrt{1 + h^2 f'(\theta\psi)^2}\cdot\text{old distance},
+# .. math:: \frac{\text{new distance}}{\text{old distance}} = \sqrt{1 + h^2 f'(\theta\psi)^2}
 #
 # from wherever it starts: a step never leads nearer. Close to the equilibrium :math:`f'(0) = \frac12` and the factor is
 # :math:`\sqrt{1 + h^2/4}`.

@@ -40,7 +40,8 @@ FIGURES.mkdir(parents=True, exist_ok=True)
 #
 # .. math::
 #
-#    L_D = -\bigl(\log D(G(z)) + \log(1 - D(x))\bigr), \qquad L_G = -\log(1 - D(G(z))).
+#    L_D &= -\bigl(\log D(G(z)) + \log(1 - D(x))\bigr), \\
+#    L_G &= -\log(1 - D(G(z))).
 #
 # The discriminator takes a step that lowers :math:`L_D` while the generator stays as it is; then the generator takes
 # one that lowers :math:`L_G` while the discriminator stays as it is. Real images do not occur in :math:`L_G`, so the

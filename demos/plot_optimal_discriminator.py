@@ -146,8 +146,10 @@ plt.show()
 # :math:`D^* = p_\text{data}/(2m)` and :math:`1 - D^* = p_g/(2m)`. Each of the two logarithms gives a
 # :math:`-\log 2`, and what is left are two Kullback-Leibler divergences:
 #
-# .. math:: V(D^*) = -\log 4 + \mathrm{KL}(p_\text{data}\,\|\,m) + \mathrm{KL}(p_g\,\|\,m)
-#                  = -\log 4 + 2\,\mathrm{JSD}(p_\text{data}, p_g).
+# .. math::
+#
+#    V(D^*) &= -\log 4 + \mathrm{KL}(p_\text{data}\,\|\,m) + \mathrm{KL}(p_g\,\|\,m) \\
+#           &= -\log 4 + 2\,\mathrm{JSD}(p_\text{data}, p_g).
 #
 # The Jensen-Shannon divergence is the mean of the two. It is 0 where the densities are the same and nowhere else, and
 # never above :math:`\log 2`. Below it is computed from the densities alone, by the trapezium rule, and :math:`V` from

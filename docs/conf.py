@@ -2,11 +2,15 @@
 
 import os
 import re
+import sys
 import warnings
+from pathlib import Path
 
 from sphinx_gallery.sorting import ExplicitOrder
 
 import minigan
+
+sys.path.insert(0, str(Path(__file__).parent))  # where notebooks.py is
 
 # The chapters' products are small: one thread is as fast as two, and does not fight with whatever else runs.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -16,14 +20,24 @@ author = "the minigan developers"
 copyright = "2026, the minigan developers"
 release = minigan.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline", "sphinx_gallery.gen_gallery"]
+extensions = [
+    "myst_nb",
+    "notebooks",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "sphinx-mathjax-offline",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
 exclude_patterns = ["_build", "jupyter_execute", "gallery/*.ipynb"]  # the last are downloads, not pages
 html_theme = "furo"
 html_title = f"minigan {release}"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+pygments_dark_style = "a11y-dark"  # as the light one is a11y-light; furo's own underlines the names of modules
+copybutton_selector = "div.highlight:not(.cell_output *, .sphx-glr-script-out *) pre"  # code, not what it prints
 
-myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
@@ -59,7 +73,6 @@ warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive") 
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # shapes say more, and stand in the docstrings
-autodoc_default_options = {"members": True, "show-inheritance": False}
 default_role = "code"
 
 HEADINGS = ("Shapes:", "Gradient:", "Raises", "Source:", "Attributes:", "Unit")

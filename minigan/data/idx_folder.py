@@ -48,7 +48,8 @@ def read_folder(folder: Path, *, test_images: bool, say: Callable[[str], None] =
     if "emnist" in f"{title(paths[0].parent)}/{paths[0].name}".lower():
         say(
             f"{paths[0]} looks like EMNIST, whose images are published with rows and columns exchanged, and is "
-            "used as it is; images.transpose(0, 2, 1) sets them upright: see EMNIST in docs/training.md"
+            "used as it is; images.transpose(0, 2, 1) sets them upright (how: EMNIST on the page “Train, watch, go on” "
+            "of the documentation)"
         )
     apart = same_files([path for path in tests if path not in paths]) if test_images else []
     if len(apart) > 1:

@@ -12,7 +12,7 @@ from minigan.recipes.recipe import Recipe
 class Best(Recipe):
     """Dense layers; BatchNorm in G, spectral normalisation in D, a logit, high rates, an averaged generator.
 
-    What else was tried, and what each part is worth, is in docs/best.md (benchmarks/search.py).
+    What else was tried, and what each part is worth, the page “The house recipe” of the documentation says.
     """
 
     name = "best"

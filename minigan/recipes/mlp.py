@@ -40,7 +40,7 @@ class FluxMLP(MLP):
     Its dropout, lost from the tutorial's extracted text, is needed: without it D wins completely within two epochs.
     The text does not say how the weights start. From Flux's default (`--init glorot`) the fakes become one saturated
     pattern within an epoch, and for one seed of three they still are after 20, here and in PyTorch alike; from
-    PyTorch's smaller weights none of three. So the latter are the default; docs/results.md has the measurements.
+    PyTorch's smaller weights none of three. So the latter are the default.
     """
 
     name = "flux-mlp"
@@ -105,7 +105,7 @@ PYTORCH_MLP_MENDED = PyTorchMLPMended(**{**vars(PYTORCH_MLP), "dropout": 0.3})
 class QuickMLP(MLP):
     """Digits in a minute or two on two cores, of plain Dense layers and cross-entropy: what the exercises train.
 
-    How good its digits are stands in docs/best.md.
+    How good its digits are, the page “The house recipe” of the documentation says.
     """
 
     name = "quick-mlp"

@@ -185,7 +185,8 @@ def legend(result: dict[str, Any]) -> str:
             f"{result['copies_by_chance']:.1%} of the test images.",
             "Read precision with recall: noise can lie near a few odd test images, but no test image lies near noise.",
             *result["notes"],
-            "How each number is computed, and what it misses: docs/measuring.md",
+            "How each number is computed, and what it misses: the page “Measure what a GAN has learned” of the "
+            "documentation.",
         ]
     )
 

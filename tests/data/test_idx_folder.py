@@ -235,7 +235,7 @@ def test_emnists_transposed_images_are_told(tmp_path, split, end):
         f"{tmp_path}/emnist-{split}-train-images-idx3-ubyte{end} looks like EMNIST, whose images are publish"
     )
     assert "images.transpose(0, 2, 1)" in said[0]
-    assert "EMNIST in docs/training.md" in said[0]
+    assert "EMNIST on the page “Train, watch, go on”" in said[0]
 
 
 @pytest.mark.parametrize("name", ["emnist/train-images-idx3-ubyte", "own/emnist_digits-train-images-idx3-ubyte.gz"])

@@ -287,7 +287,7 @@ def test_the_command_prints_a_table_that_fits_a_terminal_and_says_what_it_is_of(
     out = capsys.readouterr().out
     result = json.loads((run.folder / "evaluation.json").read_text())
     assert "150 samples of quick-mlp after epoch 1 (seed 3), against 150 test images of glyphs." in out
-    assert "docs/measuring.md" in out
+    assert "the page “Measure what a GAN has learned” of the documentation" in out
     assert f"{run.folder}/samples/nearest.png" in out
     table = printed(result).splitlines()
     assert len(table) == 10
