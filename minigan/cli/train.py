@@ -59,7 +59,8 @@ def resume_command(args: list[str], source: str | None) -> None:
     from minigan import runs
 
     folder, flags = take_flag("--resume", args)
-    if words := [word for word in flags if word in RECIPES]:
+    after_flags = zip(["", *flags], flags, strict=False)  # a word after a flag is its value, as in --penalty r1
+    if words := [word for before, word in after_flags if word in RECIPES and not before.startswith("--")]:
         raise ArgumentError(f"a run keeps its recipe: leave {words[0]} out of minigan train --resume {folder}")
     for name, what in KEPT.items():
         if any(given.split("=")[0] == flag_name(name) for given in flags):

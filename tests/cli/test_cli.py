@@ -114,6 +114,7 @@ MISTAKES = [
     (["sample", "RUN", "\u2014count", "3"], "'\u2014count' begins with a dash that is no hyphen"),
     (["train", "--verbose"], "unknown flag '--verbose'; see minigan train best --help"),
     (["train", "flux-mlp", "--resume", "RUN"], "a run keeps its recipe: leave flux-mlp out of minigan train --resume"),
+    (["train", "--resume", "RUN", "--penalty", "r1"], "trained otherwise: penalty was 'none' and is 'r1'"),
     (["train", "--smoke", "--dataset", "glyphs", "--images", "65"], "--drop-last"),
     (["recipes", "all"], "minigan recipes takes no arguments, got all"),
     (["info", "--verbose"], "minigan info takes no arguments, got --verbose"),
