@@ -25,6 +25,6 @@ def command(args: list[str]) -> None:
         ReportOptions(),
         [run, *flags] if run else flags,
         command="minigan report",
-        description="Show a run on one page: what it was, its curves, sheets, numbers and alarms; or two, side by side.",
+        description="Show a run on one page: what it was, its curves, sheets, numbers, alarms; or two, side by side.",
     )
     write_report(run, other or None, options.out)

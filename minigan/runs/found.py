@@ -14,7 +14,7 @@ from typing import Any
 
 from minigan.data.batches import count_batches
 from minigan.errors import ArgumentError, MiniganError, RunMissingError
-from minigan.nn.flat import walk_shapes
+from minigan.nn.flat import places, walk_shapes
 from minigan.nn.summary import Rows, summary_rows
 from minigan.recipes import RECIPES, Recipe
 from minigan.runs import lost
@@ -108,8 +108,8 @@ def find(folder: str | Path) -> Found:
     steps = steps_of(fields, config["dataset"]["images"])
     drawn = sheets(folder / "samples", steps) if (folder / "samples").is_dir() else []
     found = [(step_of(path, steps), path) for path in drawn]
-    places = [place for path in checkpoints(folder) if (place := epoch_and_step(path))]
-    return Found(folder, config, recipe, fields, defaults, logs, found, places[-1] if places else None, notes)
+    reached = [place for path in checkpoints(folder) if (place := epoch_and_step(path))]
+    return Found(folder, config, recipe, fields, defaults, logs, found, reached[-1] if reached else None, notes)
 
 
 def recorded(folder: Path) -> tuple[dict[str, Any], Recipe | None, list[str]]:
@@ -156,10 +156,8 @@ def step_of(path: Path, epoch_steps: int) -> int:
 def rows_of(layers: list[Any], in_shape: tuple[int, ...]) -> Rows:
     """The table of a network that is not made."""
     shapes = walk_shapes(layers, in_shape)
-    counts = [
-        sum(math.prod(s) for s, _ in layer.params(shape).values())
-        for layer, shape in zip(layers, shapes[:-1], strict=True)
-    ]
+    own = places([layer.params(shape) for layer, shape in zip(layers, shapes[:-1], strict=True)])
+    counts = [sum(map(math.prod, each.values())) for each in own]
     return summary_rows(layers, in_shape, shapes[1:], counts)
 
 

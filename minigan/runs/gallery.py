@@ -1,4 +1,4 @@
-"""The pictures of a run on a page: files of RUN/samples as data: URIs, a few sheets evenly chosen, two runs in pairs."""
+"""The pictures of a run on a page: files of RUN/samples as data: URIs; a few sheets of one, or pairs of two runs."""
 
 from __future__ import annotations
 

@@ -166,13 +166,13 @@ def evaluation(run: Found) -> str:
         rows, notes = results_rows(result), legend(result)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return f"<p>evaluation.json cannot be read; {command} makes it anew.</p>"
-    head = "".join(f"<th>{cell(name)}</th>" for name in rows[0])
-    lines = "".join(
-        f"<tr><th>{cell(n)}</th>{''.join(f'<td>{cell(v)}</td>' for v in values)}</tr>" for n, *values in rows[1:]
+    head, *lines = (
+        f"<tr><th>{cell(name)}</th>{''.join(f'<td>{cell(value)}</td>' for value in values)}</tr>"
+        for name, *values in rows
     )
     told = "".join(f"<p>{cell(line)}</p>" for line in notes.splitlines())
     return (
-        f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+        f'<div class="scroll"><table class="numbers"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>'
         f'<div class="soft">{told}</div>'
     )
 
@@ -190,7 +190,6 @@ def alarms(runs: Runs) -> str:
                 f"<dt>{name}</dt><dd>{cell(row.get(key, '–'))}</dd>"
                 for key, name in (("saw", "saw"), ("means", "usually"), ("try", "try"))
             )
-            parts.append(
-                f'<div class="alarm"><h3>{cell(row["alarm"])} <small>{cell(when)}</small></h3><dl>{told}</dl></div>'
-            )
+            head = f"<h3>{cell(row['alarm'])} <small>{cell(when)}</small></h3>"
+            parts.append(f'<div class="alarm">{head}<dl>{told}</dl></div>')
     return "".join(parts)
