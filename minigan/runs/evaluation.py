@@ -175,7 +175,8 @@ def results_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
         "↓ kernel distance": lambda s: significant(s["kernel"]),
         "↓ copies": lambda s: f"{s['copies']['share']:.1%}",
     }
-    digits, found = result["samples"]["mnist_score"] is not None, [("", *ROWS)]
+    digits = result["samples"]["mnist_score"] is not None
+    found: list[tuple[str, ...]] = [("", *ROWS)]
     for name, text in lines.items():
         known = digits or not ("MNIST" in name or "digit" in name)
         found.append((name, *(text(result[row]) if known else "–" for row in ROWS)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from minigan.nn.summary import as_html
 from minigan.runs.found import Found
+from minigan.runs.machine import kept_machine
 from minigan.runs.markup import Runs, aligned, facts_table, heads, shown
 
 
@@ -119,9 +120,10 @@ def machines(runs: Runs) -> str:
 
 
 def machine_of(run: Found) -> dict[str, str]:
-    stated = run.config.get("versions")
-    versions = stated if isinstance(stated, dict) else {}
+    versions, machine = run.config.get("versions"), kept_machine(run.folder)
+    versions = versions if isinstance(versions, dict) else {}
     return {
+        **{name: shown(machine.get(name, "not recorded")) for name in ("system", "cores", "blas")},
         "device": shown(run.config.get("device", "not recorded")),
         "elementwise work": shown(run.config.get("elementwise") or "not recorded"),
         **{name: shown(versions.get(name, "not recorded")) for name in ("minigan", "numpy", "python")},
