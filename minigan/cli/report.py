@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minigan.cli.arguments import first_word, parse_run
+from minigan.errors import ArgumentError
 
 
 @dataclass
@@ -21,6 +22,8 @@ def command(args: list[str]) -> None:
 
     run, rest = first_word(args)
     other, flags = first_word(rest) if run else ("", rest)
+    if other and flags and not flags[0].startswith("-"):
+        raise ArgumentError(f"minigan report takes one run, or two, got {run}, {other} and {flags[0]}")
     _, options = parse_run(
         ReportOptions(),
         [run, *flags] if run else flags,

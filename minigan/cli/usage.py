@@ -28,8 +28,8 @@ All flags of a command, with their defaults: minigan COMMAND --help
 
 #: {what somebody may look for: where it is}
 NO_COMMANDS = {
-    "plot": "the curves of a run are in RUN/samples/curves.png, drawn while it trains; with all else: minigan report RUN",
-    "curves": "the curves of a run are in RUN/samples/curves.png, drawn while it trains; with all else: minigan report RUN",
+    "plot": "the curves of a run are in RUN/samples/curves.png, or with all else: minigan report RUN",
+    "curves": "the curves of a run are in RUN/samples/curves.png, or with all else: minigan report RUN",
     "compare": "two runs side by side: minigan report RUN OTHER",
     "show": "a run on one page: minigan report RUN",
     "resume": "it is minigan train --resume RUN",

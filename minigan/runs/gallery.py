@@ -13,7 +13,7 @@ import numpy as np
 
 from minigan.runs.found import Found
 
-SHEETS, PAIRS = 12, 8  # sheets of a run, or of each of two
+SHEETS, PAIRS = 11, 8  # sheets of a run (and the real images make twelve), or of each of two
 #: Bytes and pixels a side of a picture, at most: minigan's are smaller, and the page is to stay below 5 MB.
 MOST_BYTES, MOST_PIXELS = 150_000, 2_000
 

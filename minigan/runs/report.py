@@ -34,7 +34,7 @@ def write_report(
     """Write the page of a run, or of two side by side, and return its path; what `minigan report` does.
 
     `out` ends in .html; by default it is RUN/report.html, of two runs RUN/report-OTHER.html. The page is made of what
-    the folders hold: nothing is trained, drawn or measured, and no recipe is imported. It shows at most 12 sheets of
+    the folders hold: nothing is trained, drawn or measured, and no recipe is imported. It shows at most 11 sheets of
     a run, 8 of each of two, and stays below 5 MB.
     Raises ArgumentError for another ending, or for the same run twice; RunMissingError for a folder that is no run.
     """
