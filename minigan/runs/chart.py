@@ -47,18 +47,18 @@ def chart(
         return f'<figure class="chart">{head}<p class="none">no values yet</p></figure>'
     right = max(max(steps), 1.0)
     low, high = limits or widened(min(values), max(values))
-    place = Place(right, low, high)
-    parts = [grid(place, level)]
+    frame = Frame(right, low, high)
+    parts = [axes_of(frame, level)]
     for step, text, colour in marks:
-        at = f'x1="{place.x(step)}" x2="{place.x(step)}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
+        at = f'x1="{frame.x(step)}" x2="{frame.x(step)}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
         parts.append(f'<line class="mark c{colour}" {at}><title>{html.escape(text)}</title></line>')
-    parts += [drawn(curve, place) for curve in thin]
+    parts += [line_of(curve, frame) for curve in thin]
     about = html.escape(f"{title}: {', '.join(curve.label for curve in curves)}, by step")
     drawing = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{about}">{"".join(parts)}</svg>'
     return f'<figure class="chart">{head}{drawing}</figure>'
 
 
-class Place(NamedTuple):
+class Frame(NamedTuple):
     """Where a step from 0 to `right`, and a value from `low` to `high`, are in the drawing."""
 
     right: float
@@ -72,29 +72,29 @@ class Place(NamedTuple):
         return f"{TOP + (HEIGHT - TOP - BOTTOM) * (self.high - value) / (self.high - self.low):.1f}"
 
 
-def grid(place: Place, level: float | None) -> str:
+def axes_of(frame: Frame, level: float | None) -> str:
     """Lines and numbers of both axes, and the dotted level."""
     parts, right, bottom = [], WIDTH - RIGHT, HEIGHT - BOTTOM
-    for value in round_numbers(place.low, place.high):
-        y = place.y(value)
+    for value in round_numbers(frame.low, frame.high):
+        y = frame.y(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y}" y2="{y}"/>')
         parts.append(f'<text class="y" x="{LEFT - 6}" y="{y}" dy="0.32em">{shortest(value)}</text>')
-    for step in round_numbers(0, place.right, 4):
-        parts.append(f'<line class="grid" x1="{place.x(step)}" x2="{place.x(step)}" y1="{TOP}" y2="{bottom}"/>')
-        parts.append(f'<text class="x" x="{place.x(step)}" y="{HEIGHT - 8}">{shortest(step)}</text>')
+    for step in round_numbers(0, frame.right, 4):
+        parts.append(f'<line class="grid" x1="{frame.x(step)}" x2="{frame.x(step)}" y1="{TOP}" y2="{bottom}"/>')
+        parts.append(f'<text class="x" x="{frame.x(step)}" y="{HEIGHT - 8}">{shortest(step)}</text>')
     if level is not None:
-        parts.append(f'<line class="level" x1="{LEFT}" x2="{right}" y1="{place.y(level)}" y2="{place.y(level)}"/>')
+        parts.append(f'<line class="level" x1="{LEFT}" x2="{right}" y1="{frame.y(level)}" y2="{frame.y(level)}"/>')
     return "".join(parts)
 
 
-def drawn(curve: Curve, place: Place) -> str:
+def line_of(curve: Curve, frame: Frame) -> str:
     """The curve, broken where there is no value; a few points are marked, and so is one that stands alone."""
     pieces: list[list[tuple[str, str]]] = [[]]
     for step, value in curve.points:
         if value is None:
             pieces.append([])
         else:
-            pieces[-1].append((place.x(step), place.y(value)))
+            pieces[-1].append((frame.x(step), frame.y(value)))
     few = len(curve.points) < 40
     parts = []
     for piece in pieces:

