@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigan.nn.summary import as_html
+from minigan.runs.evaluation import significant
 from minigan.runs.found import Found
 from minigan.runs.machine import kept_machine
 from minigan.runs.markup import Runs, aligned, facts_table, heads, shown
@@ -69,7 +70,7 @@ def duration(run: Found) -> str:
     hours, minutes = divmod(minutes, 60)
     words = [f"{hours:,} h"] * (hours > 0) + [f"{minutes} min"] * (hours + minutes > 0) + [f"{seconds} s"]
     rows = run.logs["timing.jsonl"]
-    each = f", {1e3 * run.seconds / rows[-1]['step']:.3g} ms a step" if rows[-1]["step"] else ""
+    each = f", {significant(1e3 * run.seconds / rows[-1]['step'])} ms a step" if rows[-1]["step"] else ""
     return " ".join(words) + each
 
 
