@@ -114,7 +114,7 @@ class Reference:
 def contents(folder):
     """{name: bytes} of all that the seed decides: everything but wall-clock, older checkpoints, and damaged ones."""
     files = {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".aside"}
-    files -= {folder / "timing.jsonl", *checkpoints(folder)[:-1]}
+    files -= {folder / "timing.jsonl", folder / "machine.json", *checkpoints(folder)[:-1]}
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

@@ -17,6 +17,13 @@ from minigan.store.files import write_atomically
 if TYPE_CHECKING:
     from rich.text import Text
 
+#: The curves of a run: {what they show: {a column of metrics: whose curve it is}}.
+PANELS = {
+    "loss": {"d_loss": "D", "g_loss": "G"},
+    "D's probability of real": {"d_real": "on real images", "d_fake": "on fakes"},
+    "share that D gets right": {"acc_real": "of real images", "acc_fake": "of fakes"},
+}
+
 
 def to_uint8(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
     """Map [low, high] to 0…255, rounding; values outside are clipped. Shape unchanged.
@@ -87,19 +94,14 @@ def save_curves(history: Sequence[dict[str, Any]], path: str | os.PathLike[str])
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = {
-        "loss": {"d_loss": "D", "g_loss": "G"},
-        "D's probability of real": {"d_real": "on real images", "d_fake": "on fakes"},
-        "share that D gets right": {"acc_real": "of real images", "acc_fake": "of fakes"},
-    }
     figure = Figure(figsize=(6, 6), dpi=150)
     FigureCanvasAgg(figure)
     margins = {"left": 0.12, "right": 0.98, "top": 0.98, "bottom": 0.09, "hspace": 0.08}
-    axes = figure.subplots(len(panels), sharex=True, gridspec_kw=margins)
+    axes = figure.subplots(len(PANELS), sharex=True, gridspec_kw=margins)
     history = usual_rows(history)
     steps = [row["step"] for row in history]
     marker = "." if len(history) < 40 else ""
-    for ax, (title, lines) in zip(axes, panels.items(), strict=True):
+    for ax, (title, lines) in zip(axes, PANELS.items(), strict=True):
         for name, label in lines.items():
             values = [math.nan if row.get(name) is None else row[name] for row in history]
             ax.plot(steps, values, label=label, marker=marker, linewidth=1)

@@ -8,6 +8,7 @@ from minigan.runs.saved import checkpoints
 from minigan.train import Callback, Trainer
 
 SMOKE = RECIPES["quick-mlp"].smoke()  # averaged, so that every kind of state is in its checkpoints
+APART = ("timing.jsonl", "machine.json")  # of the machine and its clock
 
 
 def start(out, *, recipe=SMOKE, epochs=3, log_every=2, **options):
@@ -22,9 +23,10 @@ def resume(out, **options):
 def contents(run):
     """Every file of a run that is decided by its seed, and its bytes; of the checkpoints the last.
 
-    The pause of a resumed run shows in timing.jsonl, and what it was to have been before in its older checkpoints.
+    The pause of a resumed run shows in timing.jsonl, the process's threads in machine.json, and what it was to have
+    been before in its older checkpoints.
     """
-    files = {path for path in run.folder.rglob("*") if path.is_file() and path.name != "timing.jsonl"}
+    files = {path for path in run.folder.rglob("*") if path.is_file() and path.name not in APART}
     files -= set(checkpoints(run.folder)[:-1])
     return {str(path.relative_to(run.folder)): path.read_bytes() for path in files}
 

@@ -19,6 +19,7 @@ from minigan.backend import cuda, describe_gpu, loops, why_no_gpu, why_one_core
 from minigan.backend.threads import CORES
 from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
+from minigan.runs.machine import blas
 from minigan.store.files import cache_dir
 
 LIBRARIES = ("matplotlib", "pillow", "rich", "tyro", "pooch", "safetensors", "filelock")
@@ -46,21 +47,6 @@ def version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def blas() -> Iterator[str]:
-    """The library behind NumPy's matrix products, the processor whose kernels it has chosen, and its threads."""
-    from threadpoolctl import threadpool_info
-
-    found = [lib for lib in threadpool_info() if lib["user_api"] == "blas"]
-    for lib in found:
-        kernel = lib.get("architecture") or "unknown"
-        yield f"{lib['internal_api']} {lib['version']}, kernel {kernel}, threads {lib['num_threads']}"
-    if not found:
-        yield "unknown (threadpoolctl finds none)"
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        if name in os.environ:
-            yield f"set by the environment: {name}={os.environ[name]}"
 
 
 def elementwise_way() -> str:

@@ -15,6 +15,7 @@ USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
   minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
   minigan sample RUN [flags]           draw images with a trained generator
   minigan evaluate RUN [flags]         how good its images are: the papers' numbers, beside those of real images
+  minigan report RUN [OTHER] [flags]   a run on one page, to look at and to send; or two, side by side
   minigan export RUN [flags]           its generator for other programs: ONNX, or PyTorch's layouts
   minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
   minigan exercise NAME [flags]        write a piece of minigan yourself: dense, conv2d, batchnorm, bce, adam, …
@@ -27,8 +28,10 @@ All flags of a command, with their defaults: minigan COMMAND --help
 
 #: {what somebody may look for: where it is}
 NO_COMMANDS = {
-    "plot": "the curves of a run are in RUN/samples/curves.png, drawn while it trains",
-    "curves": "the curves of a run are in RUN/samples/curves.png, drawn while it trains",
+    "plot": "the curves of a run are in RUN/samples/curves.png, or with all else: minigan report RUN",
+    "curves": "the curves of a run are in RUN/samples/curves.png, or with all else: minigan report RUN",
+    "compare": "two runs side by side: minigan report RUN OTHER",
+    "show": "a run on one page: minigan report RUN",
     "resume": "it is minigan train --resume RUN",
     "generate": "it is minigan sample RUN",
     "draw": "it is minigan sample RUN",

@@ -146,13 +146,24 @@ def notes(result: dict[str, Any], run: Run, reference: Reference) -> list[str]:
     return found
 
 
-# In a terminal -------------------------------------------------------------------------------------------------------
+# In a terminal, and on a page -----------------------------------------------------------------------------------------
 
 
 def results_table(result: dict[str, Any]) -> Table:
-    """The numbers of `evaluate`, a line each, with an arrow that points to better ones. 80 columns hold it."""
+    """The numbers of `evaluate`, a line each. 80 columns hold it."""
     from rich.table import Table
 
+    head, *lines = results_rows(result)
+    found = Table(*head, box=None, padding=(0, 2, 0, 0))
+    for column in found.columns[1:]:
+        column.justify = "right"
+    for line in lines:
+        found.add_row(*line)
+    return found
+
+
+def results_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A head, and a row for each number of `evaluate`, with an arrow that points to better ones."""
     lines: dict[str, Callable[[dict[str, Any]], str]] = {
         "↑ log-likelihood (nats)": lambda s: "{mean:.1f} ± {error:.1f}".format(**s["parzen"]),
         "↓ Fréchet distance": lambda s: significant(s["frechet"]),
@@ -165,12 +176,10 @@ def results_table(result: dict[str, Any]) -> Table:
         "↓ copies": lambda s: f"{s['copies']['share']:.1%}",
     }
     digits = result["samples"]["mnist_score"] is not None
-    found = Table("", *ROWS, box=None, padding=(0, 2, 0, 0))
-    for column in found.columns[1:]:
-        column.justify = "right"
+    found: list[tuple[str, ...]] = [("", *ROWS)]
     for name, text in lines.items():
         known = digits or not ("MNIST" in name or "digit" in name)
-        found.add_row(name, *(text(result[row]) if known else "–" for row in ROWS))
+        found.append((name, *(text(result[row]) if known else "–" for row in ROWS)))
     return found
 
 

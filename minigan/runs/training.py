@@ -15,6 +15,7 @@ from minigan.recipes import Recipe
 from minigan.recipes.own import typed, whose
 from minigan.runs.folder import Lock, write_config
 from minigan.runs.interrupt import Interrupted, Stop
+from minigan.runs.machine import keep_machine
 from minigan.runs.run import Run
 from minigan.runs.saver import CheckpointSaver
 from minigan.runs.settings import Settings
@@ -58,6 +59,7 @@ def train(
         saver,
     ]
     try:
+        keep_machine(folder)
         # A run that diverges ends in an error of its own, without NumPy's warnings.
         with np.errstate(all="ignore"), Stop() as stop, fitting_into_memory(trainer):
             trainer.fit(watchers, stop=stop)

@@ -198,7 +198,7 @@ def test_a_run_with_the_config_of_another_is_not_measured_against_the_images_of_
 
 
 @pytest.mark.parametrize(
-    "name", [".lock", "timing.jsonl", "samples/samples.gif", "samples/real.png", "evaluation.json"]
+    "name", [".lock", "timing.jsonl", "machine.json", "samples/samples.gif", "samples/real.png", "evaluation.json"]
 )
 def test_a_run_without_what_it_makes_again_goes_on_to_the_same_bits(name, copy, longer):
     (copy.folder / name).unlink(missing_ok=True)

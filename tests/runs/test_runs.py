@@ -44,6 +44,7 @@ def test_a_run_leaves_the_folder_that_is_documented(whole):
         "checkpoints/epoch-0002.safetensors",
         "checkpoints/epoch-0003.safetensors",
         "config.json",
+        "machine.json",
         "metrics.jsonl",
         *(f"samples/{name}" for name in ("curves.png", *(f"epoch-000{i}.png" for i in range(4)))),
         *(f"samples/{name}" for name in ("interpolation.png", "real.png", "samples.gif")),
