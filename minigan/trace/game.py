@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -18,6 +20,9 @@ from minigan.gan.penalty import Penalty
 from minigan.gan.steps import discriminator_step, generator_step, simultaneous_step
 from minigan.nn.network import Sequential
 from minigan.optim import Optimizer
+from minigan.store.files import write_atomically
+from minigan.trace.document import Document
+from minigan.trace.page import page
 from minigan.trace.record import Arrays, LossPart, LossTrace, PassTrace, StepTrace
 from minigan.trace.watching import Watcher
 
@@ -32,6 +37,27 @@ class Trace:
     optimizers: dict[str, Optimizer]
     feeding: Feeding
     penalty: Penalty | None
+
+    @property
+    def steps(self) -> list[StepTrace]:
+        """D's step, then G's."""
+        return [self.D, self.G]
+
+    def document(
+        self,
+        *,
+        title: str = "A training step",
+        facts: Sequence[tuple[str, str]] = (),
+        notes: Sequence[str] = (),
+        history: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """All of it as JSON, with entries marked that can be worked out, and central differences beside the answers."""
+        told = {"title": title, "facts": facts, "notes": notes, "history": history}
+        return Document(self.steps, self.penalty).tell(**told)
+
+    def save(self, path: str | os.PathLike[str], **told: Any) -> None:
+        """Write the page that shows it, one file that needs no other and no network; `told` as for `document`."""
+        write_atomically(Path(path), page(self.document(**told)).encode())
 
 
 def trace_step(

@@ -46,6 +46,7 @@ class PassTrace:
     layers: list[LayerTrace]
     begins: str | None = None  # the way back: from the "loss", from "ones" (a penalty's), or None
     player: str = ""  # in whose step
+    turn: int = 0  # which of all ways back it was
 
     @property
     def out(self) -> np.ndarray:

@@ -49,7 +49,7 @@ class Watcher:
         self.fresh: set[str] = set()  # networks of which a new way back begins
         self.second: set[str] = set()  # … and those that are at a penalty's second pass
         self.now: LayerTrace | None = None  # the layer whose backward is running
-        self.noting = 0.0  # seconds spent on notes
+        self.noting, self.turns = 0.0, 0  # seconds spent on notes; ways back
         self.seen: dict[int, tuple[Any, np.ndarray]] = {}
 
     @contextmanager
@@ -91,7 +91,7 @@ class Watcher:
                 self.forwards.append(Forward(name, self.phase))
             made = next(made for made in reversed(self.forwards) if made.network == name)
             layer = self.networks[name].layers[i]
-            traced = self.layer_trace(layer, i, taken, self.take(y), self.kept(layer, cache, x), stream, ms, train)
+            traced = self.layer_trace(layer, i, taken, self.take(y), self.kept(layer, cache, x, y), stream, ms, train)
             made.layers.append(traced)
             made.caches.append(cache)
             return y, cache
@@ -106,10 +106,10 @@ class Watcher:
         buffers = {name: self.take(getattr(layer, name)) for name in layer.buffers(x.shape[1:])}
         return LayerTrace(i, f"{i}.{kind}", layer, x, y, kept, values, buffers, rng, ms, train=train)
 
-    def kept(self, layer: Layer, cache: Any, x: Array) -> Arrays:
+    def kept(self, layer: Layer, cache: Any, x: Array, y: Array) -> Arrays:
         """The arrays of a cache by name, but x itself, of which the record knows anyway."""
         words = next((WORDS[c.__name__] for c in type(layer).__mro__ if c.__name__ in WORDS), ("cache",))
-        parts = named_parts(cache, words)
+        parts = {"y": y} if cache is y and y is not x else named_parts(cache, words)
         return {name: np.atleast_1d(self.take(part)) for name, part in parts.items() if part is not x}
 
     def take(self, array: Array) -> np.ndarray:
@@ -160,7 +160,8 @@ class Watcher:
             self.fresh.discard(name)
             player = self.phase or ("D" if name == "D" and param_grads else "G")
             layers = [replace(traced, grads={}) for traced in made.layers]
-            made.back.append(PassTrace(name, layers, begins, player))
+            self.turns += 1
+            made.back.append(PassTrace(name, layers, begins, player, self.turns))
         return made.back[-1]
 
     def watched_backward(self, name: str, i: int, backward: Callable[..., Any]) -> Callable[..., Any]:

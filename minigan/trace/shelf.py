@@ -1,0 +1,130 @@
+"""The arrays of a document, each once: whole while there is room, else the entries that somebody needs, and a map.
+
+A map is a view of a large array: the mean of each of at most 64×64 blocks of it, taken as a matrix.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+SMALL = 4096  # entries of an array that is always whole
+SIDE = 64  # blocks of a map, at most, along a side
+BINS = 24  # of a histogram
+#: Which arrays give way first, the last ones.
+FLOWING, VALUES, GRADS, SUMS = range(4)
+
+
+class Shelf:
+    """Arrays by id ("a0"), each content once; `rank` says how early one gives way where there is no room for all."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+        self.ranks: dict[str, int] = {}
+        self.ids: dict[tuple[tuple[int, ...], bytes], str] = {}
+        self.whole: set[str] = set()
+        self.needed: defaultdict[str, list[np.ndarray]] = defaultdict(list)
+
+    def put(self, array: np.ndarray, rank: int = FLOWING) -> str:
+        """The id of the array, or of one of the same bytes."""
+        array = np.ascontiguousarray(array, "<f4").reshape(array.shape)
+        key = array.shape, hashlib.sha256(array.tobytes()).digest()
+        if key not in self.ids:
+            self.ids[key] = f"a{len(self.ids)}"
+            self.arrays[self.ids[key]] = array
+        found = self.ids[key]
+        self.ranks[found] = min(rank, self.ranks.get(found, rank))
+        return found
+
+    def choose(self, room: int) -> None:
+        """Which arrays are to be whole: the small ones, and of the others as many as `room` bytes hold."""
+        self.needed.clear()
+        self.whole = {i for i, array in self.arrays.items() if array.size <= SMALL}
+        room -= sum(self.arrays[i].nbytes for i in self.whole)
+        for i in sorted(self.arrays, key=lambda i: (self.ranks[i], self.arrays[i].size)):
+            if i not in self.whole and self.arrays[i].nbytes <= room:
+                self.whole.add(i)
+                room -= self.arrays[i].nbytes
+
+    def need(self, i: str, entries: np.ndarray) -> None:
+        """Keep these entries, by flat index, of an array that is not whole."""
+        if i not in self.whole:
+            self.needed[i].append(entries)
+
+    def finish(self) -> int:
+        """The bytes that all takes, once it is known what is needed; an array that is needed by half is whole."""
+        for i, parts in [*self.needed.items()]:
+            entries = np.unique(np.concatenate(parts))
+            self.needed[i] = [entries]
+            if 2 * len(entries) >= self.arrays[i].size:
+                self.whole.add(i)
+                del self.needed[i]
+        parts = sum(8 * len(entries) for (entries,) in self.needed.values())
+        maps = sum(map_of(a).nbytes for i, a in self.arrays.items() if i not in self.whole)
+        return parts + maps + sum(self.arrays[i].nbytes for i in self.whole)
+
+    def document(self) -> dict[str, Any]:
+        """All arrays as JSON."""
+        return {i: self.described(i) for i in self.arrays}
+
+    def described(self, i: str) -> dict[str, Any]:
+        array, whole = self.arrays[i], i in self.whole
+        entries = self.needed[i][0] if not whole and i in self.needed else None
+        part = None if entries is None else {"at": indices(entries), "data": coded(array.ravel()[entries], "<f4")}
+        blocks = None if whole else map_of(array)
+        return {
+            "shape": [*array.shape],
+            "dtype": "float32",
+            "data": coded(array, "<f4") if whole else None,
+            "part": part,
+            "map": None if blocks is None else {"shape": [*blocks.shape], "data": coded(blocks, "<f4")},
+            "stats": stats(array),
+        }
+
+
+def coded(array: np.ndarray, dtype: str) -> str:
+    """The bytes of an array in C order, in base64."""
+    return base64.b64encode(np.ascontiguousarray(array, dtype).tobytes()).decode("ascii")
+
+
+def indices(entries: np.ndarray) -> str:
+    """Flat indices, in base64."""
+    return coded(entries, "<u4")
+
+
+def map_of(array: np.ndarray) -> np.ndarray:
+    """The means of the blocks: entry (r, c) of the array as a matrix R×C lies in block (⌊r·h/R⌋, ⌊c·w/C⌋)."""
+    matrix = array.reshape(-1, array.shape[-1]).astype(np.float64)
+    for axis in (0, 1):
+        size = matrix.shape[axis]
+        starts = -(-np.arange(min(size, SIDE)) * size // min(size, SIDE))  # rounded up
+        counts = np.diff([*starts, size])
+        matrix = np.add.reduceat(matrix, starts, axis=axis) / (counts[:, None] if axis == 0 else counts)
+    return matrix.astype("<f4")
+
+
+def stats(array: np.ndarray) -> dict[str, Any] | None:
+    """What an array's finite entries are like; None if it has none."""
+    numbers = array[np.isfinite(array)].astype(np.float64)
+    if not numbers.size:
+        return None
+    low, high = float(numbers.min()), float(numbers.max())
+    counts, _ = np.histogram(numbers, BINS, (low, high) if high > low else (low - 0.5, high + 0.5))
+    return {
+        "min": short(low),
+        "max": short(high),
+        "mean": short(numbers.mean()),
+        "std": short(numbers.std()),
+        "zeros": short((numbers == 0).mean()),
+        "bad": int(array.size - numbers.size),
+        "hist": {"lo": short(low), "hi": short(high), "counts": counts.tolist()},
+    }
+
+
+def short(x: Any) -> float:
+    """To eight digits, which a float32 has."""
+    return float(f"{float(x):.8g}")
