@@ -42,8 +42,8 @@ def inspect(
 
     The step is made on the first `samples` images of its batch, with the run's own draws; the run is not changed.
     `out` is RUN/inspect.html by default, and with an epoch RUN/inspect-0003.html.
-    Raises RunMissingError or CheckpointError if there is no such checkpoint, ArgumentError for an epoch of which none is
-    kept or an impossible number of samples, DataError and its like if the run's images cannot be had.
+    Raises RunMissingError or CheckpointError if there is no such checkpoint, ArgumentError for an epoch of which none
+    is kept or an impossible number of samples, DataError and its like if the run's images cannot be had.
     """
     run, say = run if isinstance(run, Run) else Run(run), say or silence
     checkpoint = run.checkpoint if epoch is None else kept_at(run, epoch)
@@ -131,7 +131,9 @@ def samples_of(trainer: Trainer, samples: int | None, batch: int) -> int:
         return min(max(usual + -usual % packing, least), batch)
     samples = whole(samples, f"--samples must lie between {least} and {batch}", least=least, most=batch)
     if samples % packing:
-        raise ArgumentError(f"--samples {samples} cannot be packed in groups of {packing}; take {samples // packing * packing or packing}")
+        raise ArgumentError(
+            f"--samples {samples} cannot be packed in groups of {packing}; take {samples // packing * packing}"
+        )
     return samples
 
 
@@ -146,15 +148,18 @@ def facts_about(run: Run, saved: Saved, trainer: Trainer, samples: int) -> list[
         ("step", f"{trainer.step + 1:,}"),
         ("samples", f"{samples} of a batch of {recipe.batch_size}"),
         ("images", f"{run.dataset['images']:,} of {run.dataset['name']}"),
-        ("optimiser", f"Adam, rates {recipe.lr_g:g} (G) and {recipe.lr_d:g} (D), β {recipe.beta1:g} and {recipe.beta2:g}"),
+        (
+            "optimiser",
+            f"Adam, rates {recipe.lr_g:g} (G) and {recipe.lr_d:g} (D), β {recipe.beta1:g} and {recipe.beta2:g}",
+        ),
         ("seed", str(run.seed)),
         ("minigan", __version__),
     ]
 
 
 def history_of(run: Run, tell: Callable[[int, int], None]) -> tuple[dict[str, Any] | None, list[str]]:
-    """What the run's kept checkpoints draw from the same latents, and its metrics up to each; None without any."""
-    paths = checkpoints(run.folder)
+    """What the checkpoints of whole epochs draw from the same latents, and the metrics up to each; None without any."""
+    paths = [path for path in checkpoints(run.folder) if (epoch_and_step(path) or (0, 1))[1] == 0]
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(MOST, len(paths))).round().astype(int))]
     notes = [f"Of {len(paths)} checkpoints the history shows {MOST}."] if len(paths) > MOST else []
     found: list[tuple[Saved, str | None]] = []
@@ -175,7 +180,7 @@ def history_of(run: Run, tell: Callable[[int, int], None]) -> tuple[dict[str, An
         player, layer = name.split(".", 1)
         norms[player][layer] = [row.get("grad_norm", {}).get(name) for row in rows]
     history = {
-        "epochs": [epoch_number(saved, run) for saved, _ in found],
+        "epochs": [saved.header["epoch"] for saved, _ in found],
         "metrics": {name: [row.get(name) for row in rows] for name in DRAWN},
         "norms": norms,
         "pictures": [drawn for _, drawn in found],
@@ -189,15 +194,9 @@ def rows_until(rows: Sequence[dict[str, Any]], step: int) -> dict[str, Any]:
 
 
 def by_place(name: str) -> tuple[str, int, str]:
-    """"G.10.Dense" behind "G.9.ReLU"."""
+    """The key to sort by: G.10.Dense comes behind G.9.ReLU."""
     player, index, kind = name.split(".", 2)
     return player, int(index), kind
-
-
-def epoch_number(saved: Saved, run: Run) -> float:
-    """The epochs of a checkpoint; one within an epoch lies between two whole numbers."""
-    epoch, steps = epoch_and_step(saved.path) or (saved.header["epoch"], 0)
-    return epoch if not steps else round(epoch + 0.5, 1)
 
 
 def picture(saved: Saved) -> str | None:

@@ -31,7 +31,7 @@ def differences(traced: LayerTrace, what: str, entries: np.ndarray, cost: float)
     if answer is None or traced.dy is None:
         return None
     try:
-        net = alone(traced)
+        net = lone_network(traced)
     except Exception:  # a layer of somebody's own
         return None
     alike = type(traced.layer).each_alone and traced.rng is None and what == "dx"
@@ -50,7 +50,7 @@ def differences(traced: LayerTrace, what: str, entries: np.ndarray, cost: float)
 
         if here is None or alike:
             here = terms()
-        slopes.append(derivative(terms, here, array, index))
+        slopes.append(entry_slope(terms, here, array, index))
     return kept_apart(at, slopes)
 
 
@@ -62,10 +62,10 @@ def loss_differences(value: Callable[[np.ndarray], Any], out: np.ndarray) -> Fou
         return np.ravel(value(x))
 
     at, here = np.arange(x.size), terms()
-    return kept_apart(at, [derivative(terms, here, x, index) for index in np.ndindex(x.shape)])
+    return kept_apart(at, [entry_slope(terms, here, x, index) for index in np.ndindex(x.shape)])
 
 
-def alone(traced: LayerTrace) -> Sequential:
+def lone_network(traced: LayerTrace) -> Sequential:
     """A network of the layer alone, in float64, with the weights that the pass found."""
     rng = np.random.default_rng(0)
     net = Sequential([unbound(traced.layer)], traced.x.shape[1:], rng=rng, dtype=np.float64)
@@ -74,7 +74,9 @@ def alone(traced: LayerTrace) -> Sequential:
     return net
 
 
-def derivative(terms: Callable[[], np.ndarray], here: np.ndarray, array: np.ndarray, index: tuple[int, ...]) -> float | None:
+def entry_slope(
+    terms: Callable[[], np.ndarray], here: np.ndarray, array: np.ndarray, index: tuple[int, ...]
+) -> float | None:
     """One entry's, or None where there is a kink, or no number."""
     try:
         found = slope(terms, here, array, index, 1.0, float(first_steps(array)[index]))

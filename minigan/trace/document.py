@@ -11,15 +11,16 @@ import numpy as np
 
 from minigan.gan.penalty import Penalty
 from minigan.trace.differences import differences, loss_differences
-from minigan.trace.kinds import kind_of, moved, operations, options_of, sources_of
+from minigan.trace.kinds import bytes_of, kind_of, operations, options_of, sources_of
 from minigan.trace.marks import FEW, Ids, Marks, as_json, mark
 from minigan.trace.record import LayerTrace, LossPart, StepTrace
 from minigan.trace.shelf import FLOWING, GRADS, SUMS, VALUES, Shelf, coded, indices
 from minigan.trace.words import image_shape, pass_text, pass_title, step_text
 
 FORMAT = 1
-ROOM = 3_200_000  # bytes of all arrays, before they become base64, which is a third more
+ROOM = 3_400_000  # bytes of all arrays, before they become base64, which is a third more
 Place = tuple[str, int, int]  # step, pass, layer
+WANTED = ("y", "mask", "u", "v", "sigma")  # of a cache, by a formula
 
 
 class Document:
@@ -47,8 +48,8 @@ class Document:
         key = step.player, i, traced.index
         self.ids[key] = {
             **self.put_all(traced.values, VALUES),
-            **self.put_all(traced.kept, FLOWING),
             **self.put_all(flowing, FLOWING),
+            **{n: self.shelf.put(a, FLOWING if n in WANTED else SUMS) for n, a in traced.kept.items()},
         }
         self.grads[key] = self.put_all(traced.grads, GRADS)
 
@@ -96,7 +97,7 @@ class Document:
                             self.keep(self.marks[key, what], [self.ids[key][what]])
                     for what in traced.grads if made.begins == "loss" else ():
                         places[made.network, traced.index, what].append(key)
-            for (network, index, what), keys in places.items():
+            for (_, _, what), keys in places.items():
                 traced = [self.traced(key) for key in keys]
                 name = f"{traced[0].name}.{what}"
                 total = step.totals.get(name, traced[-1].grads[what])
@@ -198,7 +199,7 @@ class Document:
             "params": params,
             "total": sums,
             "operations": operations(traced),
-            "bytes": moved(traced),
+            "bytes": bytes_of(traced),
             "ms": {"forward": round(traced.forward_ms, 4), "backward": round(traced.backward_ms, 4)},
             "marked": {what: as_json(self.marks.get((key, what))) for what in ("y", "dx", *traced.values)},
             "differences": self.differences(key, traced, step.passes[i].begins),

@@ -90,7 +90,7 @@ def trace_step(
 
     Raises what the step raises.
     """
-    G, D, g_optimizer, d_optimizer = apart(copy.deepcopy((G, D, g_optimizer, d_optimizer)))
+    G, D, g_optimizer, d_optimizer = not_shared(copy.deepcopy((G, D, g_optimizer, d_optimizer)))
     rng, penalty_rng = copy.deepcopy((rng, penalty_rng))
     watcher, asked = Watcher({"G": G, "D": D}), Asked(loss, penalty)
     options = {"feeding": feeding, "rng": rng}
@@ -115,7 +115,7 @@ def trace_step(
     return Trace(steps[0], steps[1], {"G": G, "D": D}, optimizers, feeding, penalty)
 
 
-def apart(players: tuple[Any, ...]) -> tuple[Any, ...]:
+def not_shared(players: tuple[Any, ...]) -> tuple[Any, ...]:
     """The players, of which no two layers are one object: one without weights may have several places."""
     seen: set[int] = set()
     for network in players[:2]:

@@ -18,7 +18,8 @@ KINDS: tuple[type[Layer], ...] = tuple(
     if isinstance(kind := getattr(nn, name), type) and issubclass(kind, Layer) and kind is not Layer
 )
 OPTIONS = (
-    "features", "channels", "kernel", "stride", "pad", "scale", "pieces", "slope", "drop", "eps", "decay", "bias", "shape",
+    "features", "channels", "kernel", "stride", "pad", "scale", "pieces", "slope", "drop", "eps", "decay", "bias",
+    "shape",
 )  # fmt: skip
 ANSWERS = ("forward", "input_grad", "param_grads", "backward")
 
@@ -76,7 +77,7 @@ def operations(traced: LayerTrace) -> dict[str, int] | None:
     return {"forward": one, "backward": back * one}
 
 
-def moved(traced: LayerTrace) -> int:
+def bytes_of(traced: LayerTrace) -> int:
     """The bytes of what a pass reads and leaves: x, y, what the cache holds beside them, and the parameters."""
     arrays = [traced.x, traced.y, *traced.kept.values(), *traced.values.values()]
     return sum({id(array): array.nbytes for array in arrays}.values())

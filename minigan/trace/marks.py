@@ -20,11 +20,15 @@ Ids = dict[str, str]  # {x, y, dy, dx, or a parameter's or a cache's name: the a
 Marks = str | np.ndarray | None  # "all", flat indices, or none
 
 
-def grid(shape: tuple[int, ...], count: int) -> np.ndarray:
-    """About `count` flat indices at few coordinates of each axis, decided by the shape, ascending."""
-    counts = [1] * len(shape)
-    while math.prod(counts) < count and any(c < size for c, size in zip(counts, shape, strict=True)):
-        axis = min((c, i) for i, (c, size) in enumerate(zip(counts, shape, strict=True)) if c < size)[1]
+def coarse(shape: tuple[int, ...], count: int) -> np.ndarray:
+    """About `count` flat indices at few coordinates of each axis, decided by the shape, ascending.
+
+    At fewer channels of an image than places: each takes a kernel of its own.
+    """
+    counts, dear = [1] * len(shape), [1] * (len(shape) - 1) + [4 if len(shape) > 2 else 1]
+    while math.prod(counts) < 0.75 * count and any(c < size for c, size in zip(counts, shape, strict=True)):
+        axes = [i for i, size in enumerate(shape) if counts[i] < size]
+        axis = min(axes, key=lambda i: counts[i] * dear[i])
         counts[axis] = min(2 * counts[axis], shape[axis])
     rng = np.random.default_rng([len(shape), *shape])
     chosen = [np.sort(rng.permutation(size)[:c]) for size, c in zip(shape, counts, strict=True)]
@@ -54,7 +58,7 @@ def mark(
     there = all(ids[name] in shelf.whole for (_, ids), found in zip(places, asked, strict=True) for name in found or {})
     if there and extreme.size <= SMALL:
         return "all"
-    at = np.unique([*grid(extreme.shape, few), *extremes_of(extreme)]).astype(np.int64)
+    at = np.unique([*coarse(extreme.shape, few), *extremes_of(extreme)]).astype(np.int64)
     for traced, ids in places:
         for name, entries in (operands(traced, what, at) or {}).items():
             shelf.need(ids[name], entries)

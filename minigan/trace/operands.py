@@ -51,7 +51,7 @@ def lines(shape: tuple[int, ...], axis: int, at: np.ndarray) -> np.ndarray:
     return np.take(ALL(int(np.prod(shape))).reshape(shape), np.unique(at), axis=axis).ravel()
 
 
-def dense(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entries:
+def rows_and_columns(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entries:
     C, K = traced.x.shape[-1], traced.y.shape[-1]
     x, dy, W = (traced.x.size // C, C), (traced.y.size // K, K), (C, K)
     if what == "y":
@@ -70,11 +70,17 @@ def correlation(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> 
     windows = layer.windows(x[1:3])  # pyright: ignore[reportAttributeAccessIssue]
     if what == "y":
         n, p, q, k = np.unravel_index(at, y)
-        found = {"x": boxes(x, n, seen(windows, 0, p, x[1]), seen(windows, 1, q, x[2])), "W": lines(W, 3, k)}
+        found = {
+            "x": boxes(x, n, window_spans(windows, 0, p, x[1]), window_spans(windows, 1, q, x[2])),
+            "W": lines(W, 3, k),
+        }
         return {**found, "b": k} if "b" in traced.values else found
     if what == "dx":
         n, h, w, c = np.unravel_index(at, x)
-        return {"dy": boxes(y, n, seeing(windows, 0, h), seeing(windows, 1, w)), "W": lines(W, 2, c)}
+        return {
+            "dy": boxes(y, n, spans_of_windows(windows, 0, h), spans_of_windows(windows, 1, w)),
+            "W": lines(W, 2, c),
+        }
     return weights(traced, what, at, 2, 3)
 
 
@@ -84,11 +90,17 @@ def stamps(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entri
     windows = layer.windows(y[1:3])  # pyright: ignore[reportAttributeAccessIssue]
     if what == "y":
         n, h, w, k = np.unravel_index(at, y)
-        found = {"x": boxes(x, n, seeing(windows, 0, h), seeing(windows, 1, w)), "W": lines(W, 2, k)}
+        found = {
+            "x": boxes(x, n, spans_of_windows(windows, 0, h), spans_of_windows(windows, 1, w)),
+            "W": lines(W, 2, k),
+        }
         return {**found, "b": k} if "b" in traced.values else found
     if what == "dx":
         n, p, q, c = np.unravel_index(at, x)
-        return {"dy": boxes(y, n, seen(windows, 0, p, y[1]), seen(windows, 1, q, y[2])), "W": lines(W, 3, c)}
+        return {
+            "dy": boxes(y, n, window_spans(windows, 0, p, y[1]), window_spans(windows, 1, q, y[2])),
+            "W": lines(W, 3, c),
+        }
     return weights(traced, what, at, 3, 2)
 
 
@@ -103,7 +115,7 @@ def enlarged(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Ent
             (np.maximum(p - b, 0) // s, np.minimum((p - b + size - 1) // s + 1, length))
             for p, b, s, size, length in zip(places, before, scale, kernel, x[1:3], strict=True)
         ]
-        found = {"x": boxes(x, n, *spans), "W": lines(W, 3, k)}
+        found = {"x": boxes(x, n, spans[0], spans[1]), "W": lines(W, 3, k)}
         return {**found, "b": k} if "b" in traced.values else found
     if what == "dx":
         n, *places, c = np.unravel_index(at, x)
@@ -111,12 +123,12 @@ def enlarged(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Ent
             (np.maximum(p * s + b - size + 1, 0), np.minimum(p * s + s + b, length))
             for p, b, s, size, length in zip(places, before, scale, kernel, y[1:3], strict=True)
         ]
-        return {"dy": boxes(y, n, *spans), "W": lines(W, 2, c)}
+        return {"dy": boxes(y, n, spans[0], spans[1]), "W": lines(W, 2, c)}
     return weights(traced, what, at, 2, 3)
 
 
 def weights(traced: LayerTrace, what: str, at: np.ndarray, c: int, k: int) -> Entries:
-    """For a kernel's gradient: the channels of x and of y that its entries lie between; c and k are W's axes of them."""
+    """For a kernel's gradient: the channels of x and y that its entries lie between; c and k are W's axes of them."""
     x, y = traced.x.shape, traced.y.shape
     if what == "b":
         return {"dy": lines(y, 3, at)}
@@ -124,13 +136,13 @@ def weights(traced: LayerTrace, what: str, at: np.ndarray, c: int, k: int) -> En
     return {"x": lines(x, 3, places[c]), "dy": lines(y, 3, places[k])}
 
 
-def seen(windows: Windows, axis: int, place: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def window_spans(windows: Windows, axis: int, place: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """[from, to) along an axis of what window `place` sees of an image of `size`."""
     first = place * windows.stride[axis] - windows.pad[axis][0]
     return np.maximum(first, 0), np.minimum(first + windows.kernel[axis], size)
 
 
-def seeing(windows: Windows, axis: int, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def spans_of_windows(windows: Windows, axis: int, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[from, to) along an axis of the windows that see `place` of an image."""
     reach, stride = place + windows.pad[axis][0], windows.stride[axis]
     first = -((windows.kernel[axis] - 1 - reach) // stride)  # rounded up
@@ -165,8 +177,7 @@ def each(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entries
 def normalised_by_feature(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entries:
     C = traced.x.shape[-1]
     flat, c = (traced.x.size // C, C), at % C
-    found = {"x": lines(flat, 1, c), "gamma": c} | ({"beta": c} if what == "y" else {"dy": lines(flat, 1, c)})
-    return found
+    return {"x": lines(flat, 1, c), "gamma": c} | ({"beta": c} if what == "y" else {"dy": lines(flat, 1, c)})
 
 
 def pieces(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entries:
@@ -183,16 +194,16 @@ def pooled(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entri
     windows = layer.windows(x[1:3])  # pyright: ignore[reportAttributeAccessIssue]
     n, p, q, c = np.unravel_index(at, y if what == "y" else x)
     if what == "y":
-        return {"x": boxes(x, n, seen(windows, 0, p, x[1]), seen(windows, 1, q, x[2]), c)}
-    spans = seeing(windows, 0, p), seeing(windows, 1, q)
+        return {"x": boxes(x, n, window_spans(windows, 0, p, x[1]), window_spans(windows, 1, q, x[2]), c)}
+    spans = spans_of_windows(windows, 0, p), spans_of_windows(windows, 1, q)
     ends = [
-        (seen(windows, axis, first, size)[0], seen(windows, axis, np.maximum(stop - 1, first), size)[1])
+        (window_spans(windows, axis, first, size)[0], window_spans(windows, axis, np.maximum(stop - 1, first), size)[1])
         for axis, (first, stop), size in zip((0, 1), spans, x[1:3], strict=True)
     ]
-    return {"x": boxes(x, n, *ends, c), "dy": boxes(y, n, *spans, c)}
+    return {"x": boxes(x, n, ends[0], ends[1], c), "dy": boxes(y, n, spans[0], spans[1], c)}
 
 
-def repeated(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entries:
+def blocks(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Entries:
     """Upsample2d: a pixel and its block."""
     scale, (n, p, q, c) = pair(layer.scale), np.unravel_index(at, (traced.y if what == "y" else traced.x).shape)  # pyright: ignore[reportAttributeAccessIssue]
     if what == "y":
@@ -207,7 +218,7 @@ def laid_out(traced: LayerTrace, layer: Layer, what: str, at: np.ndarray) -> Ent
 
 
 FORMULAS: dict[type[Layer], Callable[[LayerTrace, Layer, str, np.ndarray], Entries]] = {
-    nn.Dense: dense,
+    nn.Dense: rows_and_columns,
     nn.Conv2d: correlation,
     nn.ConvTranspose2d: stamps,
     nn.UpsampleConv2d: enlarged,
@@ -215,6 +226,6 @@ FORMULAS: dict[type[Layer], Callable[[LayerTrace, Layer, str, np.ndarray], Entri
     nn.BatchNorm: normalised_by_feature,
     nn.Maxout: pieces,
     nn.MaxPool2d: pooled,
-    nn.Upsample2d: repeated,
+    nn.Upsample2d: blocks,
     **dict.fromkeys((nn.Flatten, nn.Reshape), laid_out),
 }

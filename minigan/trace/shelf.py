@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -31,7 +32,7 @@ class Shelf:
 
     def put(self, array: np.ndarray, rank: int = FLOWING) -> str:
         """The id of the array, or of one of the same bytes."""
-        array = np.ascontiguousarray(array, "<f4").reshape(array.shape)
+        array = np.ascontiguousarray(array, "<f4").reshape(array.shape or (1,))
         key = array.shape, hashlib.sha256(array.tobytes()).digest()
         if key not in self.ids:
             self.ids[key] = f"a{len(self.ids)}"
@@ -64,7 +65,7 @@ class Shelf:
                 self.whole.add(i)
                 del self.needed[i]
         parts = sum(8 * len(entries) for (entries,) in self.needed.values())
-        maps = sum(map_of(a).nbytes for i, a in self.arrays.items() if i not in self.whole)
+        maps = sum(4 * math.prod(map_shape(a)) for i, a in self.arrays.items() if i not in self.whole)
         return parts + maps + sum(self.arrays[i].nbytes for i in self.whole)
 
     def document(self) -> dict[str, Any]:
@@ -99,12 +100,18 @@ def indices(entries: np.ndarray) -> str:
 def map_of(array: np.ndarray) -> np.ndarray:
     """The means of the blocks: entry (r, c) of the array as a matrix R×C lies in block (⌊r·h/R⌋, ⌊c·w/C⌋)."""
     matrix = array.reshape(-1, array.shape[-1]).astype(np.float64)
-    for axis in (0, 1):
+    for axis, blocks in enumerate(map_shape(array)):
         size = matrix.shape[axis]
-        starts = -(-np.arange(min(size, SIDE)) * size // min(size, SIDE))  # rounded up
-        counts = np.diff([*starts, size])
+        starts = -(-np.arange(blocks) * size // blocks)  # rounded up
+        counts = np.diff(starts, append=size)
         matrix = np.add.reduceat(matrix, starts, axis=axis) / (counts[:, None] if axis == 0 else counts)
     return matrix.astype("<f4")
+
+
+def map_shape(array: np.ndarray) -> tuple[int, int]:
+    """(h, w) of its map."""
+    columns = array.shape[-1]
+    return min(array.size // columns, SIDE), min(columns, SIDE)
 
 
 def stats(array: np.ndarray) -> dict[str, Any] | None:
@@ -115,16 +122,16 @@ def stats(array: np.ndarray) -> dict[str, Any] | None:
     low, high = float(numbers.min()), float(numbers.max())
     counts, _ = np.histogram(numbers, BINS, (low, high) if high > low else (low - 0.5, high + 0.5))
     return {
-        "min": short(low),
-        "max": short(high),
-        "mean": short(numbers.mean()),
-        "std": short(numbers.std()),
-        "zeros": short((numbers == 0).mean()),
+        "min": rounded(low),
+        "max": rounded(high),
+        "mean": rounded(numbers.mean()),
+        "std": rounded(numbers.std()),
+        "zeros": rounded((numbers == 0).mean()),
         "bad": int(array.size - numbers.size),
-        "hist": {"lo": short(low), "hi": short(high), "counts": counts.tolist()},
+        "hist": {"lo": rounded(low), "hi": rounded(high), "counts": counts.tolist()},
     }
 
 
-def short(x: Any) -> float:
+def rounded(x: Any) -> float:
     """To eight digits, which a float32 has."""
     return float(f"{float(x):.8g}")

@@ -43,7 +43,8 @@ class Watcher:
     """
 
     def __init__(self, networks: Mapping[str, Sequential]):
-        self.networks, self.phase = networks, None
+        self.networks = networks
+        self.phase: str | None = None
         self.forwards: list[Forward] = []
         self.at: dict[str, Forward] = {}  # the forward pass through which each network is being gone back
         self.fresh: set[str] = set()  # networks of which a new way back begins
@@ -218,9 +219,10 @@ class Watcher:
             def noted(grads: Grads) -> None:
                 write(grads)
                 began = time.perf_counter()
-                for param, grad in grads.items() if traced else ():
+                kept = {} if traced is None else traced.grads
+                for param, grad in grads.items():
                     own = to_numpy(grad).copy()
-                    traced.grads[param] = traced.grads[param] + own if param in traced.grads else own
+                    kept[param] = kept[param] + own if param in kept else own
                 self.noting += time.perf_counter() - began
 
             write_grads(noted, **options)
