@@ -122,16 +122,16 @@ def stats(array: np.ndarray) -> dict[str, Any] | None:
     low, high = float(numbers.min()), float(numbers.max())
     counts, _ = np.histogram(numbers, BINS, (low, high) if high > low else (low - 0.5, high + 0.5))
     return {
-        "min": rounded(low),
-        "max": rounded(high),
-        "mean": rounded(numbers.mean()),
-        "std": rounded(numbers.std()),
-        "zeros": rounded((numbers == 0).mean()),
+        "min": eight_digits(low),
+        "max": eight_digits(high),
+        "mean": eight_digits(numbers.mean()),
+        "std": eight_digits(numbers.std()),
+        "zeros": eight_digits((numbers == 0).mean()),
         "bad": int(array.size - numbers.size),
-        "hist": {"lo": rounded(low), "hi": rounded(high), "counts": counts.tolist()},
+        "hist": {"lo": eight_digits(low), "hi": eight_digits(high), "counts": counts.tolist()},
     }
 
 
-def rounded(x: Any) -> float:
+def eight_digits(x: Any) -> float:
     """To eight digits, which a float32 has."""
     return float(f"{float(x):.8g}")
