@@ -12,13 +12,15 @@ import numpy as np
 from minigan.gan.penalty import Penalty
 from minigan.trace.differences import differences, loss_differences
 from minigan.trace.kinds import bytes_of, kind_of, operations, options_of, sources_of
-from minigan.trace.marks import FEW, Ids, Marks, as_json, mark
+from minigan.trace.marks import Ids, Marker, Marks, as_json
 from minigan.trace.record import LayerTrace, LossPart, StepTrace
 from minigan.trace.shelf import FLOWING, GRADS, SUMS, VALUES, Shelf, coded, indices
 from minigan.trace.words import image_shape, pass_text, pass_title, step_text
 
 FORMAT = 1
 ROOM = 3_400_000  # bytes of all arrays, before they become base64, which is a third more
+MOST = 100_000  # entries of arrays that are not whole, for the marks of one array
+HALVINGS = 5  # of the room for whole arrays, until it is known well enough
 Place = tuple[str, int, int]  # step, pass, layer
 WANTED = ("y", "mask", "u", "v", "sigma")  # of a cache, by a formula
 
@@ -29,6 +31,7 @@ class Document:
     def __init__(self, steps: Sequence[StepTrace], penalty: Penalty | None, *, room: int = ROOM):
         self.steps, self.penalty, self.room = steps, penalty, room
         self.shelf = Shelf()
+        self.marker = Marker(self.shelf)
         self.notes: list[str] = []
         self.ids: dict[Place, Ids] = {}
         self.grads: dict[Place, Ids] = {}
@@ -60,11 +63,13 @@ class Document:
 
     def fit(self) -> None:
         """Mark entries, and choose which arrays are whole, so that all of it fits into the room there is."""
-        few = FEW
-        while not self.fits(few) and few:
-            few = few // 4 if few > 4 else 0
-        if few < FEW:
-            self.notes.append(f"The step is large: of an array {few or 'no'} entries can be worked out, not {FEW}.")
+        self.marker.most = MOST
+        while not self.fits() and self.marker.most:
+            self.marker.most //= 2
+        if not self.marker.most:
+            self.notes.append("The step is so large that the page has no room for worked numbers.")
+        elif bare := self.bare():
+            self.notes.append(f"Made of more than the page has room for, and so not worked out: {bare}.")
         if left := [i for i in self.shelf.arrays if i not in self.shelf.whole]:
             self.notes.append(
                 f"{len(left)} of {len(self.shelf.arrays)} arrays are too large to be here whole (their statistics and "
@@ -72,19 +77,33 @@ class Document:
                 "entries that are marked can be worked out."
             )
 
-    def fits(self, few: int) -> bool:
-        """Whether there is room with so many marks an array, be it that fewer arrays are whole."""
-        room = self.room
-        while room >= 0:
-            self.shelf.choose(room)
-            self.mark_all(few)
-            over = self.shelf.finish() - self.room
-            if over <= 0:
-                return True
-            room -= over + self.room // 50
-        return False
+    def bare(self) -> str:
+        """Of which layers what cannot be worked out, although the formula is known, in words."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for (key, what), marks in self.marks.items():
+            if marks is None and kind_of(self.traced(key).layer):
+                network = next(s for s in self.steps if s.player == key[0]).passes[key[1]].network
+                words = found[f"{network}'s {self.traced(key).name}"]
+                words += [what] if what not in words else []
+        return "; ".join(f"{', '.join(whats)} of {name}" for name, whats in found.items())
 
-    def mark_all(self, few: int) -> None:
+    def fits(self) -> bool:
+        """Whether there is room for what the marker keeps, be it that fewer arrays are whole."""
+        if not self.fit_with(0):
+            return False
+        low, high = 0, self.room  # for whole arrays: the most that still fits lies between
+        for _ in range(HALVINGS):
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.fit_with(middle) else (low, middle)
+        return self.fit_with(low)
+
+    def fit_with(self, room: int) -> bool:
+        """Whether all of it fits where whole arrays have this much room."""
+        self.shelf.choose(room)
+        self.mark_all()
+        return self.shelf.finish() <= self.room
+
+    def mark_all(self) -> None:
         self.marks.clear()
         for step in self.steps:
             places: defaultdict[tuple[str, int, str], list[Place]] = defaultdict(list)
@@ -93,7 +112,7 @@ class Document:
                     key = step.player, i, traced.index
                     for what, array in (("y", traced.y), ("dx", traced.dx)):
                         if array is not None:
-                            self.marks[key, what] = mark(self.shelf, [(traced, self.ids[key])], what, array, few)
+                            self.marks[key, what] = self.marker.mark([(traced, self.ids[key])], what, array)
                             self.keep(self.marks[key, what], [self.ids[key][what]])
                     for what in traced.grads if made.begins == "loss" else ():
                         places[made.network, traced.index, what].append(key)
@@ -102,7 +121,7 @@ class Document:
                 name = f"{traced[0].name}.{what}"
                 total = step.totals.get(name, traced[-1].grads[what])
                 both = [(one, self.ids[key]) for one, key in zip(traced, keys, strict=True)]
-                marks = mark(self.shelf, both, what, total, few)
+                marks = self.marker.mark(both, what, total)
                 sums = [ids[name] for ids in (self.sums[step.player], self.updates[step.player]) if name in ids]
                 self.keep(marks, [*sums, *(self.grads[key][what] for key in keys)])
                 self.keep(marks, [self.ids[key][what] for key in keys])

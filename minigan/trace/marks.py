@@ -7,15 +7,15 @@ of stays little; and the largest and the smallest entry.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
-from minigan.trace.operands import operands
+from minigan.trace.operands import Entries, operands
 from minigan.trace.record import LayerTrace
 from minigan.trace.shelf import SMALL, Shelf, indices
 
-FEW = 256  # entries of a grid
+FEW, LEAST = 256, 4  # entries of a grid, at most, and the fewest that are worth it
 Ids = dict[str, str]  # {x, y, dy, dx, or a parameter's or a cache's name: the array's id}
 Marks = str | np.ndarray | None  # "all", flat indices, or none
 
@@ -44,25 +44,47 @@ def extremes_of(array: np.ndarray) -> list[int]:
     return [int(np.where(finite, flat, -np.inf).argmax()), int(np.where(finite, flat, np.inf).argmin())]
 
 
-def mark(
-    shelf: Shelf, places: Iterable[tuple[LayerTrace, Ids]], what: str, extreme: np.ndarray, few: int = FEW
-) -> Marks:
-    """The entries of `what` that can be worked out in each of these passes; all that they are made of is kept.
+class Marker:
+    """Marks entries, and has a shelf keep what they are made of, within `most` entries of arrays that are not whole."""
 
-    `extreme` is an array of the same shape whose largest and smallest entry are to be among them.
-    """
-    places = [*places]
-    asked = [operands(traced, what, np.zeros(1, np.int64)) for traced, _ in places]
-    if not places or not few or not extreme.size or any(found is None for found in asked):
+    def __init__(self, shelf: Shelf):
+        self.shelf, self.most = shelf, 0
+        self.known: dict[tuple[int, str, int], Entries | None] = {}
+
+    def mark(self, places: Sequence[tuple[LayerTrace, Ids]], what: str, extreme: np.ndarray) -> Marks:
+        """The entries of `what` that can be worked out in each of these passes.
+
+        `extreme` is an array of the same shape whose largest and smallest entry are to be among them.
+        """
+        one = [self.made_of(traced, what, extreme, 1) for traced, _ in places]
+        if not self.most or not extreme.size or any(found is None for found in one):
+            return None
+        made_of = [ids[name] for (_, ids), found in zip(places, one, strict=True) for name in found or {}]
+        if extreme.size <= SMALL and self.shelf.whole.issuperset(made_of):
+            return "all"
+        few = FEW
+        while few >= LEAST:
+            needed = [(ids, self.made_of(traced, what, extreme, few) or {}) for traced, ids in places]
+            cost = sum(len(at) for ids, found in needed for n, at in found.items() if ids[n] not in self.shelf.whole)
+            if cost <= self.most:
+                for ids, found in needed:
+                    for name, entries in found.items():
+                        self.shelf.need(ids[name], entries)
+                return marked(extreme, few)
+            few //= 2
         return None
-    there = all(ids[name] in shelf.whole for (_, ids), found in zip(places, asked, strict=True) for name in found or {})
-    if there and extreme.size <= SMALL:
-        return "all"
-    at = np.unique([*coarse(extreme.shape, few), *extremes_of(extreme)]).astype(np.int64)
-    for traced, ids in places:
-        for name, entries in (operands(traced, what, at) or {}).items():
-            shelf.need(ids[name], entries)
-    return at
+
+    def made_of(self, traced: LayerTrace, what: str, extreme: np.ndarray, few: int) -> Entries | None:
+        """What so many entries are made of, which is asked for again and again."""
+        key = id(traced), what, few
+        if key not in self.known:
+            self.known[key] = operands(traced, what, marked(extreme, few))
+        return self.known[key]
+
+
+def marked(extreme: np.ndarray, few: int) -> np.ndarray:
+    """The flat indices of a coarse grid, and of the largest and the smallest entry."""
+    return np.unique([*coarse(extreme.shape, few), *extremes_of(extreme)]).astype(np.int64)
 
 
 def as_json(marks: Marks) -> str | None:

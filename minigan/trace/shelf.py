@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ class Shelf:
         self.ranks: dict[str, int] = {}
         self.ids: dict[tuple[tuple[int, ...], bytes], str] = {}
         self.whole: set[str] = set()
-        self.needed: defaultdict[str, list[np.ndarray]] = defaultdict(list)
+        self.needed: dict[str, np.ndarray] = {}  # of an array that is not whole: which entries are kept
 
     def put(self, array: np.ndarray, rank: int = FLOWING) -> str:
         """The id of the array, or of one of the same bytes."""
@@ -54,17 +53,15 @@ class Shelf:
     def need(self, i: str, entries: np.ndarray) -> None:
         """Keep these entries, by flat index, of an array that is not whole."""
         if i not in self.whole:
-            self.needed[i].append(entries)
+            self.needed.setdefault(i, np.zeros(self.arrays[i].size, bool))[entries] = True
 
     def finish(self) -> int:
         """The bytes that all takes, once it is known what is needed; an array that is needed by half is whole."""
-        for i, parts in [*self.needed.items()]:
-            entries = np.unique(np.concatenate(parts))
-            self.needed[i] = [entries]
-            if 2 * len(entries) >= self.arrays[i].size:
-                self.whole.add(i)
-                del self.needed[i]
-        parts = sum(8 * len(entries) for (entries,) in self.needed.values())
+        counts = {i: int(np.count_nonzero(kept)) for i, kept in self.needed.items()}
+        for i in [i for i, count in counts.items() if 2 * count >= self.arrays[i].size]:
+            self.whole.add(i)
+            del self.needed[i], counts[i]
+        parts = 8 * sum(counts.values())
         maps = sum(4 * math.prod(map_shape(a)) for i, a in self.arrays.items() if i not in self.whole)
         return parts + maps + sum(self.arrays[i].nbytes for i in self.whole)
 
@@ -74,7 +71,7 @@ class Shelf:
 
     def described(self, i: str) -> dict[str, Any]:
         array, whole = self.arrays[i], i in self.whole
-        entries = self.needed[i][0] if not whole and i in self.needed else None
+        entries = np.flatnonzero(self.needed[i]) if i in self.needed else None
         part = None if entries is None else {"at": indices(entries), "data": coded(array.ravel()[entries], "<f4")}
         blocks = None if whole else map_of(array)
         return {
