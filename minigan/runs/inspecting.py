@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from minigan.runs.run import Run
 from minigan.runs.saved import Saved, checkpoints, epoch_and_step, read_saved
 from minigan.screen import Say, Stages, silence
 from minigan.trace import Trace, trace_step
+from minigan.trace.kinds import plainly
 from minigan.train import Trainer, draw_latents, generate
 from minigan.train.passes import leasts
 from minigan.watch.logs import DRAWN
@@ -175,28 +177,26 @@ def history_of(run: Run, tell: Callable[[int, int], None]) -> tuple[dict[str, An
         return None, notes
     logged = run.metrics()
     rows = [rows_until(logged, saved.header["step"]) for saved, _ in found]
-    norms: dict[str, dict[str, list[Any]]] = {"D": {}, "G": {}}
-    for name in sorted({name for row in rows for name in row.get("grad_norm", {})}, key=by_place):
-        player, layer = name.split(".", 1)
-        norms[player][layer] = [row.get("grad_norm", {}).get(name) for row in rows]
     history = {
         "epochs": [saved.header["epoch"] for saved, _ in found],
-        "metrics": {name: [row.get(name) for row in rows] for name in DRAWN},
-        "norms": norms,
+        "metrics": {name: [plainly(row.get(name)) for row in rows] for name in DRAWN},
+        "norms": {player: norms_of(player, rows) for player in "DG"},
         "pictures": [drawn for _, drawn in found],
     }
     return history, notes
 
 
+def norms_of(player: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """{"0.Dense": the norm of its gradient in each row}, in the order of the layers; what a file may hold is checked."""
+    each = [norms if isinstance(norms := row.get("grad_norm"), dict) else {} for row in rows]
+    layers = {m[1]: int(m[2]) for n in each for key in n if (m := re.fullmatch(rf"{player}\.((\d+)\.\w+)", key))}
+    ordered = sorted(layers, key=layers.__getitem__)
+    return {layer: [plainly(norms.get(f"{player}.{layer}")) for norms in each] for layer in ordered}
+
+
 def rows_until(rows: Sequence[dict[str, Any]], step: int) -> dict[str, Any]:
     """The last row of metrics up to a step; {} before the first."""
     return next((row for row in reversed(rows) if row["step"] <= step), {})
-
-
-def by_place(name: str) -> tuple[str, int, str]:
-    """The key to sort by: G.10.Dense comes behind G.9.ReLU."""
-    player, index, kind = name.split(".", 2)
-    return player, int(index), kind
 
 
 def picture(saved: Saved) -> str | None:

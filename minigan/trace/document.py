@@ -11,7 +11,7 @@ import numpy as np
 
 from minigan.gan.penalty import Penalty
 from minigan.trace.differences import differences, loss_differences
-from minigan.trace.kinds import bytes_of, kind_of, operations, options_of, sources_of
+from minigan.trace.kinds import bytes_of, kind_of, operations, options_of, plainly, sources_of
 from minigan.trace.marks import Ids, Marker, Marks, as_json
 from minigan.trace.record import LayerTrace, LossPart, StepTrace
 from minigan.trace.shelf import FLOWING, GRADS, SUMS, VALUES, Shelf, coded, indices
@@ -251,8 +251,8 @@ class Document:
         return {
             **asdict(traced.loss),
             "parts": [self.part(step, part) for part in traced.parts],
-            "value": traced.value,
-            "penalty": traced.penalty,
+            "value": plainly(traced.value),
+            "penalty": plainly(traced.penalty),
             "penalty_kind": self.penalty and self.penalty.kind if traced.penalty is not None else None,
         }
 
@@ -275,7 +275,7 @@ class Document:
             "d_out": self.d_out[step.player, part.place],
             "label": part.label,
             "share": part.share,
-            "value": part.value,
+            "value": plainly(part.value),
             "differences": {"d_out": {"at": indices(at), "data": coded(found, "<f8")}},
         }
 

@@ -36,11 +36,21 @@ def kind_of(layer: Layer) -> type[Layer] | None:
 
 def options_of(layer: Layer) -> dict[str, Any]:
     """The settings that formulas need, as JSON."""
-    found = {name: vars(layer)[name] for name in OPTIONS if name in vars(layer)}
+    found = {name: plainly(vars(layer)[name]) for name in OPTIONS if plainly(vars(layer).get(name)) is not None}
     if isinstance(layer, nn.SpectralNorm):
         inner = kind_of(layer.layer)
         found["layer"] = {"kind": inner and inner.__name__, "options": options_of(layer.layer)}
     return found
+
+
+def plainly(value: Any) -> Any:
+    """A number, a text, or a tuple of them as JSON holds them; None for anything else, and what is not finite."""
+    if isinstance(value, (tuple, list)):
+        parts = [plainly(part) for part in value]
+        return None if None in parts else parts
+    if isinstance(value, (bool, int, str)):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else None
 
 
 def sources_of(layer: Layer) -> dict[str, str | None]:
