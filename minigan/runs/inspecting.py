@@ -187,11 +187,12 @@ def history_of(run: Run, tell: Callable[[int, int], None]) -> tuple[dict[str, An
 
 
 def norms_of(player: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """{"0.Dense": the norm of its gradient in each row}, in the order of the layers; what a file may hold is checked."""
+    """{"0.Dense": the norm of its gradient in each row}, layer after layer; a file may hold anything."""
     each = [norms if isinstance(norms := row.get("grad_norm"), dict) else {} for row in rows]
     layers = {m[1]: int(m[2]) for n in each for key in n if (m := re.fullmatch(rf"{player}\.((\d+)\.\w+)", key))}
     ordered = sorted(layers, key=layers.__getitem__)
-    return {layer: [plainly(norms.get(f"{player}.{layer}")) for norms in each] for layer in ordered}
+    found = {layer: [norms.get(f"{player}.{layer}") for norms in each] for layer in ordered}
+    return {layer: [plainly(x) if isinstance(x, float) else None for x in norms] for layer, norms in found.items()}
 
 
 def rows_until(rows: Sequence[dict[str, Any]], step: int) -> dict[str, Any]:

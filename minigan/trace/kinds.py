@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import textwrap
+from functools import lru_cache
 from typing import Any
 
 from minigan import nn
@@ -58,6 +59,7 @@ def sources_of(layer: Layer) -> dict[str, str | None]:
     return {name: source(getattr(type(layer), name)) for name in ANSWERS}
 
 
+@lru_cache(maxsize=256)
 def source(method: Any) -> str | None:
     """The text of a method; None for one of `Layer`'s own, and where no text is to be had."""
     if getattr(method, "__qualname__", "").startswith(f"{Layer.__name__}."):

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from minigan.trace.operands import Entries, operands
 from minigan.trace.record import LayerTrace
-from minigan.trace.shelf import SMALL, Shelf, indices
+from minigan.trace.shelf import Shelf, indices
 
 FEW, LEAST = 256, 4  # entries of a grid, at most, and the fewest that are worth it
 Ids = dict[str, str]  # {x, y, dy, dx, or a parameter's or a cache's name: the array's id}
 Marks = str | np.ndarray | None  # "all", flat indices, or none
 
 
+@lru_cache(maxsize=1024)
 def coarse(shape: tuple[int, ...], count: int) -> np.ndarray:
     """About `count` flat indices at few coordinates of each axis, decided by the shape, ascending.
 
@@ -60,7 +62,7 @@ class Marker:
         if not self.most or not extreme.size or any(found is None for found in one):
             return None
         made_of = [ids[name] for (_, ids), found in zip(places, one, strict=True) for name in found or {}]
-        if extreme.size <= SMALL and self.shelf.whole.issuperset(made_of):
+        if extreme.size <= self.shelf.small and self.shelf.whole.issuperset(made_of):
             return "all"
         few = FEW
         while few >= LEAST:
@@ -78,7 +80,7 @@ class Marker:
         """What so many entries are made of, which is asked for again and again."""
         key = id(traced), what, few
         if key not in self.known:
-            self.known[key] = operands(traced, what, marked(extreme, few))
+            self.known[key] = operands(traced, what, marked(extreme, few) if few > 1 else np.zeros(1, np.int64))
         return self.known[key]
 
 

@@ -27,7 +27,18 @@ class Shelf:
         self.ranks: dict[str, int] = {}
         self.ids: dict[tuple[tuple[int, ...], bytes], str] = {}
         self.whole: set[str] = set()
+        self.coarseness = 1
         self.needed: dict[str, np.ndarray] = {}  # of an array that is not whole: which entries are kept
+
+    @property
+    def small(self) -> int:
+        """The entries of an array that is always whole, at most."""
+        return SMALL // self.coarseness**2
+
+    @property
+    def side(self) -> int:
+        """The blocks of a map along a side, at most."""
+        return max(1, SIDE // self.coarseness)
 
     def put(self, array: np.ndarray, rank: int = FLOWING) -> str:
         """The id of the array, or of one of the same bytes."""
@@ -43,7 +54,7 @@ class Shelf:
     def choose(self, room: int) -> None:
         """Which arrays are to be whole: the small ones, and of the others as many as `room` bytes hold."""
         self.needed.clear()
-        self.whole = {i for i, array in self.arrays.items() if array.size <= SMALL}
+        self.whole = {i for i, array in self.arrays.items() if array.size <= self.small}
         room -= sum(self.arrays[i].nbytes for i in self.whole)
         for i in sorted(self.arrays, key=lambda i: (self.ranks[i], self.arrays[i].size)):
             if i not in self.whole and self.arrays[i].nbytes <= room:
@@ -62,7 +73,7 @@ class Shelf:
             self.whole.add(i)
             del self.needed[i], counts[i]
         parts = 8 * sum(counts.values())
-        maps = sum(4 * math.prod(map_shape(a)) for i, a in self.arrays.items() if i not in self.whole)
+        maps = sum(4 * math.prod(map_shape(a, self.side)) for i, a in self.arrays.items() if i not in self.whole)
         return parts + maps + sum(self.arrays[i].nbytes for i in self.whole)
 
     def document(self) -> dict[str, Any]:
@@ -73,7 +84,7 @@ class Shelf:
         array, whole = self.arrays[i], i in self.whole
         entries = np.flatnonzero(self.needed[i]) if i in self.needed else None
         part = None if entries is None else {"at": indices(entries), "data": coded(array.ravel()[entries], "<f4")}
-        blocks = None if whole else map_of(array)
+        blocks = None if whole else map_of(array, self.side)
         return {
             "shape": [*array.shape],
             "dtype": "float32",
@@ -94,10 +105,10 @@ def indices(entries: np.ndarray) -> str:
     return coded(entries, "<u4")
 
 
-def map_of(array: np.ndarray) -> np.ndarray:
+def map_of(array: np.ndarray, side: int = SIDE) -> np.ndarray:
     """The means of the blocks: entry (r, c) of the array as a matrix R×C lies in block (⌊r·h/R⌋, ⌊c·w/C⌋)."""
     matrix = array.reshape(-1, array.shape[-1]).astype(np.float64)
-    for axis, blocks in enumerate(map_shape(array)):
+    for axis, blocks in enumerate(map_shape(array, side)):
         size = matrix.shape[axis]
         starts = -(-np.arange(blocks) * size // blocks)  # rounded up
         counts = np.diff(starts, append=size)
@@ -105,10 +116,10 @@ def map_of(array: np.ndarray) -> np.ndarray:
     return matrix.astype("<f4")
 
 
-def map_shape(array: np.ndarray) -> tuple[int, int]:
+def map_shape(array: np.ndarray, side: int) -> tuple[int, int]:
     """(h, w) of its map."""
     columns = array.shape[-1]
-    return min(array.size // columns, SIDE), min(columns, SIDE)
+    return min(array.size // columns, side), min(columns, side)
 
 
 def stats(array: np.ndarray) -> dict[str, Any] | None:

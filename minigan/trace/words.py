@@ -64,16 +64,14 @@ def pass_text(step: StepTrace, place: int, penalty: Penalty | None) -> str:
     return ""
 
 
-def image_shape(made: PassTrace) -> list[int] | None:
-    """(height, width, channels) of a picture of what D sees, if it is one: flat images are taken for squares, several
-    of them one below the other."""
+def image_shape(step: StepTrace, made: PassTrace) -> list[int] | None:
+    """(height, width, channels) of a picture of what D sees, if it is one; None for G's latents.
+
+    What G draws flat is taken for a square; with packing several of them lie one below the other.
+    """
     shape = made.layers[0].x.shape[1:]
-    if made.network == "G":
-        return None
-    if len(shape) == 3:
-        return [*shape]
-    for count in range(1, 9):
-        side = math.isqrt(shape[0] // count)
-        if len(shape) == 1 and side > 1 and count * side * side == shape[0]:
-            return [count * side, side, 1]
-    return None
+    if made.network == "G" or len(shape) == 3:
+        return None if made.network == "G" else [*shape]
+    drawn = next((p.out[0].size for p in step.passes if p.network == "G"), math.prod(shape))
+    side = math.isqrt(drawn)
+    return [math.prod(shape) // side, side, 1] if side * side == drawn and len(shape) == 1 else None

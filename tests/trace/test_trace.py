@@ -123,7 +123,7 @@ def test_the_sum_of_what_the_passes_wrote_is_what_the_optimiser_found_and_follow
 def test_each_recorded_gradient_is_what_an_untraced_backward_gives():
     G, D, g, d = players(d_layers=[Dense(12), BatchNorm(), LeakyReLU(slope=0.2), Dense(1)])
     trace = trace_step(G, D, g, d, logits(), X, Z)
-    fakes = [made for made in trace.D.passes if made.network == "G"][0].out
+    fakes = next(made for made in trace.D.passes if made.network == "G").out
     found = [made for made in trace.D.passes if made.network == "D"]
     for made, x in zip(found, (X, fakes), strict=True):
         out, cache = D.forward(x, train=True)
@@ -245,7 +245,7 @@ def test_a_step_that_forgets_to_accumulate_shows_in_the_totals():
     def forgetful(G, D, d_optimizer, loss, x_real, z, *, fakes=None, feeding=None, rng=None):
         x_fake, _ = G.forward(z, train=True, rng=rng, keep=False)
         (real, cache_real), (fake, cache_fake) = D.forward(x_real, train=True), D.forward(x_fake, train=True)
-        losses, d_real, d_fake = loss.for_discriminator(real, fake)
+        _, d_real, d_fake = loss.for_discriminator(real, fake)
         D.backward(d_real, cache_real, need_input_grad=False)
         D.backward(d_fake, cache_fake, need_input_grad=False)
         d_optimizer.step()
