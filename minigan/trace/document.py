@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from minigan.gan.penalty import Penalty
-from minigan.trace.differences import differences, loss_differences
-from minigan.trace.kinds import bytes_of, kind_of, operations, options_of, plainly, sources_of
+from minigan.trace.differences import Found, differences, loss_differences
+from minigan.trace.kinds import bytes_of, kind_of, loss_source, operations, options_of, plainly, sources_of
 from minigan.trace.marks import as_json
 from minigan.trace.record import LayerTrace, LossPart, StepTrace
 from minigan.trace.selection import Place, Selection
 from minigan.trace.shelf import coded, indices
+from minigan.trace.steepness import penalty_differences
 from minigan.trace.words import image_shape, pass_text, pass_title, step_text
 
 FORMAT = 1
+Fined = dict[tuple[int, str], Found]  # {(layer, parameter): differences} of a penalty
 ROOM = 3_400_000  # bytes of all arrays, before they become base64, which is a third more
 
 
@@ -61,7 +63,7 @@ class Document:
                 "from": made.begins,
                 "inputs": "latents" if made.network == "G" else "images",
                 "image_shape": image_shape(step, made),
-                "layers": [self.layer(step, i, traced) for traced in made.layers],
+                "layers": self.layers(step, i),
             }
             for i, made in enumerate(step.passes)
         ]
@@ -74,10 +76,16 @@ class Document:
             "stations": stations(step),
         }
 
-    def layer(self, step: StepTrace, i: int, traced: LayerTrace) -> dict[str, Any]:
+    def layers(self, step: StepTrace, i: int) -> list[dict[str, Any]]:
+        made, fined = step.passes[i], {}
+        if made.begins == "ones" and self.penalty is not None:
+            fined = penalty_differences(made, i, step.loss, self.penalty)
+        return [self.layer(step, i, traced, fined) for traced in made.layers]
+
+    def layer(self, step: StepTrace, i: int, traced: LayerTrace, fined: Fined) -> dict[str, Any]:
         key, kind, layer = (step.player, i, traced.index), kind_of(traced.layer), traced.layer
         ids, grads, last = self.chosen.ids[key], self.chosen.grads[key], i == step.last
-        fined = self.penalty is not None and step.passes[i].begins == "ones" and i not in step.loss.d_out
+        by_itself = self.penalty is not None and step.passes[i].begins == "ones" and i not in step.loss.d_out
         sums, updates = (
             {name.rsplit(".", 1)[1]: i for name, i in known.items() if last and name.startswith(f"{traced.name}.")}
             for known in (self.chosen.sums[step.player], self.chosen.updates[step.player])
@@ -85,9 +93,9 @@ class Document:
         params = {
             name: {
                 "value": ids[name],
-                "grad": None if fined else grads.get(name),
+                "grad": None if by_itself else grads.get(name),
                 "update": updates.get(name),
-                **({"penalty": grads[name]} if fined and name in grads else {}),
+                **({"penalty": grads[name]} if by_itself and name in grads else {}),
             }
             for name in traced.values
         }
@@ -109,10 +117,10 @@ class Document:
             "bytes": bytes_of(traced),
             "ms": {"forward": round(traced.forward_ms, 4), "backward": round(traced.backward_ms, 4)},
             "marked": {what: as_json(self.chosen.marks.get((key, what))) for what in ("y", "dx", *traced.values)},
-            "differences": self.differences(key, traced, step.passes[i].begins),
+            "differences": self.differences(key, traced, step.passes[i].begins, fined),
         }
 
-    def differences(self, key: Place, traced: LayerTrace, begins: str | None) -> dict[str, Any]:
+    def differences(self, key: Place, traced: LayerTrace, begins: str | None, fined: Fined) -> dict[str, Any]:
         """Central differences at some of the marked entries; of a layer without a known formula at a few of all."""
         found = {}
         known = operations(traced)
@@ -128,8 +136,10 @@ class Document:
                 continue
             entries = marks if isinstance(marks, np.ndarray) else np.arange(array.size)
             if result := differences(traced, what, entries, cost):
-                found[what] = {"at": indices(result[0]), "data": coded(result[1], "<f8")}
-        return found
+                found[what] = slopes_as_json(result)
+        return found | {
+            what: slopes_as_json(slopes) for (index, what), slopes in fined.items() if index == traced.index
+        }
 
     def answer(self, key: Place, what: str) -> str:
         return self.chosen.ids[key]["dx"] if what == "dx" else self.chosen.grads[key][what]
@@ -139,6 +149,7 @@ class Document:
         return {
             **{name: plainly(value) for name, value in asdict(traced.loss).items()},
             "parts": [self.part(step, part) for part in traced.parts],
+            "source": loss_source(traced.loss),
             "value": plainly(traced.value),
             "penalty": plainly(traced.penalty),
             "penalty_kind": self.penalty and self.penalty.kind if traced.penalty is not None else None,
@@ -164,8 +175,13 @@ class Document:
             "label": part.label,
             "share": part.share,
             "value": plainly(part.value),
-            "differences": {"d_out": {"at": indices(at), "data": coded(found, "<f8")}},
+            "differences": {"d_out": slopes_as_json((at, found))},
         }
+
+
+def slopes_as_json(found: Found) -> dict[str, str]:
+    """Derivatives at flat indices."""
+    return {"at": indices(found[0]), "data": coded(found[1], "<f8")}
 
 
 def stations(step: StepTrace) -> list[dict[str, Any]]:

@@ -203,7 +203,8 @@ class Asked:
     def places(self, passes: list[PassTrace], outs: list[np.ndarray]) -> list[int | None]:
         """In which pass of D's each of these outputs was made: all in one, or each in its own."""
         together = np.concatenate(outs).tobytes()
-        own = [(i, made.out.tobytes()) for i, made in enumerate(passes) if made.network == "D"]
+        by_loss_first = sorted(enumerate(passes), key=lambda pair: pair[1].begins != "loss")
+        own = [(i, made.out.tobytes()) for i, made in by_loss_first if made.network == "D"]
         if both := [i for i, made in own if made == together]:
             return [both[0]] * len(outs)
         found: list[int | None] = []

@@ -8,7 +8,8 @@ import textwrap
 from functools import lru_cache
 from typing import Any
 
-from minigan import nn
+from minigan import losses, nn
+from minigan.gan.loss import GANLoss
 from minigan.nn.layer import Layer
 from minigan.trace.record import LayerTrace
 
@@ -68,6 +69,18 @@ def source(method: Any) -> str | None:
         return textwrap.dedent(inspect.getsource(method))
     except (OSError, TypeError):  # typed in, or no Python
         return None
+
+
+def loss_source(loss: GANLoss) -> str:
+    """The text of the functions that a loss is made of: the mean and its gradient, and their formula for one output."""
+    by_kind = {"hinge": (losses.hinge, losses.shortfalls), "wasserstein": (losses.signed_mean,)}
+    by_output = {
+        "logit": (losses.binary_cross_entropy_with_logits, losses.logits_cross_entropy),
+        "probability": (losses.binary_cross_entropy, losses.cross_entropy),
+    }
+    functions = by_kind.get(loss.kind) or by_output[loss.output]
+    texts = [source(getattr(function, "formula", function)) for function in functions]
+    return "\n\n".join(text for text in texts if text)
 
 
 def operations(traced: LayerTrace) -> dict[str, int] | None:

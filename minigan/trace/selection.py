@@ -11,6 +11,7 @@ from minigan.trace.kinds import kind_of
 from minigan.trace.marks import Ids, Marker, Marks
 from minigan.trace.record import LayerTrace, StepTrace
 from minigan.trace.shelf import FLOWING, GRADS, SUMS, VALUES, Shelf
+from minigan.trace.steepness import chosen_entries
 
 MOST = 100_000  # entries of arrays that are not whole, for the marks of one array
 LEAST = 250  # … the fewest that are worth it
@@ -133,6 +134,8 @@ class Selection:
                         if array is not None:
                             self.marks[key, what] = self.marker.mark([(traced, self.ids[key])], what, array)
                             self.keep(self.marks[key, what], [self.ids[key][what]])
+                    for what in traced.grads if made.begins == "ones" else ():
+                        self.shelf.need(self.grads[key][what], chosen_entries(traced.grads[what]))
                     for what in traced.grads if made.begins == "loss" else ():
                         places[made.network, traced.index, what].append(key)
             for (_, _, what), keys in places.items():

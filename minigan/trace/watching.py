@@ -219,7 +219,8 @@ class Watcher:
             if self.now is None:
                 self.second.add(name)
                 self.fresh.discard(name)
-                traced = self.at[name].back[-1].layers[i] if name in self.at and self.at[name].back else None
+                ones = [made for made in self.at[name].back if made.begins == "ones"] if name in self.at else []
+                traced = ones[-1].layers[i] if ones else None
             else:
                 traced = self.now
 

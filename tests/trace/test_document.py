@@ -321,6 +321,30 @@ def test_a_penalised_step_tells_its_passes_apart():
     assert step["loss"]["penalty"] > 0
 
 
+@pytest.mark.parametrize("curved", [False, True], ids=["straight", "curved"])
+@pytest.mark.parametrize("batching", ["as one", "apart"])
+@pytest.mark.parametrize("kind", ["r1", "r2", "wgan-gp", "dragan"])
+def test_what_a_penalty_writes_agrees_with_differences_of_the_penalty(kind, batching, curved):
+    d_layers = [Dense(8), nn.Tanh() if curved else LeakyReLU(slope=0.2), Dense(1)]
+    if batching == "apart":  # a layer that may look at others of its batch, as far as it says
+        d_layers[1] = type("Unsaid", (type(d_layers[1]),), {})(**({} if curved else {"slope": 0.2}))
+    options = {"penalty": Penalty(kind, weight=2.0), "penalty_rng": RandomStream(0, "penalty")}
+    document = traced([Dense(16), nn.Tanh()], d_layers, **options).document()
+    made = next(made for made in document["steps"][0]["passes"] if made["from"] == "ones")
+    for layer in (made["layers"][0], made["layers"][2]):
+        param, found = layer["params"]["W"], layer["differences"]["W"]
+        answer = held(document["arrays"][param.get("penalty") or param["grad"]]).ravel()
+        at, slopes = decoded(found["at"], "<u4"), decoded(found["data"], "<f8")
+        assert len(at)
+        np.testing.assert_allclose(slopes, answer[at], atol=1e-4 * np.abs(answer).max())
+
+
+def test_the_loss_comes_with_its_source():
+    assert "(p - t) / n" in small().document()["steps"][0]["loss"]["source"]
+    wasserstein = small(loss=GANLoss(output="logit", kind="wasserstein")).document()
+    assert "def signed_mean" in wasserstein["steps"][1]["loss"]["source"]
+
+
 def test_marks_hold_the_largest_and_the_smallest_entry_and_few_coordinates():
     array = np.random.default_rng(0).standard_normal((50, 300)).astype(np.float32)
     found = marks.marked(array, 256)
