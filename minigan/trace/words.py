@@ -11,6 +11,8 @@ POINTS = {
     "wgan-gp": "points between real images and fakes",
     "wgan-gp-one-sided": "points between real images and fakes",
     "dragan": "points around the real images",
+    "r1": "real images",
+    "r2": "fakes",
 }
 
 
