@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -20,13 +21,14 @@ from minigan.trace.words import image_shape, pass_text, pass_title, step_text
 
 FORMAT = 1
 Fined = dict[tuple[int, str], Found]  # {(layer, parameter): differences} of a penalty
-ROOM = 3_400_000  # bytes of all arrays, before they become base64, which is a third more
+LARGEST = 4_800_000  # bytes of a document: with its scripts a page stays under 5 MB
+EACH = 7_000  # bytes that a layer takes beside its arrays: source, marks, differences, statistics
 
 
 class Document:
     """A trace being written down."""
 
-    def __init__(self, steps: Sequence[StepTrace], penalty: Penalty | None, *, room: int = ROOM):
+    def __init__(self, steps: Sequence[StepTrace], penalty: Penalty | None, *, room: int):
         self.steps, self.penalty = steps, penalty
         self.chosen = Selection(steps, room)
 
@@ -177,6 +179,12 @@ class Document:
             "value": plainly(part.value),
             "differences": {"d_out": slopes_as_json((at, found))},
         }
+
+
+def room_for_arrays(steps: Sequence[StepTrace], history: dict[str, Any] | None) -> int:
+    """The bytes that all arrays may take, before they become base64, which is a third more."""
+    layers = sum(len(made.layers) for step in steps for made in step.passes)
+    return max(0, (LARGEST - EACH * layers - len(json.dumps(history))) * 3 // 4)
 
 
 def slopes_as_json(found: Found) -> dict[str, str]:

@@ -21,7 +21,7 @@ from minigan.gan.steps import discriminator_step, generator_step, simultaneous_s
 from minigan.nn.network import Sequential
 from minigan.optim import Optimizer
 from minigan.store.files import write_atomically
-from minigan.trace.document import Document
+from minigan.trace.document import Document, room_for_arrays
 from minigan.trace.page import page
 from minigan.trace.record import Arrays, LossPart, LossTrace, PassTrace, StepTrace
 from minigan.trace.watching import Watcher
@@ -53,7 +53,8 @@ class Trace:
     ) -> dict[str, Any]:
         """All of it as JSON, with entries marked that can be worked out, and central differences beside the answers."""
         told = {"title": title, "facts": facts, "notes": notes, "history": history}
-        return Document(self.steps, self.penalty).tell(**told)
+        room = room_for_arrays(self.steps, history)
+        return Document(self.steps, self.penalty, room=room).tell(**told)
 
     def save(self, path: str | os.PathLike[str], **told: Any) -> None:
         """Write the page that shows it, one file that needs no other and no network; `told` as for `document`."""

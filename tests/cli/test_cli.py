@@ -75,7 +75,8 @@ MISTAKES = [
     (["trian"], "unknown command 'trian'; did you mean train?"),
     (
         ["fly"],
-        "unknown command 'fly'; known: train, sample, evaluate, inspect, export, gradcheck, exercise, bench, recipes, info",
+        "unknown command 'fly'; known: train, sample, evaluate, inspect, export, gradcheck, exercise, bench, recipes, "
+        "info",
     ),
     (["train", "flux-mpl"], "unknown recipe 'flux-mpl'; did you mean flux-mlp?"),
     (["train", "flux-mlp", "--epohcs", "3"], "unknown flag '--epohcs'; did you mean --epochs?"),

@@ -13,7 +13,7 @@ from minigan.gan import GANLoss, Penalty
 from minigan.nn import BatchNorm, Conv2d, Dense, Layer, LeakyReLU, Sequential
 from minigan.optim import Adam
 from minigan.trace import differences, marks, selection, shelf, trace_step
-from minigan.trace.document import Document
+from minigan.trace.document import Document, room_for_arrays
 from minigan.trace.page import escaped, page
 from minigan.trace.selection import Selection
 
@@ -297,6 +297,13 @@ def test_a_large_network_keeps_to_the_room_and_says_what_it_leaves_out():
         assert any(mark not in ("all", None) for *_, layer in places(document) for mark in layer["marked"].values())
     notes = Document(trace.steps, None, room=1000).chosen.notes
     assert "so large that nothing can be worked out" in notes[0]
+
+
+def test_a_long_history_takes_its_room_from_the_arrays():
+    trace = small()
+    taken = room_for_arrays(trace.steps, None) - room_for_arrays(trace.steps, {"pictures": ["x" * 4000]})
+    assert 3000 <= taken <= 3100
+    assert room_for_arrays(trace.steps, {"pictures": ["x" * 5_000_000]}) == 0
 
 
 def test_the_maps_of_large_arrays_are_means_of_blocks():
