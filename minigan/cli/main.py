@@ -16,7 +16,10 @@ from minigan.cli.usage import NO_COMMANDS, USAGE, ask_plainly
 from minigan.errors import ArgumentError, MiniganError, RecipeMissingError, known_name
 
 #: Each is the `command` of the module of its name, which is imported when it is asked for.
-COMMANDS = ("train", "sample", "evaluate", "report", "export", "gradcheck", "exercise", "bench", "recipes", "info")
+COMMANDS = (
+    *("train", "sample", "evaluate", "inspect", "report", "export"),
+    *("gradcheck", "exercise", "bench", "recipes", "info"),
+)
 
 
 def command_named(name: str) -> Callable[[list[str]], None]:

@@ -15,6 +15,7 @@ USAGE = f"""minigan {__version__}: generative adversarial networks from scratch
   minigan train --resume RUN [flags]   go on with a run that was interrupted, or train it for longer
   minigan sample RUN [flags]           draw images with a trained generator
   minigan evaluate RUN [flags]         how good its images are: the papers' numbers, beside those of real images
+  minigan inspect RUN [flags]          one of its training steps, every number of it, as a page
   minigan report RUN [OTHER] [flags]   a run on one page, to look at and to send; or two, side by side
   minigan export RUN [flags]           its generator for other programs: ONNX, or PyTorch's layouts
   minigan gradcheck [WHAT] [flags]     check gradients: a recipe's, or your own (module:NAME, file.py:NAME)
@@ -37,6 +38,7 @@ NO_COMMANDS = {
     "draw": "it is minigan sample RUN",
     "test": "how good a run is: minigan evaluate RUN; whether gradients are right: minigan gradcheck",
     "list": "it is minigan recipes; the runs are the folders in runs",
+    "trace": "it is minigan inspect RUN",
     "version": "it is minigan --version",
 }
 
