@@ -7,7 +7,7 @@ class Figure {
     Object.assign(this, { name, array, marks, choose, note });
     this.layout = layoutOf(array, { parameter, image });
     this.averages = this.layout.averages ?? null;
-    this.scale = scaleOf(this.averages ?? array.whole ?? [...array.part.values()]);
+    this.scale = array.scale ??= scaleOf(this.averages ?? array.whole ?? [...array.part.values()]);
     this.chosen = null;
     this.operands = [];
     this.canvas = element("canvas", {
@@ -18,10 +18,11 @@ class Figure {
     });
     this.readout = element("p", { class: "readout" });
     this.near = element("div", { class: "near" });
+    this.how = element("button", { type: "button", class: "chosen", hidden: true, onclick: () => byId("worked").scrollIntoView() });
     this.box = element("figure", { class: `array ${this.clickable ? "answer" : "operand"}` },
       element("figcaption", {}, element("b", { text: title ?? letter(name) }), ` ${shapeText(array.shape)} `,
         element("span", { class: "kind", text: this.hint() })),
-      element("div", { class: "scroll" }, this.canvas), this.bar(), this.readout, this.near, this.statistics());
+      element("div", { class: "scroll" }, this.canvas), this.bar(), this.readout, this.how, this.near, this.statistics());
     this.describe();
   }
 
@@ -44,13 +45,13 @@ class Figure {
 
   statistics() {
     const s = this.array.stats;
-    if (!s) return null;
+    if (!s || this.array.size < 2) return null;
     const percent = `${(100 * (s.zeros ?? 0)).toFixed(0)} %`;
     const parts = [["smallest", numberText(s.min, 3)], ["largest", numberText(s.max, 3)], ["mean", numberText(s.mean, 3)],
       ["spread", numberText(s.std, 3)], ["zeros", percent]];
     if (s.bad) parts.push(["not finite", countText(s.bad)]);
     return element("div", { class: "facts" }, element("p", {}, ...parts.flatMap(([name, value]) =>
-      [element("span", { text: `${name} ` }), element("b", { text: value }), " "])), s.hist ? histogram(s.hist) : null);
+      [element("span", { text: `${name} ` }), element("b", { text: value }), " "])), s.hist && this.array.size > 8 ? histogram(s.hist) : null);
   }
 
   draw() {
@@ -72,6 +73,8 @@ class Figure {
   }
 
   describe() {
+    this.how.hidden = this.chosen === null || !this.clickable; // seen on narrow screens alone, where what is below is far
+    if (this.chosen !== null) this.how.textContent = `${entryText(letter(this.name), this.chosen, this.array.shape)} = ${numberText(this.array.at(this.chosen))}: how it was made ↓`;
     const at = this.chosen === null ? "" : `; chosen ${entryText(this.name, this.chosen, this.array.shape)} = ${numberText(this.array.at(this.chosen))}`;
     this.canvas.setAttribute("aria-label", `${this.name} ${shapeText(this.array.shape)}, a heat map${at}`
       + (this.clickable ? ". Arrow keys choose another entry." : ""));
@@ -152,7 +155,7 @@ class Figure {
 
   number(flat, chosen) {
     const value = flat < 0 ? undefined : this.array.at(flat);
-    if (value === undefined) return element("span", { text: "·" });
+    if (value === undefined) return element("span", { text: flat < 0 ? "" : "·" });
     const name = entryText(letter(this.name), flat, this.array.shape), used = flat === chosen || this.operands.includes(flat);
     const can = this.choose && (this.marks === null || this.marks.includes(flat));
     const own = { text: numberText(value, 3), title: name, class: used ? "used" : null };

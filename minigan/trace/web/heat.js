@@ -65,21 +65,34 @@ function reduced(array) {
 
 /** What colours mean: ±limit, and whether larger ones are drawn like it. */
 function scaleOf(values) {
-  const sizes = Float64Array.from(values.filter((v) => Number.isFinite(v)), Math.abs).sort();
-  const largest = sizes.length ? sizes[sizes.length - 1] : 0;
-  const most = sizes.length ? sizes[Math.floor(0.99 * (sizes.length - 1))] : 0;
+  const every = Math.ceil(values.length / 20000), sizes = []; // of very many values some tell enough
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) {
+    const size = Math.abs(values[i]);
+    if (!Number.isFinite(size)) continue;
+    if (size > largest) largest = size;
+    if (i % every === 0) sizes.push(size);
+  }
+  const sorted = Float64Array.from(sizes).sort(), most = sorted[Math.floor(0.99 * (sorted.length - 1))] ?? 0;
   const clipped = most > 0 && largest > 3 * most;
-  return { limit: (clipped ? most : largest) || 1, clipped, empty: !largest };
+  return { limit: (clipped ? most : largest) || 1, clipped };
 }
 
+let PALETTE = null; // of the theme of now
+
 function palette() {
+  return (PALETTE ??= readPalette());
+}
+
+function readPalette() {
   const read = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim().match(/\w\w/g).map((hex) => parseInt(hex, 16));
   return { below: read("--below"), zero: read("--zero"), above: read("--above"), gap: read("--panel"), bad: read("--bad") };
 }
 
-function colour({ below, zero, above }, value, limit) {
-  const t = Math.min(1, Math.abs(value) / limit), end = value < 0 ? below : above;
-  return zero.map((from, i) => Math.round(from + (end[i] - from) * t));
+/** A pixel between two colours. */
+function paint(pixels, at, from, to, share) {
+  for (let i = 0; i < 3; i++) pixels[at + i] = from[i] + (to[i] - from[i]) * share;
+  pixels[at + 3] = 255;
 }
 
 /** Draw the array; returns the size of a cell in pixels. */
@@ -89,12 +102,10 @@ function drawHeat(canvas, layout, values, scale, width) {
   for (let r = 0; r < layout.rows; r++) {
     for (let c = 0; c < layout.columns; c++) {
       const flat = layout.flat(r, c), value = flat < 0 ? 0 : values(flat);
-      let rgb = flat < 0 || value === undefined ? colours.gap : colour(colours, value, scale.limit);
-      if (flat >= 0 && value !== undefined && !Number.isFinite(value)) {
-        rgb = colours.bad;
-        bad.push([r, c]);
-      }
-      small.data.set([...rgb, 255], 4 * (r * layout.columns + c));
+      const at = 4 * (r * layout.columns + c), none = flat < 0 || value === undefined, good = none || Number.isFinite(value);
+      if (!good) bad.push([r, c]);
+      paint(small.data, at, none ? colours.gap : good ? colours.zero : colours.bad, value < 0 ? colours.below : colours.above,
+        none || !good ? 0 : Math.min(1, Math.abs(value) / scale.limit));
     }
   }
   const from = element("canvas", { width: small.width, height: small.height });

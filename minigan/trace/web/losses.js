@@ -74,11 +74,5 @@ function workedLossValue(step, part) {
       sum.add(o, sum.plain("sign", sign), n);
     }
   }
-  const minimax = step.player === "G" && kind === "bce" && step.loss.generator === "minimax";
-  if (minimax) {
-    sum.terms.forEach((term) => (term.product = -term.product));
-    sum.total = -sum.total;
-    sum.formula = `minus ${sum.formula}`;
-  }
   return verdict({ sum, stored: part.value ?? undefined, differences: null });
 }

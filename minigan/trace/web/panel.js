@@ -5,11 +5,13 @@ const FIRST = 3, LARGEST = 5; // of many products these are shown
 
 /** Fill `box` with the worked number of `name`; `follow(factor)` gives a function that goes to where it was made, or null. */
 function showWorked(box, name, worked, follow) {
-  box.replaceChildren(element("h3", {}, "The worked number ", element("code", { text: name })));
+  const answer = worked.sum ? [" = ", element("code", { text: numberText(worked.formed) })] : [];
+  const short = worked.agrees === null ? null : element("span", { class: worked.agrees ? "short right" : "short wrong", text: worked.agrees ? "agrees" : "does not agree" });
+  box.replaceChildren(element("h3", {}, "The worked number ", element("code", { text: name }), ...answer, " ", short));
   if (worked.sum) {
     box.append(element("p", { class: "formula", text: worked.sum.formula }));
     if (worked.sum.given.length) box.append(givenTable(worked.sum.given));
-    box.append(productTable(worked.sum, follow), sumLine(worked.sum, name));
+    box.append(inWords(worked.sum, name), productTable(worked.sum, follow), sumLine(worked.sum, name));
   } else box.append(element("p", { class: "missing", text: `Not worked here: ${worked.missing}.` }));
   box.append(comparison(worked));
 }
@@ -66,8 +68,17 @@ function factorOf(factor, follow) {
     : element("span", { class: "factor" }, ...parts);
 }
 
+/** How to read the table, said with its first product that is not 0. */
+function inWords(sum, name) {
+  const terms = sum.terms, first = terms.find(({ product, factors }) => product && factors.length > 1);
+  if (!first || terms.length < 2) return "";
+  const factors = first.factors.map(({ name: own, array, flat }) => (array ? entryText(letter(own), flat, array.shape) : own));
+  return element("p", { class: "words" }, `${factors.join(" times ")} is `, element("b", { text: numberText(first.product) }), `: this is one of ${countText(terms.length)} such products. Added up they are ${name}.`);
+}
+
 function sumLine(sum, name) {
   const n = sum.terms.length;
+  if (n === 1 && sum.terms[0].factors.length === 1) return element("p", { class: "sum" }, `So ${name} is `, element("b", { text: numberText(sum.total, 8) }), ".");
   return element("p", { class: "sum" }, n === 1 ? "This one product is " : `The sum of these ${countText(n)} products is `, element("b", { text: numberText(sum.total, 8) }), `: that is ${name}.`);
 }
 

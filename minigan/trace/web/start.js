@@ -82,6 +82,7 @@ function onKey(event) {
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
+  PALETTE = null;
   byId("theme").textContent = theme === "dark" ? "Light" : "Dark";
   redraw();
 }

@@ -12,7 +12,9 @@ function answersAt(step, station) {
   const names = station.type === "forward" ? ["y"] : [...Object.keys(layer.params).map((name) => `d${name}`), "dx"];
   return names.map((answer) => {
     const array = answered(layer, answer), mark = answer === "y" || answer === "dx" ? answer : answer.slice(1);
-    return { answer, title: letter(answer), array, marks: marksOf(layer.marked[mark], array), worked: (flat) => workedNumber(layer, answer, flat) };
+    const compared = formulaOf(layer, answer) ? null : layer.differences?.[mark]; // without a formula, what differences were taken of
+    const marks = compared ? indices(compared.at) : marksOf(layer.marked[mark], array);
+    return { answer, title: letter(answer), array, marks, worked: (flat) => workedNumber(layer, answer, flat) };
   }).filter(({ array }) => array);
 }
 

@@ -10,7 +10,7 @@ const stepNow = () => TRACE.steps[HERE.step];
 const titleOf = (step, station) => {
   if (station.type === "loss") return "The loss";
   const layer = layerAt(step, station);
-  return `${{ forward: "Forward", backward: "Back", update: "Update" }[station.type]}: ${layer.name}`;
+  return `${{ forward: "Forward", backward: "Backward", update: "Update" }[station.type]}: ${layer.name}`;
 };
 
 /** Go to a station, and to an entry there: by default the largest of the first answer that is not dx. */
@@ -145,7 +145,6 @@ function showStation() {
   byId("hint").textContent = figures.some((figure) => figure.clickable)
     ? `Click a square of ${letter(figures.find((figure) => figure.clickable).name)}: the products that made it stand beside, and are framed in the arrays below.` : "";
   SHOWN = { step: HERE.step, station: HERE.station, answers, figures, operands };
-  [...figures, ...operands].forEach((figure) => figure.draw());
   showCode(layer, station);
   if (again) markMap();
   else drawMap();
@@ -169,15 +168,22 @@ function showEntry() {
   }
   const worked = own.worked(HERE.flat);
   const factors = worked.sum ? worked.sum.terms.flatMap((term) => term.factors.filter(({ array }) => array)) : [];
+  const origins = new Map();
   figures.forEach((figure, i) => figure.show(i === at ? HERE.flat : null));
   for (const figure of operands) figure.show(null, factors.filter(({ array }) => array === figure.array).map(({ flat }) => flat));
-  showWorked(box, entryText(letter(own.name ?? own.answer), HERE.flat, own.array.shape), worked, (factor) => follow(step, station, factor));
+  showWorked(box, entryText(letter(own.name ?? own.answer), HERE.flat, own.array.shape), worked, (factor) => follow(step, station, origins, factor));
 }
 
-/** A function that goes to where a factor was made, or null. */
-function follow(step, station, factor) {
-  const origin = originOf(step, station, factor.name);
-  return origin && (() => go(HERE.step, origin.station, origin.answer, factor.flat));
+/** A function that goes to where a factor was made, or null where it came from outside, or cannot be clicked there. */
+function follow(step, station, origins, factor) {
+  if (!origins.has(factor.name)) {
+    const origin = originOf(step, station, factor.name);
+    const answer = origin && answersAt(step, step.stations[origin.station]).find((one) => one.answer === origin.answer);
+    origins.set(factor.name, answer ? { ...origin, marks: answer.marks && new Set(answer.marks) } : null);
+  }
+  const origin = origins.get(factor.name);
+  if (!origin || (origin.marks && !origin.marks.has(factor.flat))) return null;
+  return () => go(HERE.step, origin.station, origin.answer, factor.flat);
 }
 
 function showCode(layer, station) {
