@@ -20,7 +20,7 @@ class Figure {
     this.near = element("div", { class: "near" });
     this.how = element("button", { type: "button", class: "chosen", hidden: true, onclick: () => byId("worked").scrollIntoView() });
     this.box = element("figure", { class: `array ${this.clickable ? "answer" : "operand"}` },
-      element("figcaption", {}, element("b", { text: title ?? letter(name) }), ` ${shapeText(array.shape)} `,
+      element("figcaption", {}, element("b", { text: title ?? letter(name) }), ` ${shapeText(array.shape)} `, array.size === 1 ? element("code", { text: `${numberText(array.at(0))} ` }) : null,
         element("span", { class: "kind", text: this.hint() })),
       element("div", { class: "scroll" }, this.canvas), this.bar(), this.readout, this.how, this.near, this.statistics());
     this.describe();

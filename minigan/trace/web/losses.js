@@ -74,5 +74,5 @@ function workedLossValue(step, part) {
       sum.add(o, sum.plain("sign", sign), n);
     }
   }
-  return verdict({ sum, stored: part.value ?? undefined, differences: null });
+  return verdict({ sum, stored: part.value ?? NaN, differences: null });
 }

@@ -29,8 +29,8 @@ function lossAnswers(step) {
       answer: `d_out.${part.name}`, title: `d_out, ${part.name}`, name: "d_out", array: given, worked: (flat) => workedLossGradient(step, part, flat),
       marks: every ? null : Uint32Array.from({ length: to - from }, (_, i) => from + i),
     };
-    const value = part.value !== null && arrayOf(part.out) && {
-      answer: `loss.${part.name}`, title: `loss, ${part.name}`, name: "loss", array: lone(part.value), marks: null, worked: () => workedLossValue(step, part),
+    const value = arrayOf(part.out) && { // null is what no JSON number can say: NaN
+      answer: `loss.${part.name}`, title: `loss, ${part.name}`, name: "loss", array: lone(part.value ?? NaN), marks: null, worked: () => workedLossValue(step, part),
     };
     return [gradient, value].filter(Boolean);
   });

@@ -72,6 +72,7 @@ const ARROWS = { forward: ["→", "forward through"], backward: ["←", "back th
 
 function drawMap() {
   const step = stepNow(), box = byId("map");
+  byId("step-text").textContent = step.text;
   const rows = step.passes.map((pass, p) => {
     const layers = pass.layers.map((layer, l) => element("div", { class: "stop" }, element("span", { text: layer.name.replace(".", " ") }),
       element("div", {}, ...Object.keys(ARROWS).map((type) => stationButton(step, type, p, l, layer)))));
@@ -112,7 +113,7 @@ function markMap() {
 
 function render() {
   const running = HERE.step === "run";
-  byId("station").hidden = byId("map").hidden = running;
+  byId("station").hidden = byId("map").hidden = byId("step-text").hidden = running;
   byId("run").hidden = !running;
   for (const tab of byId("tabs").children) tab.setAttribute("aria-pressed", String(tab.dataset.step === String(HERE.step)));
   const count = running ? TRACE.history.epochs.length : stepNow().stations.length;
@@ -133,6 +134,7 @@ function showStation() {
   byId("station-title").textContent = titleOf(step, station);
   byId("station-pass").textContent = [step.title, station.type === "loss" ? "" : step.passes[station.pass].title].filter(Boolean).join(" · ");
   byId("station-text").textContent = sentenceOf(step, station);
+  byId("pass-text").textContent = step.passes[station.pass]?.text ?? "";
   showRules(station.type === "loss" || station.type === "update" ? [] : rulesOf(layer, station.type));
   const answers = answersAt(step, station), image = step.passes[station.pass]?.image_shape ?? null;
   const figures = answers.map(({ answer, title, name, array, marks }) => new Figure(name ?? answer, array, {
@@ -188,13 +190,18 @@ function follow(step, station, origins, factor) {
 
 function showCode(layer, station) {
   const box = byId("code");
-  if (!layer) return box.replaceChildren();
+  if (!layer) return box.replaceChildren(...lossCode(stepNow().loss.source));
   const wanted = { forward: ["forward"], backward: ["param_grads", "input_grad", "backward"], update: ["param_grads"] }[station.type];
   const parts = wanted.filter((name) => layer.source[name]).map((name) => element("pre", { tabindex: 0, "aria-label": `the source of ${name}` }, element("code", { text: layer.source[name] })));
   const none = element("p", { class: "missing", text: "This class has none of its own: it is the one that it inherits." });
   box.replaceChildren(element("h3", { text: `The code: ${layer.repr}` }), ...(parts.length ? parts : [none]),
     element("details", {}, element("summary", { text: `What ${layer.class} says of itself` }), element("pre", {}, element("code", { text: layer.doc ?? "" }))), costs(layer));
   return undefined;
+}
+
+/** The loss's own code, where the document has it. */
+function lossCode(source) {
+  return source ? [element("h3", { text: "The code" }), element("pre", { tabindex: 0, "aria-label": "the source of the loss" }, element("code", { text: source }))] : [];
 }
 
 function costs({ operations, bytes, ms }) {

@@ -64,7 +64,8 @@ function shapeOfWord(layer, word) {
 function sentenceOf(step, station) {
   const pass = step.passes[station.pass], layer = pass?.layers[station.layer];
   if (station.type === "loss") {
-    return "What D said of each image is compared with what it should have said. The gradient d_out says which way each answer should have moved, and how urgently: everything backward begins here.";
+    return "What D said of each image is compared with what it should have said. The gradient d_out says which way each answer should have moved, and how urgently: everything backward begins here."
+      + ` The loss of the step is ${numberText(step.loss.value ?? NaN)}${step.loss.penalty === null || step.loss.penalty === undefined ? "" : `, of which ${numberText(step.loss.penalty)} is the penalty`}.`;
   }
   if (station.type === "update") {
     return `The optimiser has each parameter's gradient, summed over ${step.player}'s passes, and moves the parameter: this is how far.`;
