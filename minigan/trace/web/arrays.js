@@ -19,11 +19,11 @@ const indices = (base64) => new Uint32Array(bytesOf(base64));
 /** The array with this id: {id, shape, size, whole, part, map, stats, at(flat)}; null for no id. */
 function arrayOf(id) {
   if (id === null || id === undefined || !(id in TRACE.arrays)) return null;
-  if (!DECODED.has(id)) DECODED.set(id, decoded(id, TRACE.arrays[id]));
+  if (!DECODED.has(id)) DECODED.set(id, unpacked(id, TRACE.arrays[id]));
   return DECODED.get(id);
 }
 
-function decoded(id, stored) {
+function unpacked(id, stored) {
   const whole = stored.data ? floats(stored.data) : stored.shape.includes(0) ? new Float32Array(0) : null;
   const part = new Map();
   if (stored.part) {

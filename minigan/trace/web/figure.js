@@ -11,7 +11,7 @@ class Figure {
     this.chosen = null;
     this.operands = [];
     this.canvas = element("canvas", {
-      role: "img", tabindex: this.clickable ? 0 : null, "data-array": name,
+      role: this.clickable ? "application" : "img", tabindex: this.clickable ? 0 : null, "data-array": name,
       class: this.clickable ? "clickable" : null,
       onclick: (event) => this.click(event), onmousemove: (event) => this.point(event), onkeydown: (event) => this.key(event),
       onmouseleave: () => this.say(""),
@@ -139,6 +139,7 @@ class Figure {
 
   /** The numbers around an entry, as buttons where they can be chosen. */
   closeUp(flat) {
+    const held = this.near.contains(document.activeElement); // the keys stay where they were
     this.near.replaceChildren();
     if (flat === null || this.averages || this.array.size < 2) return;
     const [r, c] = this.layout.cell(flat), R = 2, C = 2;
@@ -151,6 +152,7 @@ class Figure {
       table.append(row);
     }
     this.near.append(table);
+    if (held) this.near.querySelector("[aria-pressed=true]")?.focus();
   }
 
   number(flat, chosen) {

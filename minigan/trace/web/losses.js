@@ -50,7 +50,7 @@ function workedLossGradient(step, part, flat) {
   const n = [sum.plain("1 / N", 1 / (to - from))];
   if (part.share !== 1) n.push(sum.plain("share", part.share));
   LOSS_GRADIENTS[kind](step, part, sum.of("out", out, flat + shift), n, sum);
-  return verdict({ sum, stored: given.at(flat), differences });
+  return verdict({ sum, stored: given.at(flat), differences, who: "the loss" });
 }
 
 /** The part's own mean, which is formed of all its outputs. */
@@ -74,5 +74,5 @@ function workedLossValue(step, part) {
       sum.add(o, sum.plain("sign", sign), n);
     }
   }
-  return verdict({ sum, stored: part.value ?? NaN, differences: null });
+  return verdict({ sum, stored: part.value ?? NaN, differences: null, who: "the loss" });
 }

@@ -31,6 +31,7 @@ function productTable(sum, follow) {
     body.replaceChildren(...terms.map((_, i) => line(i)));
     box.classList.add("long");
     box.setAttribute("tabindex", "0");
+    box.focus();
     box.setAttribute("aria-label", `all ${countText(terms.length)} products`);
   };
   if (few) body.append(...terms.map((_, i) => line(i)));
@@ -85,7 +86,7 @@ function sumLine(sum, name) {
 /** Stored, formed and by differences, one under the other, and what follows from it. */
 function comparison(worked) {
   const { formed, stored, differences, sum } = worked;
-  const rows = [["formed here of the products, in float64", formed], ["the layer's own answer, in float32", stored ?? null],
+  const rows = [["formed here of the products, in float64", formed], [`${worked.who}'s own answer, in float32`, stored ?? null],
     ["finite differences of forward, in float64", differences]].filter(([, value]) => value !== null);
   const table = element("table", { class: "given" }, ...rows.map(([name, value]) =>
     element("tr", {}, element("th", { scope: "row", text: name }), element("td", { class: "number", text: numberText(value, 8) }))));
@@ -96,33 +97,34 @@ function verdictClass({ agrees }) {
   return agrees === null ? "verdict open" : agrees ? "verdict right" : "verdict wrong";
 }
 
-function verdictText({ formed, stored, differences, agrees }, sum) {
-  if (agrees === null) return stored === undefined ? "The layer's answer is not in this file." : "There is nothing here to compare it with.";
+function verdictText({ formed, stored, differences, agrees, who, alone }, sum) {
+  if (agrees === null) return stored === undefined ? "The answer is not in this file." : "There is nothing here to compare it with.";
   if (agrees && sum && !Number.isFinite(formed)) return "They agree: neither is a finite number.";
   if (agrees && sum) {
     const off = Math.abs(formed - stored), share = sum.size ? off / sum.size : 0;
     return `They agree: ${off ? `they differ by ${numberText(off, 2)}, ${numberText(share, 2)} of the products' sizes, as float32 rounds` : "to the last digit"}.`;
   }
-  if (agrees) return "They agree: the layer's answer is what finite differences give.";
+  if (agrees) return "They agree: the answer is what finite differences give.";
   const near = differences !== null && formed !== null && alike(differences, formed, 1e-3 * Math.abs(formed) + 1e-7);
-  const parts = [`Does not agree. The layer's own answer is ${numberText(stored)};`];
+  const parts = [`Does not agree. ${who.replace("the", "The")}'s own answer is ${numberText(stored)};`];
   if (formed !== null) parts.push(`the products say ${numberText(formed)};`);
   if (differences !== null) parts.push(`finite differences say ${numberText(differences)}.`);
-  if (near) parts.push("Two against one: the layer's backward is wrong, or its code does not compute what its formula says.");
+  if (near) parts.push(`Two against one: ${who}'s gradient is wrong.`);
   else if (differences !== null && formed !== null) parts.push("No two are alike: look at forward too, it may not compute the formula that this page knows.");
-  else if (formed === null) parts.push("The layer's backward is not the derivative of its forward.");
-  return `${parts.join(" ").replace(/;$/, ".")}${ratioText(formed ?? differences, stored)}`;
+  else if (formed === null) parts.push(`${who.replace("the", "The")}'s backward is not the derivative of its forward.`);
+  if (alone) parts.push(`That is what one pass alone gives (${alone}): the rest was overwritten, or never added.`);
+  return `${parts.join(" ").replace(/;$/, ".").replace("; That", ". That")}${ratioText(formed ?? differences, stored)}`;
 }
 
 /** A likely reading of the quotient. */
 function ratioText(right, stored) {
   const ratio = stored / right;
   if (!Number.isFinite(ratio)) return "";
-  if (stored === 0) return " The layer says 0 where there is something.";
+  if (stored === 0) return " It is 0 where there is something.";
   if (Math.abs(ratio + 1) < 1e-3) return " The sign is turned.";
   for (let n = 2; n <= 4096; n++) {
-    if (Math.abs(ratio * n - 1) < 1e-4) return ` The layer's is 1/${countText(n)} of it: an average too many?`;
-    if (Math.abs(ratio / n - 1) < 1e-4) return ` The layer's is ${countText(n)} times as large: a sum for a mean?`;
+    if (Math.abs(ratio * n - 1) < 1e-4) return ` It is 1/${countText(n)} of it: an average too many?`;
+    if (Math.abs(ratio / n - 1) < 1e-4) return ` It is ${countText(n)} times as large: a sum for a mean?`;
   }
   return "";
 }

@@ -108,6 +108,10 @@ byId("next").addEventListener("click", () => move(1));
 byId("first").addEventListener("click", () => end(false));
 byId("last").addEventListener("click", () => end(true));
 byId("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address says where in the story one is
+  byId("worked").focus();
+});
 byId("finder").addEventListener("submit", onFind);
 document.addEventListener("keydown", onKey);
 window.addEventListener("popstate", readAddress);

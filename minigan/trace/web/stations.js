@@ -14,8 +14,17 @@ function answersAt(step, station) {
     const array = answered(layer, answer), mark = answer === "y" || answer === "dx" ? answer : answer.slice(1);
     const compared = formulaOf(layer, answer) ? null : layer.differences?.[mark]; // without a formula, what differences were taken of
     const marks = compared ? indices(compared.at) : marksOf(layer.marked[mark], array);
+    if (step.passes[station.pass].from === "ones" && mark !== answer) return fineAnswer(layer, mark);
     return { answer, title: letter(answer), array, marks, worked: (flat) => workedNumber(layer, answer, flat) };
   }).filter(({ array }) => array);
+}
+
+/** What a penalty's second pass wrote for a parameter: not formed here, and compared with differences where there are any. */
+function fineAnswer(layer, name) {
+  const array = arrayOf(layer.params[name].penalty ?? layer.params[name].grad), taken = layer.differences?.[name];
+  const missing = "the gradient of a penalty is made by a second pass, which is not formed here";
+  const worked = (flat) => verdict({ sum: null, stored: array.at(flat), differences: difference(layer.differences ?? {}, `d${name}`, flat), missing });
+  return { answer: `d${name}`, title: letter(`d${name}`), array, marks: taken ? indices(taken.at) : [], worked };
 }
 
 /** A number by itself, as an array of one. */
@@ -159,13 +168,14 @@ function sampled(array, marks) {
   return [...new Set([largestOf(array, marks), ...spread])].filter((at) => at >= 0);
 }
 
-/** The clickable entry of the largest size; -1 if there is none. */
+/** The clickable entry of the largest size, or the first that is no number; -1 if there is none. */
 function largestOf(array, marks) {
   const count = marks === null ? array.size : marks.length;
   let best = -1, most = -1;
   for (let i = 0; i < count; i++) {
     const flat = marks === null ? i : marks[i], size = Math.abs(array.at(flat));
     if (size > most) [best, most] = [flat, size];
+    if (Number.isNaN(size)) return flat;
   }
   return best < 0 && count ? (marks === null ? 0 : marks[0]) : best;
 }

@@ -32,9 +32,18 @@ function go(step, station, answer = null, flat = null, { replace = false } = {})
   render();
 }
 
+/** An address may be anything that somebody typed. */
+function decoded(address) {
+  try {
+    return decodeURIComponent(address);
+  } catch {
+    return "";
+  }
+}
+
 /** What the address names; the first station worth seeing where it names nothing. */
 function readAddress() {
-  const [step, station, answer, flat] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const [step, station, answer, flat] = decoded(location.hash.slice(1)).split("/");
   if (step === "run" && TRACE.history) return go("run", Math.max(0, Math.min(Number(station) || 0, TRACE.history.epochs.length - 1)), null, null, { replace: true });
   const at = [step, station].map((part) => (/^\d+$/.test(part ?? "") ? Number(part) : -1));
   if (at[0] in TRACE.steps && at[1] in TRACE.steps[at[0]].stations) {
@@ -145,7 +154,7 @@ function showStation() {
   byId("operands").replaceChildren(...operands.map(({ box }) => box));
   byId("operands-head").hidden = !operands.length;
   byId("hint").textContent = figures.some((figure) => figure.clickable)
-    ? `Click a square of ${letter(figures.find((figure) => figure.clickable).name)}: the products that made it stand beside, and are framed in the arrays below.` : "";
+    ? `Click a square of ${letter(figures.find((figure) => figure.clickable).name)}: the products that made it stand beside, and are framed in the arrays below. (Then arrow keys choose its neighbours.)` : "";
   SHOWN = { step: HERE.step, station: HERE.station, answers, figures, operands };
   showCode(layer, station);
   if (again) markMap();

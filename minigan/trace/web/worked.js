@@ -117,7 +117,10 @@ function workedTotal(layers, answer, flat, total) {
     return verdict({ sum: null, stored: total.at(flat), differences: null, missing: error.message });
   }
   sum.given = given;
-  return verdict({ sum, stored: total.at(flat), differences: null });
+  const worked = verdict({ sum, stored: total.at(flat), differences: null, who: "the step" });
+  const alone = given.find(({ value }) => alike(value, worked.stored, TOLERANCE * sum.size + SMALLEST));
+  worked.alone = worked.agrees === false && alone ? alone.name : "";
+  return worked;
 }
 
 /** The central difference that was taken of this entry, or null. */
@@ -132,6 +135,7 @@ function difference(all, answer, flat) {
 /** Whether the two numbers are one, but for rounding in float32. */
 function verdict(worked) {
   const { sum, stored, differences } = worked;
+  worked.who ??= "the layer";
   worked.formed = sum ? sum.total : null;
   if (stored === undefined) worked.agrees = null;
   else if (sum) worked.agrees = alike(sum.total, stored, TOLERANCE * sum.size + SMALLEST);
