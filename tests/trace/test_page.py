@@ -62,7 +62,9 @@ class Tab:
 
 @pytest.fixture(scope="session")
 def opened():
-    playwright = pytest.importorskip("playwright.sync_api", reason="the page is tested by playwright, which is not here")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the page is tested by playwright, which is not here"
+    )
     if not CHROMIUM:
         pytest.skip("the page is tested in Chromium, which is not here")
     with playwright.sync_playwright() as p:
@@ -137,7 +139,12 @@ def small(name):
 
 HISTORY = {
     "epochs": [1, 2, 3],
-    "metrics": {"d_loss": [1, 0.8, None], "g_loss": [0.5, 0.7, 3], "acc_real": [0.5, 0.7, 0.9], "acc_fake": [0.5, 1, 1]},
+    "metrics": {
+        "d_loss": [1, 0.8, None],
+        "g_loss": [0.5, 0.7, 3],
+        "acc_real": [0.5, 0.7, 0.9],
+        "acc_fake": [0.5, 1, 1],
+    },
     "norms": {"D": {"0.Dense": [1e-4, 1e-3, 1e-2], "2.Dense": [1, 2, 3]}, "G": {"0.Dense": [1, 1e-6, None]}},
     "pictures": None,
 }
@@ -446,7 +453,12 @@ HOSTILE = "</script><img src=x onerror=alert(1)><b>{{trace}}\u2028&amp;"
 def test_hostile_names_are_only_text(show):
     bad = type(HOSTILE, (Dense,), {"__doc__": HOSTILE})
     made = traced([bad(4), Tanh(), bad(1)], (5,))
-    history = {**HISTORY, "norms": {HOSTILE: {HOSTILE: [1, 2, 3]}}, "metrics": {HOSTILE: [1, 2, 3]}, "pictures": [HOSTILE] * 3}
+    history = {
+        **HISTORY,
+        "norms": {HOSTILE: {HOSTILE: [1, 2, 3]}},
+        "metrics": {HOSTILE: [1, 2, 3]},
+        "pictures": [HOSTILE] * 3,
+    }
     document = told(made, title=HOSTILE, facts=[(HOSTILE, HOSTILE)], notes=[HOSTILE], history=history)
     tab = show(document)
     assert tab.evaluate("document.title") == HOSTILE
