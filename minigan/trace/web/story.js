@@ -154,7 +154,7 @@ function showStation() {
   byId("operands").replaceChildren(...operands.map(({ box }) => box));
   byId("operands-head").hidden = !operands.length;
   byId("hint").textContent = figures.some((figure) => figure.clickable)
-    ? `Click a square of ${letter(figures.find((figure) => figure.clickable).name)}: the products that made it stand beside, and are framed in the arrays below. (Then arrow keys choose its neighbours.)` : "";
+    ? `Click a square of ${letter(figures.find((figure) => figure.clickable).name)}: beside it stand the numbers that made it.` : "";
   SHOWN = { step: HERE.step, station: HERE.station, answers, figures, operands };
   showCode(layer, station);
   if (again) markMap();
