@@ -78,8 +78,8 @@ def show(opened, tmp_path):
     opened.asked.clear()
     path = tmp_path / "page.html"
 
-    def show(shown, at="", *, width=1300, color_scheme="light"):
-        path.write_text(shown if isinstance(shown, str) else page(shown), encoding="utf-8")
+    def show(given, at="", *, width=1300, color_scheme="light"):
+        path.write_text(given if isinstance(given, str) else page(given), encoding="utf-8")
         assert path.stat().st_size < 5e6
         opened.tab.set_viewport_size({"width": width, "height": 900})
         opened.tab.emulate_media(color_scheme=color_scheme)
@@ -172,7 +172,7 @@ def document(name):
 
 
 @cache
-def text(name):
+def shown(name):
     """Its page."""
     return page(document(name))
 
@@ -195,7 +195,7 @@ WORKED = """(most) => TRACE.steps.flatMap((step, s) => step.stations.flatMap((st
 
 @pytest.mark.parametrize("name", [*SMALL, *REAL])
 def test_every_worked_number_is_the_traced_one_to_a_hundred_thousandth_of_its_products(show, name):
-    entries = show(text(name)).evaluate(WORKED, 40)
+    entries = show(shown(name)).evaluate(WORKED, 40)
     assert len(entries) > 50
     for entry in entries:
         assert entry["formed"] is not None, entry
@@ -207,7 +207,7 @@ def test_every_worked_number_is_the_traced_one_to_a_hundred_thousandth_of_its_pr
 def test_no_layer_and_no_loss_is_without_its_formulas(show):
     seen = {}
     for name in SMALL:
-        for entry in show(text(name)).evaluate(WORKED, 1):
+        for entry in show(shown(name)).evaluate(WORKED, 1):
             seen.setdefault(entry["kind"], set()).add(entry["answer"])
     both = {"y", "dx"}
     for kind in (Dense, Conv2d, ConvTranspose2d, UpsampleConv2d, SpectralNorm):
@@ -232,7 +232,7 @@ def number(text):
 
 @pytest.mark.parametrize("name", ["flat", "images", "pytorch-mlp"])
 def test_the_factors_that_are_shown_multiply_and_add_up_to_the_layers_answer(show, name):
-    tab, rng = show(text(name)), np.random.default_rng(0)
+    tab, rng = show(shown(name)), np.random.default_rng(0)
     stations = [(s, k) for s, step in enumerate(document(name)["steps"]) for k in range(len(step["stations"]))]
     for at in rng.permutation(len(stations))[:12]:
         s, k = stations[at]
@@ -240,12 +240,12 @@ def test_the_factors_that_are_shown_multiply_and_add_up_to_the_layers_answer(sho
         if tab.locator(".open").count():
             tab.click(".open")
         rows = tab.evaluate(PRODUCTS)
-        shown = tab.locator(".comparison td").all_inner_texts()
+        answers = tab.locator(".comparison td").all_inner_texts()
         products = [math.prod(map(number, factors)) for factors, _ in rows]
         size = sum(map(abs, products)) + 1e-12
         for product, (_, text) in zip(products, rows, strict=True):
             assert product == pytest.approx(number(text), rel=1e-3, abs=1e-4 * size)
-        assert abs(sum(products) - number(shown[1])) < 3e-4 * size, (s, k)
+        assert abs(sum(products) - number(answers[1])) < 3e-4 * size, (s, k)
         assert "agrees" == tab.locator(".short").inner_text()
 
 
@@ -327,7 +327,7 @@ def test_what_is_no_number_is_bannered_hatched_and_called_so(show):
 
 @pytest.mark.parametrize("name", REAL)
 def test_keys_and_buttons_walk_through_every_station_of_both_steps(show, name):
-    tab = show(text(name), at="#0/0")
+    tab = show(shown(name), at="#0/0")
     steps = document(name)["steps"]
     count = sum(len(step["stations"]) for step in steps)
     titles = [tab.locator("#station-title").inner_text()]
@@ -352,7 +352,7 @@ def test_keys_and_buttons_walk_through_every_station_of_both_steps(show, name):
 
 
 def test_every_button_of_the_map_goes_to_the_station_that_it_names(show):
-    tab = show(text("minimax"))
+    tab = show(shown("minimax"))
     tab.click("#tabs >> text=G's step")
     assert tab.locator("#map button").count() == len(document("minimax")["steps"][1]["stations"])
     for button in tab.locator("#map button").all():
@@ -365,7 +365,7 @@ def test_every_button_of_the_map_goes_to_the_station_that_it_names(show):
 
 
 def test_a_newcomer_finds_an_example_at_once_and_a_click_and_the_arrow_keys_choose_others(show):
-    tab = show(document("pytorch-mlp"))
+    tab = show(shown("pytorch-mlp"))
     assert tab.locator("#station-title").inner_text().startswith("Backward: ")
     assert tab.locator("#hint").inner_text().startswith("Click a square of dW")
     assert "one of 32 such products" in tab.locator("#worked").inner_text()
@@ -390,7 +390,7 @@ def test_a_newcomer_finds_an_example_at_once_and_a_click_and_the_arrow_keys_choo
 
 
 def test_of_a_large_array_a_click_takes_the_nearest_marked_entry(show):
-    tab = show(document("pytorch-mlp"))
+    tab = show(shown("pytorch-mlp"))
     tab.evaluate("go(0, TRACE.steps[0].stations.findLastIndex((s) => s.type === 'backward'))")
     heat = tab.locator("canvas[data-array=dW]")
     assert "marked entries" in tab.locator("#answers").inner_text()
@@ -401,7 +401,7 @@ def test_of_a_large_array_a_click_takes_the_nearest_marked_entry(show):
 
 
 def test_a_factor_leads_to_where_it_was_made_and_the_browsers_back_returns(show):
-    tab = show(text("flat"))
+    tab = show(shown("flat"))
     begun = tab.url
     name = tab.locator("button.factor .name").first.inner_text()
     tab.locator("button.factor").first.click()
@@ -413,22 +413,22 @@ def test_a_factor_leads_to_where_it_was_made_and_the_browsers_back_returns(show)
 
 
 def test_a_link_reproduces_what_was_seen(show):
-    tab = show(text("flat"), at="#1/3/y/5")
+    tab = show(shown("flat"), at="#1/3/y/5")
     assert tab.evaluate("[HERE.step, HERE.station, HERE.answer, HERE.flat]") == [1, 3, "y", 5]
     for nonsense in ("#9/9/y/5", "#0/0/__proto__/5", "#%00", "#%E0%A4", "#run/99", "#0/0/y/999999"):
-        assert show(text("minimax"), at=nonsense).locator("#place").inner_text()
+        assert show(shown("minimax"), at=nonsense).locator("#place").inner_text()
 
 
 def test_the_source_of_this_way_stands_beside_it(show):
-    tab = show(text("flat"), at="#0/0")
+    tab = show(shown("flat"), at="#0/0")
     assert "def forward(self" in tab.locator("#code").inner_text()
-    tab = show(text("flat"))
+    tab = show(shown("flat"))
     assert "def param_grads(self" in tab.locator("#code").inner_text()
     assert "def input_grad(self" in tab.locator("#code").inner_text()
 
 
 def test_the_scrubber_shows_every_checkpoint(show):
-    tab = show(text("flat"))
+    tab = show(shown("flat"))
     tab.click("#tabs >> text=The run")
     assert tab.locator("#epoch").inner_text() == "Epoch 3"
     tab.locator("#scrubber").fill("1")
@@ -444,7 +444,7 @@ def test_the_scrubber_shows_every_checkpoint(show):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1300])
 def test_nothing_is_cut_in_either_theme_or_width(show, scheme, width):
-    tab = show(text("images"), width=width, color_scheme=scheme)
+    tab = show(shown("images"), width=width, color_scheme=scheme)
     for k in (0, 5, 25, 30):
         tab.evaluate(f"go(1, {k})")
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
