@@ -368,7 +368,7 @@ def test_a_newcomer_finds_an_example_at_once_and_a_click_and_the_arrow_keys_choo
     tab = show(shown("pytorch-mlp"))
     assert tab.locator("#station-title").inner_text().startswith("Backward: ")
     assert tab.locator("#hint").inner_text().startswith("Click a square of dW")
-    assert "one of 32 such products" in tab.locator("#worked").inner_text()
+    assert "the largest of 32 such products" in tab.locator("#worked").inner_text()
     heat = tab.locator("canvas[data-array=dW]")
     heat.click(position={"x": 30, "y": 30})
     chosen = tab.evaluate("HERE.flat")

@@ -69,12 +69,13 @@ function factorOf(factor, follow) {
     : element("span", { class: "factor" }, ...parts);
 }
 
-/** How to read the table, said with its first product that is not 0. */
+/** How to read the table, said with its largest product. */
 function inWords(sum, name) {
-  const terms = sum.terms, first = terms.find(({ product, factors }) => product && factors.length > 1);
-  if (!first || terms.length < 2) return "";
-  const factors = first.factors.map(({ name: own, array, flat }) => (array ? entryText(letter(own), flat, array.shape) : own));
-  return element("p", { class: "words" }, `${factors.join(" times ")} is `, element("b", { text: numberText(first.product) }), `: this is one of ${countText(terms.length)} such products. Added up they are ${name}.`);
+  const terms = sum.terms.filter(({ product, factors }) => product && factors.length > 1);
+  if (!terms.length || sum.terms.length < 2) return "";
+  const largest = terms.reduce((best, next) => (Math.abs(next.product) > Math.abs(best.product) ? next : best));
+  const factors = largest.factors.map(({ name: own, array, flat }) => (array ? entryText(letter(own), flat, array.shape) : own));
+  return element("p", { class: "words" }, `${factors.join(" times ")} is `, element("b", { text: numberText(largest.product) }), `: the largest of ${countText(sum.terms.length)} such products. Added up they are ${name}.`);
 }
 
 function sumLine(sum, name) {
