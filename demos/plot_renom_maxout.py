@@ -54,7 +54,8 @@ print(f"{len(X_train):,} images, {len(batches)} batches; an incomplete last batc
 #
 # .. math:: V(D, G) = \mathbb E[\log D(x)] + \mathbb E[\log(1 - D(G(z)))],
 #
-# the generator's is :math:`-V`, and the two play :math:`\min_G \max_D V(D, G)`. The tutorial proves that the best discriminator answers
+# the generator's is :math:`-V`, and the two play :math:`\min_G \max_D V(D, G)`. The tutorial proves that the best
+# discriminator answers
 # :math:`p_\text{data}/(p_\text{data} + p_g)`, and that the generator can do no better than :math:`p_g = p_\text{data}`,
 # where the answer is ½ to everything; :doc:`another lesson <plot_optimal_discriminator>` checks both with numbers.
 #
