@@ -12,7 +12,7 @@ import pytest
 
 from minigan.backend import RandomStream
 from minigan.exercises import plugged_in
-from minigan.gan import Feeding, GANLoss
+from minigan.gan import Feeding, GANLoss, Penalty
 from minigan.nn import (
     BatchNorm,
     Conv2d,
@@ -96,16 +96,16 @@ def show(opened, tmp_path):
 # What is shown -------------------------------------------------------------------------------------------------------
 
 
-def traced(d_layers, shape, *, loss=LOGIT, g_layers=None, n=4, spoil=None, **options):
+def traced(d_layers, shape, *, loss=LOGIT, g_layers=None, n=4, spoil=None, dtype=np.float32, **options):
     """A step of small networks: images of this shape, and latents of three numbers."""
     rng = np.random.default_rng(0)
-    G = Sequential(g_layers or [Dense(math.prod(shape)), Reshape(*shape)], (3,), rng=rng)
-    D = Sequential(d_layers, shape, rng=rng)
+    G = Sequential(g_layers or [Dense(math.prod(shape)), Reshape(*shape)], (3,), rng=rng, dtype=dtype)
+    D = Sequential(d_layers, shape, rng=rng, dtype=dtype)
     for net in (G, D):
         net.params[...] += rng.normal(0, 0.05, net.params.shape)
     if spoil:
         spoil(G, D)
-    x, z = (rng.standard_normal((n, *s)).astype(np.float32) for s in (shape, (3,)))
+    x, z = (rng.standard_normal((n, *s)).astype(dtype) for s in (shape, (3,)))
     return trace_step(G, D, SGD(G, lr=0.1), SGD(D, lr=0.1), loss, x, z, rng=RandomStream(0, "dropout"), **options)
 
 
@@ -271,6 +271,11 @@ def exhibited(exhibit, piece):
         if exhibit.name.endswith("_step"):
             step = piece if piece is exhibit.right else lambda *args, feeding, **rest: piece(*args, **rest)
             options, loss = {f"{exhibit.name[0]}_step": step}, GANLoss()
+        elif exhibit.name == "penalise":
+            stack.enter_context(plugged_in(penalise=piece))
+            plain, loss = ([Dense(6), LeakyReLU(slope=0.2), Dense(1)], (5,)), GANLoss(kind="wasserstein", output="logit")
+            penalty = Penalty("wgan-gp", every=16 if "not the more" in exhibit.title else 1)
+            options = {"penalty": penalty, "penalty_rng": RandomStream(0, "penalty"), "dtype": np.float64}
         elif exhibit.name == "binary_cross_entropy":
             stack.enter_context(plugged_in(binary_cross_entropy=piece))
             loss = GANLoss()
@@ -284,10 +289,7 @@ def exhibited(exhibit, piece):
         return traced(*plain, loss=loss, spoil=before, **options)
 
 
-TRACED = [exhibit for exhibit in EXHIBITS if exhibit.name != "penalise"]
-
-
-@pytest.mark.parametrize("exhibit", TRACED, ids=lambda exhibit: exhibit.slug)
+@pytest.mark.parametrize("exhibit", EXHIBITS, ids=lambda exhibit: exhibit.slug)
 def test_each_wrong_piece_of_the_museum_is_shown_as_a_disagreement_and_the_right_one_is_not(show, exhibit):
     right = show(told(exhibited(exhibit, exhibit.right)))
     right.wait_for_selector("html[data-audited]")
@@ -301,7 +303,7 @@ def test_each_wrong_piece_of_the_museum_is_shown_as_a_disagreement_and_the_right
 
 
 def test_a_wrong_number_is_told_with_what_the_products_and_the_differences_say(show):
-    tab = show(told(exhibited(TRACED[4], TRACED[4].wrong), most=3))
+    tab = show(told(exhibited(EXHIBITS[4], EXHIBITS[4].wrong), most=3))
     tab.wait_for_selector("html[data-audited]")
     tab.click("#wrong button")
     said = tab.locator(".verdict.wrong").inner_text()

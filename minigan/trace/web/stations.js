@@ -23,7 +23,7 @@ function answersAt(step, station) {
 function fineAnswer(layer, name) {
   const array = arrayOf(layer.params[name].penalty ?? layer.params[name].grad), taken = layer.differences?.[name];
   const missing = "the gradient of a penalty is made by a second pass, which is not formed here";
-  const worked = (flat) => verdict({ sum: null, stored: array.at(flat), differences: difference(layer.differences ?? {}, `d${name}`, flat), missing });
+  const worked = (flat) => verdict({ sum: null, stored: array.at(flat), differences: difference(layer.differences ?? {}, `d${name}`, flat), largest: largestIn(array), missing });
   return { answer: `d${name}`, title: letter(`d${name}`), array, marks: taken ? indices(taken.at) : [], worked };
 }
 
@@ -102,8 +102,9 @@ const criticOf = (step) => step.passes.findIndex((pass) => pass.network === "D" 
 
 // Seams --------------------------------------------------------------------------------------------------------------
 
-/** What is wrong with where this station's dy comes from, or "". */
+/** What is wrong with where this station's dy comes from, or with what should have come from the loss, or "". */
 function seamAt(step, station) {
+  if (station.type === "loss") return uncollected(step);
   if (station.type !== "backward") return "";
   const pass = step.passes[station.pass], layer = pass.layers[station.layer], dy = arrayOf(layer.dy);
   if (!dy) return "";
@@ -124,6 +125,14 @@ function seamAt(step, station) {
     return ravel([Math.floor(index[0] / m), ...index.slice(1, -1), (index[0] % m) * C + index.at(-1)], dx.shape);
   };
   return layer.dy === step.passes[critic].layers[0].dx || same(dy, dx, packed) ? "" : "Does not agree. This dy is not the dx that D handed down: G is told something else than what D thinks of its pixels.";
+}
+
+/** Of a penalty that is in the loss, and whose gradient no pass wrote. */
+function uncollected(step) {
+  const { penalty } = step.loss, writes = ({ grad, penalty: own }) => grad || own;
+  if (penalty === null || penalty === undefined) return "";
+  const written = step.passes.some((pass) => pass.from === "ones" && pass.layers.some((layer) => Object.values(layer.params).some(writes)));
+  return written ? "" : `Does not agree. The penalty of ${numberText(penalty)} is in the loss, but no pass wrote its gradient: nothing is learned from it.`;
 }
 
 function same(a, b, place) {

@@ -86,7 +86,7 @@ function workedNumber(layer, answer, flat) {
   const stored = array ? array.at(flat) : undefined;
   const differences = difference(layer.differences ?? {}, answer, flat);
   const formula = formulaOf(layer, answer);
-  if (!formula) return verdict({ sum: null, stored, differences, missing: `no formula for ${layer.class} here` });
+  if (!formula) return verdict({ sum: null, stored, differences, largest: largestIn(array), missing: `no formula for ${layer.class} here` });
   const sum = new Products("");
   try {
     formula(layer, flat, sum);
@@ -132,15 +132,20 @@ function difference(all, answer, flat) {
   return place < 0 ? null : doubles(data)[place];
 }
 
+/** The largest size in an array: where no products are known, what rounding is measured by. */
+const largestIn = (array) => (array?.stats ? Math.max(Math.abs(array.stats.min), Math.abs(array.stats.max)) : 0);
+
 /** Whether the two numbers are one, but for rounding in float32. */
 function verdict(worked) {
   const { sum, stored, differences } = worked;
   worked.who ??= "the layer";
+  worked.largest ??= 0;
   worked.formed = sum ? sum.total : null;
   if (stored === undefined) worked.agrees = null;
   else if (sum) worked.agrees = alike(sum.total, stored, TOLERANCE * sum.size + SMALLEST);
   else if (differences !== null) {
-    worked.agrees = alike(differences, stored, 1e-3 * Math.max(Math.abs(differences), Math.abs(stored)) + 1e-7);
+    const own = 1e-3 * Math.max(Math.abs(differences), Math.abs(stored));
+    worked.agrees = alike(differences, stored, own + 1e-4 * worked.largest + SMALLEST);
   } else worked.agrees = null;
   return worked;
 }
