@@ -17,6 +17,7 @@ from minigan import recipes as recipes
 from minigan import runs as runs
 from minigan import screen as screen
 from minigan import store as store
+from minigan import trace as trace
 from minigan import train as train
 from minigan import watch as watch
 

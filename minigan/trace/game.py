@@ -84,6 +84,7 @@ def trace_step(
 
     D's fakes are made of z; G's of `z_generator`, or of z again, or with `shared_fakes` they are those that D has seen.
     With `simultaneous` both are one `simultaneous_step`. `d_step` and `g_step` are called as those of `minigan.gan`.
+    For example::
 
         trace = trace_step(G, D, g_optimizer, d_optimizer, GANLoss(), x_real, z)
         first = trace.D.passes[-1].layers[0]  # D's first layer, in its last pass of D's step

@@ -12,6 +12,7 @@ from runfolder import start
 from minigan.cli.main import main
 from minigan.errors import ArgumentError
 from minigan.recipes import RECIPES
+from minigan.recipes.recipe import CLASSES
 from minigan.runs.inspecting import history_of, inspect
 from minigan.runs.run import Run
 from minigan.store.tensors import read_tensors, write_tensors
@@ -164,6 +165,38 @@ def test_a_penalty_and_gs_step_that_are_not_due_are_told(tmp_path):
     notes = document(inspect(run, say=None))["notes"]
     assert any("due at each 4th step of D" in note for note in notes)
     assert any("G's step does not follow upon this one of D's" in note for note in notes)
+
+
+MINE = """
+from dataclasses import dataclass
+from minigan.nn import Dense, Tanh
+from minigan.recipes import Recipe
+
+@dataclass(frozen=True)
+class Mine(Recipe):
+    name = "mine"
+    epochs: int = 1
+    batch_size: int = 8
+    latent_dim: int = 4
+    g_hidden: tuple[int, ...] = (4,)
+    d_hidden: tuple[int, ...] = (4,)
+    d_output: str = "logit"
+    images: int = 24
+
+    def layers(self):
+        return [Dense(784), Tanh()], [Dense(1)]
+"""
+
+
+@pytest.mark.usefixtures("own_recipes")
+def test_a_run_of_ones_own_recipe_is_inspected_where_its_file_is_named_and_only_there(tmp_path, capsys):
+    Path("mine.py").write_text(MINE)
+    main(["train", "--recipe", "mine.py:Mine", "--dataset", "glyphs", "--device", "cpu", "--out", "own"])
+    CLASSES.clear()  # as in another process
+    assert "minigan inspect own --recipe" in fails(capsys, "own")
+    assert not Path("own/inspect.html").exists()
+    main(["inspect", "own", "--recipe", "mine.py:Mine"])
+    assert document(Path("own/inspect.html"))["title"] == "mine, after epoch 1"
 
 
 @pytest.mark.slow
