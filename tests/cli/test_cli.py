@@ -140,8 +140,6 @@ MISTAKES = [
     (["train", "--smoke", "quick-mlp", "--seed=1"], "quick-mlp comes first: minigan train quick-mlp --smoke --seed=1"),
     (["train", "--epochs", "3", "quick-mpl"], "unknown recipe 'quick-mpl'; did you mean quick-mlp?"),
     (["sample", "--count", "5", "my run"], "my run comes first: minigan sample 'my run' --count 5"),
-    "unknown command 'fly'; known: train, sample, evaluate, inspect, report, export, gradcheck, exercise, bench, "
-    "recipes, info",
     (["evaluate", "--json", "x"], "x comes first: minigan evaluate x --json"),
     (["export", "--out", "G.onnx", "x"], "x comes first: minigan export x --out G.onnx"),
     (["gradcheck", "--batch", "3", "a.py:f"], "a.py:f comes first: minigan gradcheck a.py:f --batch 3"),
@@ -403,8 +401,6 @@ def test_help_and_version_are_for_reading(capsys):
         (["sample", "-h", "RUN"], "usage: minigan sample RUN "),
         (["sample", "help"], "usage: minigan sample RUN "),
         (["evaluate", "RUN", "-h"], "usage: minigan evaluate RUN "),
-        "unknown command 'fly'; known: train, sample, evaluate, inspect, report, export, gradcheck, exercise, bench, "
-        "recipes, info",
         (["help", "exercise"], "usage: minigan exercise NAME "),
         (["info", "help"], "minigan info: "),
     ],

@@ -273,7 +273,8 @@ def exhibited(exhibit, piece):
             options, loss = {f"{exhibit.name[0]}_step": step}, GANLoss()
         elif exhibit.name == "penalise":
             stack.enter_context(plugged_in(penalise=piece))
-            plain, loss = ([Dense(6), LeakyReLU(slope=0.2), Dense(1)], (5,)), GANLoss(kind="wasserstein", output="logit")
+            plain = [Dense(6), LeakyReLU(slope=0.2), Dense(1)], (5,)
+            loss = GANLoss(kind="wasserstein", output="logit")
             penalty = Penalty("wgan-gp", every=16 if "not the more" in exhibit.title else 1)
             options = {"penalty": penalty, "penalty_rng": RandomStream(0, "penalty"), "dtype": np.float64}
         elif exhibit.name == "binary_cross_entropy":
