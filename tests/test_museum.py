@@ -60,6 +60,7 @@ def test_an_exhibit_is_found_by_number_and_by_name():
         find("w-for-v")
 
 
+@pytest.mark.slow
 def test_all_are_shown_and_the_named_ones_counted():
     shown = subprocess.run(
         [sys.executable, "-X", "utf8", MUSEUM, "all"], capture_output=True, encoding="utf-8", check=True

@@ -129,8 +129,9 @@ def there(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @linux
-@pytest.mark.parametrize("system", ["win32", pytest.param("darwin", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("system", ["win32", "darwin"])
 def test_the_main_job_is_done_without_what_only_linux_has_and_leaves_the_same_bits(
     system, there, monkeypatch, real_curves
 ):

@@ -98,7 +98,7 @@ def has_that_loss(name, changes):
             name,
             changes,
             id="-".join(map(str, (name, *changes.values()))),
-            marks=slow_if(name in CONVOLUTIONS or name == "renom-maxout"),
+            marks=slow_if(name != "flux-mlp"),
         )
         for name in UNLIKE
         for changes in LOSSES

@@ -75,7 +75,9 @@ def checked(critic, kind, loss=WASSERSTEIN, *, packing=1, batching="separate", s
 # The gradient of the whole step ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", [WASSERSTEIN, LOGIT], ids=["wasserstein", "cross-entropy"])
+@pytest.mark.parametrize(
+    "loss", [WASSERSTEIN, pytest.param(LOGIT, marks=pytest.mark.slow)], ids=["wasserstein", "cross-entropy"]
+)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("critic", CRITICS)
 def test_the_gradient_of_the_whole_penalised_step_is_right(critic, kind, loss):
@@ -83,6 +85,7 @@ def test_the_gradient_of_the_whole_penalised_step_is_right(critic, kind, loss):
     assert report, str(report)  # nothing wrong, and under 1 % undecided
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("batching", "packing"), [("separate", 2), ("concat", 1), ("concat", 2)], ids=["packed", "concat", "both"]

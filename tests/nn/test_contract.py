@@ -58,6 +58,7 @@ def test_gradient_of_input_and_every_parameter(name, make, in_shape, train):
     assert report, str(report)
 
 
+@pytest.mark.slow
 @each_layer
 @each_mode
 def test_gradient_between_two_dense_layers(name, make, in_shape, train):

@@ -20,6 +20,7 @@ def trainer_of(name, **changes):
     return Trainer(replace(RECIPES[name].smoke(), log_every=0, **changes), IMAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_from_the_same_state_both_ways_give_losses_gradients_and_moments_equal_to_rounding(name):
     for what, apart in twoways.deviations(trainer_of(name), 100, least=1).items():
