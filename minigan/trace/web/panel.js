@@ -40,8 +40,8 @@ function productTable(sum, follow) {
     const largest = order.slice(0, LARGEST).sort((a, b) => a - b);
     const shown = [...terms.keys()].slice(0, FIRST).concat(largest);
     const rest = sum.total - shown.reduce((total, i) => total + terms[i].product, 0);
-    for (let i = 0; i < FIRST; i++) body.append(line(i, i ? "" : "the first"));
-    largest.forEach((i, at) => body.append(line(i, at ? "" : "the largest")));
+    for (let i = 0; i < FIRST; i++) body.append(line(i, i ? "" : `the first ${FIRST}`));
+    largest.forEach((i, at) => body.append(line(i, at ? "" : `the ${LARGEST} largest of the rest`)));
     const open = element("button", { type: "button", class: "open", text: `Show all ${countText(terms.length)}`, onclick: everything });
     body.append(element("tr", { class: "rest" }, element("td"), element("td", {}, `… and ${countText(terms.length - shown.length)} more, together `, open),
       element("td", { class: "number", text: numberText(rest) })));
