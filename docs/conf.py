@@ -3,12 +3,15 @@
 import os
 import re
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 from sphinx_gallery.sorting import ExplicitOrder
 
 import minigan
+from minigan.runs import start
+from minigan.runs.inspecting import inspect
 
 sys.path.insert(0, str(Path(__file__).parent))  # where notebooks.py is
 
@@ -90,5 +93,16 @@ def plain_formulas(app, what, name, obj, options, lines):
     lines[:] = out
 
 
+def show_a_step(app, exception):
+    """Train for seconds, and leave the page of a step of it beside the chapters, for docs/inspect.md to open."""
+    if exception is None and app.builder.format == "html":
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "quick-mlp"
+            changes = {"epochs": 4, "alarms": False, "images": 3_000, "d_hidden": (32,), "batch_size": 64}
+            run = start("quick-mlp", dataset="glyphs", out=out, sample_every="never", say=None, **changes)
+            inspect(run, Path(app.outdir) / "_static" / "step.html", samples=3, say=None)
+
+
 def setup(app):
+    app.connect("build-finished", show_a_step)
     app.connect("autodoc-process-docstring", plain_formulas)

@@ -19,7 +19,7 @@ from minigan.backend import cuda, describe_gpu, loops, why_no_gpu, why_one_core
 from minigan.backend.threads import CORES
 from minigan.data.mnist import SETS, data_folder, find_files
 from minigan.errors import MiniganError
-from minigan.runs.machine import blas
+from minigan.runs.machine import blas, system
 from minigan.store.files import cache_dir
 
 LIBRARIES = ("matplotlib", "pillow", "rich", "tyro", "pooch", "safetensors", "filelock")
@@ -29,7 +29,7 @@ def facts() -> Iterator[tuple[str, str]]:
     """(what, how it is) for each thing that decides how minigan runs here."""
     yield "minigan", f"{minigan.__version__} in {Path(minigan.__file__).parent}"
     yield "Python", f"{platform.python_version()} in {sys.prefix}"
-    yield "system", f"{platform.platform()}, {os.cpu_count()} cores"
+    yield "system", f"{system()}, {os.cpu_count()} cores"
     yield "NumPy", np.__version__
     yield from (("BLAS", line) for line in blas())
     yield "threads", why_one_core() or f"{CORES} for large elementwise work (backend.share)"

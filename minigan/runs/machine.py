@@ -17,7 +17,7 @@ from minigan.store.files import write_atomically
 
 def keep_machine(folder: Path) -> None:
     """Write RUN/machine.json: of a run that was gone on with elsewhere, the last machine."""
-    facts = {"system": platform.platform(), "cores": os.cpu_count(), "blas": list(blas())}
+    facts = {"system": system(), "cores": os.cpu_count(), "blas": list(blas())}
     write_atomically(folder / "machine.json", (json.dumps(facts, indent=2) + "\n").encode())
 
 
@@ -28,6 +28,11 @@ def kept_machine(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def system() -> str:
+    """Such as "Linux 6.1 x86_64". (platform.platform() starts a program, uname -p, for what it then leaves out.)"""
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
 def blas() -> Iterator[str]:
