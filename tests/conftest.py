@@ -167,6 +167,19 @@ def elsewhere(tmp_path_factory, monkeypatch):
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for the tests of pages; closed after each module, as nothing else can use asyncio while it is open."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which tests pages, is not here")
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("Chromium, in which pages are tested, is not here")
+    with playwright.sync_playwright() as p:
+        opened = p.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
+        yield opened
+        opened.close()
+
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """A run of three epochs that was never stopped (runfolder.py); not to be written into."""

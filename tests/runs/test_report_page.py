@@ -1,25 +1,11 @@
 """The page of minigan report in a real browser: of a run and of two, light and dark, on a telephone and on a desk."""
 
-import shutil
-
 import pytest
 from runfolder import start
 
 from minigan.runs.report import write_report
 
 pytestmark = [pytest.mark.extra, pytest.mark.usefixtures("elsewhere")]
-CHROMIUM = shutil.which("chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="pages are tested by playwright, which is not here")
-    if not CHROMIUM:
-        pytest.skip("the page is tested in Chromium, which is not here")
-    with playwright.sync_playwright() as p:
-        opened = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"])
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
