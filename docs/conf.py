@@ -1,5 +1,6 @@
 """Sphinx configuration. The chapters are notebooks in MyST Markdown: the build runs them and shows what they print."""
 
+import contextlib
 import os
 import re
 import sys
@@ -96,10 +97,9 @@ def plain_formulas(app, what, name, obj, options, lines):
 def show_a_step(app, exception):
     """Train for seconds, and leave the page of a step of it beside the chapters, for docs/inspect.md to open."""
     if exception is None and app.builder.format == "html":
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "quick-mlp"
-            changes = {"epochs": 4, "alarms": False, "images": 3_000, "d_hidden": (32,), "batch_size": 64}
-            run = start("quick-mlp", dataset="glyphs", out=out, sample_every="never", say=None, **changes)
+        smaller = {"d_hidden": (32,), "batch_size": 64, "images": 3_000, "epochs": 4}
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            run = start("quick-mlp", out="short", dataset="glyphs", alarms=False, say=None, **smaller)
             inspect(run, Path(app.outdir) / "_static" / "step.html", samples=3, say=None)
 
 

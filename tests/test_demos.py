@@ -64,10 +64,7 @@ def name_of(demo):
     return demo.stem.removeprefix("plot_").replace("_", "-")
 
 
-of_each = pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.stem)
-
-
-@of_each
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.stem)
 def test_a_lesson_is_a_page_of_the_gallery_and_can_be_quick(demo):
     text = demo.read_text(encoding="utf-8")
     heading = ast.get_docstring(ast.parse(text)).splitlines()
