@@ -186,7 +186,7 @@ def raised_alarms(runs: Runs) -> str:
     for run, name in zip(runs, heads(runs), strict=True):
         parts += [f"<h3>{name}</h3>"] * (len(runs) > 1)
         rows = run.logs["alarms.jsonl"]
-        parts += [] if rows else ["<p>None.</p>"]
+        parts += [] if rows else ["<p>None was recorded. (With <code>--no-alarms</code> none ever is.)</p>"]
         for row in rows[:ALARMS]:
             when = f"step {row['step']:,}, epoch {shown(row.get('epoch', '?'))}"
             told = "".join(
